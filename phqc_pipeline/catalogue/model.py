@@ -1,0 +1,498 @@
+"""What ``rules/`` says, as frozen objects: forms, code lists, rules, reports, schemes, plans, and the catalogue of all.
+
+Belongs here: the objects handed to every other package, and questions they can answer about themselves.
+Does not belong here: reading YAML (``loader``), what YAML may say (``schema``), compiling (``expressions``).
+
+Objects compare and hash by identity: one catalogue is loaded once and handed on, never rebuilt piecemeal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import field as attribute  # several classes here have an attribute called field
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from phqc_pipeline.catalogue.expressions import Expression
+
+Kind = Literal["text", "int", "dec", "date", "ym", "dt", "code", "multi"]
+Scalar = str | int | float | bool | date | None
+Bounds = tuple[float | None, float | None]  # (lowest, highest) allowed, either end open as None
+
+KINDS: tuple[Kind, ...] = ("text", "int", "dec", "date", "ym", "dt", "code", "multi")
+NUMERIC_KINDS = frozenset({"int", "dec"})
+DATE_KINDS = frozenset({"date", "ym", "dt"})
+DIMENSIONS = ("完整性", "规范性", "逻辑性", "及时性/频次", "唯一性", "一致性(跨表)", "真实性", "报表核对")
+SEVERITIES = ("严重", "一般", "提示")
+GRAINS = ("row", "person", "doc", "inst", "household")
+SUBJECT_KINDS = MappingProxyType(
+    {"row": "record", "person": "person", "doc": "doctor", "inst": "institution", "household": "household"}
+)
+CARRIERS = ("pandera", "dbt")
+ROOT_ITEMS = ("id_card_no", "person_name", "birth_date", "sex_code")  # identity items that share one root (0a.23)
+PERSONAL_KINDS = ("name", "id_number", "phone", "address")
+ROLES = ("phone", "identifier", "signature")
+EVERY_FORM = "*"
+EVERY_PERSON_FORM = "person"
+
+# What a per-field rule's expression may read beside the form's own columns (spec: per_field).
+PER_FIELD_NAMES = (
+    "value",
+    "hard_min",
+    "hard_max",
+    "soft_min",
+    "soft_max",
+    "scale",
+    "other_code",
+    "exclusive_codes",
+    "required_now",
+    "other_chosen",
+)
+
+
+def _empty() -> Mapping[str, Any]:
+    return MappingProxyType({})
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """Where in ``rules/`` something is written: file relative to the catalogue folder, line from 1."""
+
+    file: str = ""
+    line: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Code:
+    """One code of a list: ``1`` 男性, the other spellings it is delivered in, and attributes (``max_dose_mg`` …)."""
+
+    code: str
+    name: str
+    synonyms: tuple[str, ...] = ()
+    valid_from: date | None = None
+    valid_to: date | None = None
+    attrs: Mapping[str, Scalar] = attribute(default_factory=_empty)
+
+
+@dataclass(frozen=True, eq=False)
+class CodeList:
+    """A closed list of codes (``CL_SEX``), or a small dictionary of the same shape (``CL_FAKE_PHONE``)."""
+
+    list_id: str
+    title: str
+    codes: tuple[Code, ...]
+    source: str = ""
+    verified: bool = False
+    place: Place = Place()
+
+    @cached_property
+    def by_code(self) -> Mapping[str, Code]:
+        return {entry.code: entry for entry in self.codes}
+
+    @cached_property
+    def spellings(self) -> Mapping[str, str]:
+        """Every way to write a code → the code: itself, its name, a synonym, leading zeros added or dropped (0a.21).
+
+        An exact code wins over a name, a name over a padded code; letter case is kept as written.
+        """
+        found: dict[str, str] = {}
+        for entry in self.codes:
+            found[entry.code] = entry.code
+        for entry in self.codes:
+            for word in (entry.name, *entry.synonyms):
+                found.setdefault(word, entry.code)
+        for entry in self.codes:
+            for padded in _zero_variants(entry.code):
+                found.setdefault(padded, entry.code)
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class OtherOf:
+    """A text cell that belongs to the choice 其他: to fill when ``field`` holds ``code`` (COM-C-011)."""
+
+    field: str
+    code: str
+
+
+@dataclass(frozen=True, eq=False)
+class Field:
+    """One column of a form.
+
+    ``type`` is as written (``dec(4,1)``); ``kind``, ``length`` (text), ``precision`` and ``scale`` (dec) are its parts.
+    ``required``: ``when`` means the language expression ``required_when`` decides; ``required_note`` keeps a condition
+    that no expression can state (it counts as ``never``, 0a.7). ``hard`` and ``soft`` are inclusive constant bounds.
+    ``text_values``: cell texts that are valid although the column is numeric (视力 盲, 光感 …) → what they mean.
+    """
+
+    name: str
+    title: str
+    type: str
+    kind: Kind
+    synonyms: tuple[str, ...] = ()
+    length: int | None = None
+    precision: int | None = None
+    scale: int | None = None
+    unit: str = ""
+    required: Literal["always", "never", "when"] = "never"
+    required_when: str | None = None
+    required_note: str = ""
+    hard: Bounds | None = None
+    soft: Bounds | None = None
+    codes: str | None = None
+    text_values: Mapping[str, str] = attribute(default_factory=_empty)
+    exclusive: tuple[str, ...] = ()
+    other_of: OtherOf | None = None
+    personal: str | None = None
+    role: str | None = None
+    business: bool = True
+    extension: bool = False
+    envelope: bool = False
+    note: str = ""
+    place: Place = Place()
+
+    @property
+    def headers(self) -> tuple[str, ...]:
+        """Every header this column is known by: English name, Chinese title, synonyms."""
+        return (self.name, self.title, *self.synonyms)
+
+    @property
+    def is_numeric(self) -> bool:
+        return self.kind in NUMERIC_KINDS
+
+    @property
+    def is_date(self) -> bool:
+        return self.kind in DATE_KINDS
+
+
+@dataclass(frozen=True, eq=False)
+class Form:
+    """One form (表单): its envelope and own columns, and what its generic rules need to know.
+
+    ``fields`` are the envelope's (but those the form words anew) and then the form's own, in the order of the form.
+    ``service_date`` names the column that generic rules call visit_date (0a.3); ``stage`` the columns that tell apart
+    several records of one person on one day (COM-U-002). ``extract_fingerprint`` changes when reading a file would.
+    """
+
+    form_id: str
+    title: str
+    fields: tuple[Field, ...]
+    service_date: str
+    subject: Literal["person", "institution"] = "person"
+    aliases: tuple[str, ...] = ()
+    stage: tuple[str, ...] = ()
+    source: str = ""
+    frequency: str = ""
+    key: str = ""
+    own_names: frozenset[str] = frozenset()
+    extract_fingerprint: str = ""
+    place: Place = Place()
+
+    @cached_property
+    def by_name(self) -> Mapping[str, Field]:
+        return {column.name: column for column in self.fields}
+
+    @cached_property
+    def own_fields(self) -> tuple[Field, ...]:
+        """The columns written in the form's own file (without the envelope's)."""
+        return tuple(column for column in self.fields if column.name in self.own_names)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What a landing file of this form may be called: id, title, aliases."""
+        return (self.form_id, self.title, *self.aliases)
+
+    def field(self, name: str) -> Field:
+        """The column of that name; KeyError with the form's id when there is none."""
+        try:
+            return self.by_name[name]
+        except KeyError:
+            raise KeyError(f"表单 {self.form_id} 没有字段 {name}") from None
+
+    def has(self, name: str) -> bool:
+        return name in self.by_name
+
+
+@dataclass(frozen=True, eq=False)
+class Derived:
+    """A name defined once for every form (``age`` 周岁): a macro in the expression language."""
+
+    name: str
+    title: str
+    expr: str
+    place: Place = Place()
+
+
+@dataclass(frozen=True, eq=False)
+class Suggestion:
+    """What to put instead: fixed ``text``, or an ``expr`` in the language that computes the value. One is set."""
+
+    text: str | None = None
+    expr: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """One example record of a rule: column (or derived name, or context scalar) → value as a clerk would write it."""
+
+    values: Mapping[str, Any]
+    note: str = ""
+    place: Place = Place()
+
+
+@dataclass(frozen=True, eq=False)
+class PerField:
+    """Which columns a per-field rule is instantiated on (0a.6); every given condition must hold.
+
+    ``types``: kinds (``text`` … ``multi``), empty = all. ``has``: ``hard``, ``soft``, ``codes``, ``exclusive``,
+    ``other_of``, ``required`` (always or when) or ``scale``. ``role``: only that role. ``exclude_roles``: not these.
+    """
+
+    types: tuple[str, ...] = ()
+    has: str | None = None
+    role: str | None = None
+    exclude_roles: tuple[str, ...] = ()
+    exclude_fields: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Rule:
+    """One version of one rule, as written.
+
+    ``forms`` is the scope as written (form ids, ``*`` or ``person``); ``form_ids`` the forms it is instantiated on.
+    Exactly one of ``assertion`` (YAML ``assert``) and ``violated`` is set on a pandera rule. A dbt rule has ``model``,
+    ``reads`` (form → columns) and a readable ``expression`` instead; ``form_id`` is its home form.
+    ``expression`` is the readable judgement for both carriers (``qc.rule.expression``).
+    """
+
+    rule_id: str
+    version: int
+    title: str
+    forms: tuple[str, ...]
+    form_ids: tuple[str, ...]
+    carrier: Literal["pandera", "dbt"]
+    dimension: str
+    severity: str
+    grain: str
+    message: str
+    params: Mapping[str, Any] = attribute(default_factory=_empty)
+    when: str | None = None
+    assertion: str | None = None
+    violated: str | None = None
+    per_field: PerField | None = None
+    field: str = ""
+    suggestion: Suggestion | None = None
+    expected: str | None = None
+    basis: str = ""
+    verified: bool = False
+    valid_from: date | None = None
+    valid_to: date | None = None
+    suppressed_by: tuple[str, ...] = ()
+    optional_columns: frozenset[str] = frozenset()
+    root: str | None = None
+    pass_examples: tuple[Example, ...] = ()
+    fail_examples: tuple[Example, ...] = ()
+    model: str | None = None
+    reads: Mapping[str, tuple[str, ...]] = attribute(default_factory=_empty)
+    checks_empty: tuple[str, ...] = ()
+    period_scoped: bool = False
+    expression: str = ""
+    note: str = ""
+    place: Place = Place()
+    fingerprint: str = ""
+
+    @property
+    def form_id(self) -> str:
+        """The home form; ``*`` or ``person`` for a generic rule, joined ids for a rule of several forms."""
+        return ",".join(self.forms)
+
+    @property
+    def subject_kind(self) -> str:
+        """``record``, ``person``, ``doctor``, ``institution`` or ``household`` (0a.11)."""
+        return SUBJECT_KINDS[self.grain]
+
+    @property
+    def key(self) -> tuple[str, int]:
+        return (self.rule_id, self.version)
+
+    def in_force_on(self, day: date) -> bool:
+        """Whether this version's validity holds on ``day`` (both ends included)."""
+        return (self.valid_from is None or self.valid_from <= day) and (self.valid_to is None or day <= self.valid_to)
+
+
+@dataclass(frozen=True, eq=False)
+class RuleCheck:
+    """One rule version on one form, and for a per-field rule on one field: what Pandera carries as one check.
+
+    ``violated`` is TRUE where the judgement fails (the negated ``assert``); a violation is ``when`` TRUE and
+    ``violated`` TRUE. ``field`` is the finding's field: the per-field column, else the rule's main field, else ``""``.
+    ``reads`` are the physical columns read; ``optional`` those of them whose absence from the file reads as all empty
+    (0a.8: neither always nor conditionally required, or named in ``optional_columns``); ``empties`` those the rule
+    tests for emptiness.
+    """
+
+    rule: Rule
+    form_id: str
+    field: str
+    when: Expression | None
+    violated: Expression
+    reads: frozenset[str]
+    optional: frozenset[str] = frozenset()
+    empties: frozenset[str] = frozenset()
+
+    @property
+    def key(self) -> tuple[str, int, str]:
+        return (self.rule.rule_id, self.rule.version, self.field)
+
+    @property
+    def required(self) -> frozenset[str]:
+        """Columns without which the rule is ``not_evaluable`` for a delivery (0a.8)."""
+        return self.reads - self.optional
+
+
+@dataclass(frozen=True, eq=False)
+class ReportItem:
+    """One item of a report: ``ehr_electronic`` 已建立电子健康档案人数."""
+
+    item: str
+    title: str
+    synonyms: tuple[str, ...] = ()
+    type: str = "int"
+    nature: str = ""
+    recomputed: bool = False
+    unit: str = ""
+    definition: str = ""
+    note: str = ""
+    place: Place = Place()
+
+    @property
+    def headers(self) -> tuple[str, ...]:
+        return (self.item, self.title, *self.synonyms)
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """One report sent upward (``r_archive``); delivered wide, one row per institution and period."""
+
+    report_id: str
+    title: str
+    items: tuple[ReportItem, ...]
+    aliases: tuple[str, ...] = ()
+    source: str = ""
+    place: Place = Place()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (self.report_id, self.title, *self.aliases)
+
+    @cached_property
+    def by_item(self) -> Mapping[str, ReportItem]:
+        return {entry.item: entry for entry in self.items}
+
+
+@dataclass(frozen=True, eq=False)
+class Scheme:
+    """质控方案: which rules, how many points each severity costs, when a record passes. ``rules`` None = all."""
+
+    scheme_id: str
+    title: str
+    rules: tuple[str, ...] | None
+    deductions: Mapping[str, float]
+    passes_without: tuple[str, ...]  # severities of which a passing record has none
+    place: Place = Place()
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """质控计划: which scheme runs when, on which institutions and forms (None = all), over which period."""
+
+    plan_id: str
+    title: str
+    scheme: str
+    schedule: str
+    institutions: tuple[str, ...] | None = None
+    forms: tuple[str, ...] | None = None
+    period: str = "natural_year"
+    records_from: date | None = None
+    place: Place = Place()
+
+
+@dataclass(frozen=True, eq=False)
+class Settings:
+    """Figures of the pipeline itself that a site may change (``rules/settings.yaml``, optional).
+
+    ``shrink_ratio``: a delivery with less than this share of the last accepted rows is held back (contract, 2).
+    """
+
+    shrink_ratio: float = 0.5
+
+
+@dataclass(frozen=True)
+class Context:
+    """What an evaluation needs beside the record: today (= snapshot date, 0a.2) and the period judged."""
+
+    today: date
+    period_start: date
+    period_end: date
+
+    @classmethod
+    def natural_year(cls, today: date) -> Context:
+        return cls(today, date(today.year, 1, 1), date(today.year, 12, 31))
+
+    @property
+    def period(self) -> str:
+        """The period's name in findings: ``2024`` for a natural year, else both ends."""
+        year = self.period_start.year
+        if (self.period_start, self.period_end) == (date(year, 1, 1), date(year, 12, 31)):
+            return str(year)
+        return f"{self.period_start.isoformat()}..{self.period_end.isoformat()}"
+
+
+@dataclass(frozen=True, eq=False)
+class Catalogue:
+    """Everything ``rules/`` says, checked. Get one from ``load_catalogue``."""
+
+    directory: Path
+    forms: Mapping[str, Form]
+    codes: Mapping[str, CodeList]
+    derived: Mapping[str, Derived]
+    rules: tuple[Rule, ...] = ()
+    reports: Mapping[str, Report] = attribute(default_factory=_empty)
+    schemes: Mapping[str, Scheme] = attribute(default_factory=_empty)
+    plans: Mapping[str, Plan] = attribute(default_factory=_empty)
+    settings: Settings = Settings()
+    fingerprint: str = ""
+    checks_by_form: Mapping[str, tuple[RuleCheck, ...]] = attribute(default_factory=_empty)
+
+    def form(self, form_id: str) -> Form:
+        return self.forms[form_id]
+
+    def checks(self, form_id: str) -> list[RuleCheck]:
+        """Every pandera-carried check of the form, record rules first in the catalogue's order, then per field."""
+        return list(self.checks_by_form.get(form_id, ()))
+
+    def rules_of(self, form_id: str) -> list[Rule]:
+        """Every rule, of either carrier, that is instantiated on the form."""
+        return [rule for rule in self.rules if form_id in rule.form_ids]
+
+    def versions(self, rule_id: str) -> list[Rule]:
+        """All versions of one rule, oldest first; empty when there is no such rule."""
+        return sorted((rule for rule in self.rules if rule.rule_id == rule_id), key=lambda rule: rule.version)
+
+    def required_columns(self, form_id: str) -> frozenset[str]:
+        """Columns whose absence from a file makes the rules that read them ``not_evaluable`` (0a.8)."""
+        return frozenset(column.name for column in self.forms[form_id].fields if column.required != "never")
+
+
+def _zero_variants(code: str) -> list[str]:
+    """``1`` → ``01``, ``001``; ``01`` → ``1``, ``001``; nothing for a code that is not all digits."""
+    if not code.isdigit():
+        return []
+    bare = code.lstrip("0") or "0"
+    longest = max(len(code) + 1, 3)
+    return [variant for width in range(len(bare), longest + 1) if (variant := bare.zfill(width)) != code]
