@@ -84,7 +84,8 @@ def read_facts(
                 GROUP BY form_id),
             found AS (
                 SELECT form_id,
-                       count(DISTINCT record_id) FILTER (severity = '严重' AND subject_kind = 'record') AS records_failed,
+                       count(DISTINCT record_id) FILTER (severity = '严重' AND subject_kind = 'record')
+                           AS records_failed,
                        count(*) FILTER (severity = '严重') AS severe,
                        count(*) FILTER (severity = '一般') AS ordinary,
                        count(*) FILTER (severity = '提示') AS hint
@@ -158,7 +159,7 @@ def findings_for_people(con: duckdb.DuckDBPyConnection, cat: Catalogue, institut
     for (form_id,) in forms:
         parts.append(con.execute(_findings_of_form(con, cat, form_id), [institution_code, form_id]).pl())
     if not parts:
-        return pl.DataFrame(schema={name: pl.String for name in ("severity", "form_id", "rule_id")})
+        return pl.DataFrame(schema=dict.fromkeys(("severity", "form_id", "rule_id"), pl.String))
     return pl.concat(parts, how="diagonal_relaxed")
 
 

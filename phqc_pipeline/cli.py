@@ -1,0 +1,244 @@
+"""The ``phqc`` program: reads the command line, calls, prints. Decides nothing.
+
+Exit status (contract, section 1): 0 the run finished, 1 the run failed, 2 wrong usage or an invalid catalogue, plan or
+registry header.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+from zoneinfo import ZoneInfo
+
+import typer
+
+from phqc_pipeline.home import Home, parse_folder_date, resolve_home, resolve_rules
+
+if TYPE_CHECKING:
+    from phqc_pipeline.catalogue import Catalogue
+
+FIRST_SNAPSHOT = date(2009, 1, 1)  # 国家基本公共卫生服务项目 began in 2009; contract, section 1
+FAILED, WRONG_USAGE = 1, 2
+
+app = typer.Typer(
+    help="公共卫生信息质控：取数、质控、核对、计费，一夜一次。", no_args_is_help=True, add_completion=False
+)
+rules_app = typer.Typer(help="规则库：校验、测试、列出、解释。", no_args_is_help=True)
+app.add_typer(rules_app, name="rules")
+
+HomeOption = Annotated[Path | None, typer.Option("--home", help="数据目录；默认取环境变量 PHQC_HOME，再默认 data/")]
+RulesOption = Annotated[Path | None, typer.Option("--rules", help="规则目录；默认取环境变量 PHQC_RULES，再默认 rules/")]
+
+
+def main() -> None:
+    """Entry point of the installed program."""
+    app()
+
+
+@app.command()
+def sample(
+    home: HomeOption = None,
+    rules: RulesOption = None,
+    institutions: Annotated[int, typer.Option(min=1, help="机构数")] = 1,
+    residents: Annotated[int | None, typer.Option(min=20, help="居民总数；默认为首家合同机构的规模")] = None,
+    snapshot: Annotated[str | None, typer.Option("--date", help="数据日期 YYYY-MM-DD")] = None,
+    seed: Annotated[int, typer.Option(help="随机种子：同一种子得到同样的文件")] = 1,
+) -> None:
+    """写出演示数据：各机构的导出文件、登记资料和差错答案。"""
+    from phqc_pipeline.sample import DEFAULT_SNAPSHOT, write_sample
+
+    where = resolve_home(home)
+    cat = _catalogue(rules)
+    day = DEFAULT_SNAPSHOT if snapshot is None else _snapshot_date(snapshot)
+    with _failures():
+        written = write_sample(
+            where, cat, institutions=institutions, residents=residents, snapshot=day, seed=seed, log=typer.echo
+        )
+    typer.echo(written.describe())
+
+
+@app.command()
+def nightly(
+    home: HomeOption = None,
+    rules: RulesOption = None,
+    snapshot: Annotated[str | None, typer.Option("--date", help="数据日期；默认为最近一个有数据的日期")] = None,
+    plan: Annotated[str, typer.Option(help="质控计划")] = "nightly",
+    demo: Annotated[bool, typer.Option("--demo", hidden=True, help="没有数据时先生成演示数据")] = False,
+) -> None:
+    """运行一夜质控：取数、判定、整改跟踪、核对、计费、发布。"""
+    started = time.monotonic()
+    where = resolve_home(home)
+    wanted = None if snapshot is None else _snapshot_date(snapshot)
+    cat = _catalogue(rules)
+    if plan not in cat.plans:
+        _refuse(f"没有质控计划 {plan!r}，现有：{'、'.join(sorted(cat.plans)) or '（无）'}")
+    dates = where.landing_dates()
+    if demo and not dates:
+        typer.echo("交付目录是空的，先生成演示数据……")
+        sample(home=home, rules=rules)
+        dates = where.landing_dates()
+    today = datetime.now(ZoneInfo("Asia/Shanghai")).date()
+    usable = [day for day in dates if FIRST_SNAPSHOT <= day <= (wanted or today)]
+    if not usable:
+        until = "" if wanted is None else f" {wanted.isoformat()} 及以前"
+        _refuse(f"{where.landing} 下没有{until}的交付（应为 landing/<机构编码>/<YYYY-MM-DD>/）")
+    day = wanted or usable[-1]
+    with _failures():
+        from phqc_pipeline.orchestration.run import run_night
+
+        outcome = run_night(where, cat, day, plan, say=typer.echo)
+        if outcome.error:
+            typer.echo(outcome.error, err=True)
+            raise typer.Exit(FAILED)
+        from phqc_pipeline.reports import night_summary
+
+        typer.echo(night_summary(where.published_db, outcome.published, outcome.folders, time.monotonic() - started))
+
+
+@app.command()
+def accept(file_id: str, home: HomeOption = None, rules: RulesOption = None) -> None:
+    """放行一份因行数骤减而暂缓的交付（FILE_ID 见 ingest.file）。"""
+    from phqc_pipeline.extracts import accept_file
+
+    where = resolve_home(home)
+    cat = _catalogue(rules)
+    try:
+        said = accept_file(where, cat, file_id)
+    except LookupError as unknown:
+        _refuse(str(unknown.args[0] if unknown.args else unknown))
+    typer.echo(said or f"已放行 {file_id}，下一次质控起生效")
+
+
+@app.command()
+def ui(
+    home: HomeOption = None,
+    rules: RulesOption = None,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="网页端口")] = 3000,
+    host: Annotated[str, typer.Option(help="监听地址")] = "127.0.0.1",
+) -> None:
+    """打开 Dagster 网页界面和守护进程（计划任务、交付监视都在其中）。"""
+    from phqc_pipeline.home import PROJECT_DIR
+    from phqc_pipeline.orchestration.instance import prepare_instance
+
+    where = resolve_home(home)
+    _catalogue(rules)
+    prepare_instance(where)
+    program = str(Path(sys.executable).with_name("dagster"))
+    environment = {**os.environ, **_environment(where, rules)}
+    arguments = [program, "dev", "-w", str(PROJECT_DIR / "workspace.yaml"), "-h", host, "-p", str(port)]
+    os.execve(program, arguments, environment)
+
+
+@rules_app.command("check")
+def rules_check(rules: RulesOption = None) -> None:
+    """校验规则目录，一次列出全部错误。"""
+    cat = _catalogue(rules)
+    typer.echo(
+        f"规则目录 {cat.directory} 无误：表单 {len(cat.forms)}，代码表 {len(cat.codes)}，规则 {len(cat.rules)}，"
+        f"报表 {len(cat.reports)}，方案 {len(cat.schemes)}，计划 {len(cat.plans)}"
+    )
+
+
+@rules_app.command("test")
+def rules_test(rules: RulesOption = None) -> None:
+    """用每条规则自带的例子测试规则（Polars 与 DuckDB 各一遍）。"""
+    from phqc_pipeline.catalogue import commands
+
+    report = commands.test(_catalogue(rules))
+    typer.echo(report.text)
+    if not report.passed:
+        raise typer.Exit(FAILED)
+
+
+@rules_app.command("list")
+def rules_list(
+    rules: RulesOption = None,
+    form: Annotated[str | None, typer.Option(help="只列这张表单的规则")] = None,
+    dimension: Annotated[str | None, typer.Option(help="只列这个维度")] = None,
+    severity: Annotated[str | None, typer.Option(help="只列这个级别")] = None,
+) -> None:
+    """列出规则。"""
+    from phqc_pipeline.catalogue import commands
+
+    typer.echo(commands.list_rules(_catalogue(rules), form=form, dimension=dimension, severity=severity))
+
+
+@rules_app.command("show")
+def rules_show(rule: str, rules: RulesOption = None) -> None:
+    """解释一条规则：管谁、怎么判、SQL、例子、依据。"""
+    from phqc_pipeline.catalogue import commands
+
+    try:
+        typer.echo(commands.show(_catalogue(rules), rule))
+    except LookupError as unknown:
+        _refuse(str(unknown.args[0] if unknown.args else unknown))
+
+
+def _catalogue(rules: Path | None) -> Catalogue:
+    """The catalogue, or every fault of it on stderr and exit status 2."""
+    from phqc_pipeline.catalogue import CatalogueError, load_catalogue
+
+    where = resolve_rules(rules)
+    os.environ.update(_environment(None, rules))
+    try:
+        return load_catalogue(where)
+    except CatalogueError as invalid:
+        typer.echo(f"规则目录 {where} 有 {len(invalid.faults)} 处错误，未运行：", err=True)
+        for fault in invalid.faults:
+            typer.echo(f"  {fault}", err=True)
+        raise typer.Exit(WRONG_USAGE) from None
+
+
+def _environment(home: Home | None, rules: Path | None) -> dict[str, str]:
+    """What a code location started from here must find in its environment."""
+    found = {"PHQC_RULES": str(resolve_rules(rules))}
+    if home is not None:
+        found |= {"PHQC_HOME": str(home.root), "DAGSTER_HOME": str(home.dagster)}
+    return found
+
+
+def _snapshot_date(text: str) -> date:
+    day = parse_folder_date(text)
+    if day is None:
+        _refuse(f"日期 {text!r} 无法识别，请写成 YYYY-MM-DD，例如 2024-12-31")
+    today = datetime.now(ZoneInfo("Asia/Shanghai")).date()
+    if not FIRST_SNAPSHOT <= day <= today:
+        _refuse(f"数据日期 {day.isoformat()} 不在 {FIRST_SNAPSHOT.isoformat()} 至今天（{today.isoformat()}）之间")
+    return day
+
+
+def _refuse(reason: str) -> NoReturn:
+    typer.echo(reason, err=True)
+    raise typer.Exit(WRONG_USAGE)
+
+
+@contextmanager
+def _failures() -> Iterator[None]:
+    """Turn what a run raises into a sentence and an exit status; a traceback could carry residents' data."""
+    from phqc_pipeline.extracts import RegistryError
+
+    try:
+        yield
+    except RegistryError as wrong:
+        typer.echo("登记资料有误，未运行：", err=True)
+        for line in wrong.faults:
+            typer.echo(f"  {line}", err=True)
+        raise typer.Exit(WRONG_USAGE) from None
+    except (typer.Exit, KeyboardInterrupt):
+        raise
+    except Exception as failure:
+        if os.environ.get("PHQC_DEBUG"):
+            raise
+        typer.echo(f"运行失败：{type(failure).__name__}：{failure}", err=True)
+        typer.echo("已发布的数据仓库未改动。排除原因后再运行一次即可。", err=True)
+        raise typer.Exit(FAILED) from None
+
+
+if __name__ == "__main__":
+    main()
