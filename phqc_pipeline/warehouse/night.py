@@ -1,0 +1,143 @@
+"""A night's judgements as one immutable folder, laid down whole or not at all.
+
+Belongs here: gathering what both carriers judged into ``HOME/nights/<date>/``, the names of findings, and the
+fingerprints that tell whether a night would be judged otherwise today. Does not belong here: judging, folding.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from phqc_pipeline.home import Home
+from phqc_pipeline.warehouse.db import columns_sql, empty_select, literal, open_duckdb
+from phqc_pipeline.warehouse.files import content_fingerprint, replace_folder
+from phqc_pipeline.warehouse.shapes import JUDGED_FINDING, JUDGED_RESULT, NIGHT_FINDING, NIGHT_RESULT, PRESENT
+
+#: Statuses of a rule that was judged; the two others leave its findings as they were.
+JUDGED_STATUSES = ("pass", "fail", "not_applicable")
+
+_FINDING_ID = "md5(concat_ws('|', rule_id, institution_code, form_id, subject_id, field, period))"
+_ROOT_ID = f"""CASE WHEN root_item IS NOT NULL AND archive_no IS NOT NULL
+    THEN md5(concat_ws('|', 'root', institution_code, archive_no, root_item)) ELSE {_FINDING_ID} END"""
+
+
+def finding_id(rule_id: str, institution_code: str, form_id: str, subject_id: str, field: str, period: str) -> str:
+    """The finding's name, the same every night (contract, section 3); equals what the night's SQL computes."""
+    return hashlib.md5("|".join((rule_id, institution_code, form_id, subject_id, field, period)).encode()).hexdigest()
+
+
+def write_night(
+    home: Home,
+    snapshot: date,
+    *,
+    particulars: Mapping[str, Any],
+    findings: Iterable[Path],
+    results: Iterable[Path],
+    present: Iterable[Path],
+    rules: pl.DataFrame,
+    held_back: Iterable[tuple[str, str]] = (),
+    reads: pl.DataFrame | None = None,
+) -> Path:
+    """Lay down the night of ``snapshot`` from Parquet parts of both carriers; an older one of that date is replaced.
+
+    ``particulars``: what ``night.json`` tells (run_id, plan_id, period, fingerprints …). ``rules``: rule_id, form_id,
+    field, period_scoped of every rule in force. ``held_back``: (institution, form) whose delivery waits for
+    acceptance; ``reads``: rule_id, form_id, reads_form for rules that read more than their own form. What reads a
+    delivery held back is not judged: the old snapshot says nothing about today.
+    """
+    held = list(held_back)
+    with replace_folder(home.night(snapshot)) as folder, open_duckdb(scratch=home.warehouse / "tmp") as connection:
+        pairs = pl.DataFrame(held, schema={"institution_code": pl.String, "form_id": pl.String}, orient="row")
+        connection.register("held_given", pairs.to_arrow())
+        connection.execute("CREATE TEMP TABLE held AS SELECT * FROM held_given")
+        connection.register("reads_given", (_no_reads() if reads is None else reads).to_arrow())
+        connection.execute("CREATE TEMP TABLE reads AS SELECT * FROM reads_given")
+        connection.register("rules_given", rules.to_arrow())
+        connection.execute(_copy("SELECT * FROM rules_given ORDER BY ALL", folder / "rules.parquet"))
+        connection.execute(_copy(_findings_sql(findings), folder / "findings.parquet"))
+        connection.execute(_copy(_results_sql(results), folder / "results.parquet"))
+        connection.execute(_copy(_present_sql(present), folder / "present.parquet"))
+        tables = [folder / f"{name}.parquet" for name in ("findings", "results", "present", "rules")]
+        counted = connection.execute(
+            f"SELECT count(*), count(DISTINCT finding_id) FROM read_parquet({literal(tables[0])})"
+        ).fetchone()
+        assert counted is not None
+        told = {
+            **particulars,
+            "snapshot_date": snapshot.isoformat(),
+            "findings": counted[0],
+            "content": content_fingerprint(tables),
+        }
+        (folder / "night.json").write_text(json.dumps(told, ensure_ascii=False, indent=1), encoding="utf-8")
+    return home.night(snapshot)
+
+
+def read_night(night: Path) -> dict[str, Any]:
+    """What ``night.json`` of a night's folder tells."""
+    told: dict[str, Any] = json.loads((night / "night.json").read_text(encoding="utf-8"))
+    return told
+
+
+def _findings_sql(parts: Iterable[Path]) -> str:
+    """Every violation once: two carriers' parts never share a rule, but one subject may be reached twice."""
+    return f"""
+        WITH named AS (
+            SELECT {_FINDING_ID} AS finding_id, {_ROOT_ID} AS root_id, *
+            FROM (
+                SELECT * REPLACE (coalesce(field, '') AS field, coalesce(period, '') AS period)
+                FROM ({_read(parts, JUDGED_FINDING)})
+            )
+        ),
+        -- names first, then only the few rows behind them: a window over all columns would not fit in memory
+        twice AS (SELECT finding_id FROM named GROUP BY finding_id HAVING count(*) > 1),
+        once AS (
+            SELECT * FROM named ANTI JOIN twice USING (finding_id)
+            UNION ALL BY NAME
+            SELECT * FROM named SEMI JOIN twice USING (finding_id)
+            QUALIFY row_number() OVER (
+                PARTITION BY finding_id ORDER BY service_date DESC NULLS LAST, record_id, observed) = 1
+        )
+        SELECT {columns_sql(NIGHT_FINDING)} FROM once
+        ORDER BY institution_code, form_id, rule_id, field, subject_id, period"""
+
+
+def _results_sql(parts: Iterable[Path]) -> str:
+    statuses = ", ".join(literal(status) for status in JUDGED_STATUSES)
+    return f"""
+        SELECT {columns_sql(NIGHT_RESULT)} FROM (
+            SELECT r.* REPLACE (coalesce(r.field, '') AS field), r.status IN ({statuses})
+                AND NOT EXISTS (
+                    SELECT 1 FROM held AS h WHERE h.institution_code = r.institution_code AND (h.form_id = r.form_id
+                        OR h.form_id IN (SELECT reads_form FROM reads AS d
+                            WHERE d.rule_id = r.rule_id AND d.form_id = r.form_id))
+                ) AS judged
+            FROM ({_read(parts, JUDGED_RESULT)}) AS r
+        ) ORDER BY institution_code, form_id, rule_id, field"""
+
+
+def _present_sql(parts: Iterable[Path]) -> str:
+    return f"SELECT DISTINCT {columns_sql(PRESENT)} FROM ({_read(parts, PRESENT)}) ORDER BY ALL"
+
+
+def _read(parts: Iterable[Path], shape: dict[str, str]) -> str:
+    """The parts as one relation in this shape; parts may have more columns, or none may be there."""
+    paths = [str(path) for path in parts]
+    if not paths:
+        return empty_select(shape)
+    cast = ", ".join(f'CAST("{name}" AS {kind}) AS "{name}"' for name, kind in shape.items())
+    return f"SELECT {cast} FROM read_parquet({literal(paths)}, union_by_name = true)"
+
+
+def _copy(query: str, target: Path) -> str:
+    return f"COPY ({query}) TO {literal(target)} (FORMAT parquet, COMPRESSION zstd)"
+
+
+def _no_reads() -> pl.DataFrame:
+    return pl.DataFrame(schema={"rule_id": pl.String, "form_id": pl.String, "reads_form": pl.String})
