@@ -4,6 +4,7 @@
 """
 
 from phqc_pipeline.catalogue.faults import CatalogueError, Fault
+from phqc_pipeline.catalogue.loader import load_catalogue
 from phqc_pipeline.catalogue.model import (
     Catalogue,
     CodeList,
@@ -30,4 +31,5 @@ __all__ = [
     "Rule",
     "RuleCheck",
     "Scheme",
+    "load_catalogue",
 ]

@@ -77,6 +77,7 @@ class Code:
     valid_from: date | None = None
     valid_to: date | None = None
     attrs: Mapping[str, Scalar] = attribute(default_factory=_empty)
+    place: Place = Place()
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,7 +127,9 @@ class Field:
 
     ``type`` is as written (``dec(4,1)``); ``kind``, ``length`` (text), ``precision`` and ``scale`` (dec) are its parts.
     ``required``: ``when`` means the language expression ``required_when`` decides; ``required_note`` keeps a condition
-    that no expression can state (it counts as ``never``, 0a.7). ``hard`` and ``soft`` are inclusive constant bounds.
+    that no expression can state (it counts as ``never``, 0a.7). ``condition_reads`` are the columns ``required_when``
+    reads. ``absent_ok``: a file without this required column is judged as if it were all empty (``record_status``).
+    ``hard`` and ``soft`` are inclusive constant bounds.
     ``text_values``: cell texts that are valid although the column is numeric (视力 盲, 光感 …) → what they mean.
     """
 
@@ -142,6 +145,8 @@ class Field:
     required: Literal["always", "never", "when"] = "never"
     required_when: str | None = None
     required_note: str = ""
+    condition_reads: frozenset[str] = frozenset()
+    absent_ok: bool = False
     hard: Bounds | None = None
     soft: Bounds | None = None
     codes: str | None = None
@@ -264,9 +269,9 @@ class PerField:
 class Rule:
     """One version of one rule, as written.
 
-    ``forms`` is the scope as written (form ids, ``*`` or ``person``); ``form_ids`` the forms it is instantiated on.
-    Exactly one of ``assertion`` (YAML ``assert``) and ``violated`` is set on a pandera rule. A dbt rule has ``model``,
-    ``reads`` (form → columns) and a readable ``expression`` instead; ``form_id`` is its home form.
+    ``forms`` (less ``except_forms``) is the scope as written: form ids, ``*`` or ``person``; ``form_ids`` the forms it
+    is instantiated on. Exactly one of ``assertion`` (YAML ``assert``) and ``violated`` is set on a pandera rule. A dbt
+    rule has ``model``, ``reads`` (form → columns) and a readable ``expression`` instead; ``form_id`` is its home form.
     ``expression`` is the readable judgement for both carriers (``qc.rule.expression``).
     """
 
@@ -302,6 +307,7 @@ class Rule:
     checks_empty: tuple[str, ...] = ()
     period_scoped: bool = False
     expression: str = ""
+    except_forms: tuple[str, ...] = ()
     note: str = ""
     place: Place = Place()
     fingerprint: str = ""
@@ -344,6 +350,7 @@ class RuleCheck:
     reads: frozenset[str]
     optional: frozenset[str] = frozenset()
     empties: frozenset[str] = frozenset()
+    suggestion: Expression | None = None
 
     @property
     def key(self) -> tuple[str, int, str]:

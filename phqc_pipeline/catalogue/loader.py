@@ -1,0 +1,59 @@
+"""Loading the catalogue: ``rules/`` read, checked and turned into one ``Catalogue``, or every fault at once.
+
+Belongs here: the order of the steps. Each step goes on as far as it can after a fault, so that one load tells all.
+Does not belong here: any step itself (``dictionary``, ``programme``, ``ruleset``, ``instantiate``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from phqc_pipeline.catalogue.dictionary import read_codes, read_derived, read_forms
+from phqc_pipeline.catalogue.faults import CatalogueError
+from phqc_pipeline.catalogue.fingerprint import catalogue_fingerprint
+from phqc_pipeline.catalogue.instantiate import compile_conditions, instantiate
+from phqc_pipeline.catalogue.model import Catalogue, RuleCheck
+from phqc_pipeline.catalogue.programme import check_file_names, read_plans, read_reports, read_schemes, read_settings
+from phqc_pipeline.catalogue.reading import Reader
+from phqc_pipeline.catalogue.ruleset import read_rules
+
+
+def load_catalogue(directory: Path) -> Catalogue:
+    """The catalogue in ``directory``; CatalogueError with every fault of every file when it is not sound."""
+    reader = Reader(Path(directory))
+    if not reader.check_layout():
+        raise CatalogueError(reader.faults)
+    codes = read_codes(reader)
+    derived = read_derived(reader)
+    forms = read_forms(reader, codes, derived)
+    reports = read_reports(reader)
+    check_file_names(reader, forms, reports)
+
+    catalogue = Catalogue(reader.directory, forms, codes, derived)
+    can_compile = not reader.broken & {"_envelope", "derived"}  # else every expression would be blamed for one file
+    if can_compile:
+        catalogue = replace(catalogue, forms=compile_conditions(reader, catalogue))
+    written = read_rules(reader, catalogue.forms)
+    rules = [one.rule for one in written]
+    checks: dict[str, tuple[RuleCheck, ...]] = {}
+    if can_compile:
+        rules, checks = instantiate(reader, written, catalogue)
+
+    rule_ids = {rule.rule_id for rule in rules}
+    schemes = read_schemes(reader, rule_ids)
+    plans = read_plans(reader, catalogue.forms, reports, schemes)
+    settings = read_settings(reader)
+    if reader.faults:
+        raise CatalogueError(reader.faults)
+    parts = (catalogue.forms, codes, derived, rules, reports, schemes, plans, settings)
+    return replace(
+        catalogue,
+        rules=tuple(rules),
+        reports=reports,
+        schemes=schemes,
+        plans=plans,
+        settings=settings,
+        checks_by_form=checks,
+        fingerprint=catalogue_fingerprint(parts),
+    )

@@ -1,0 +1,390 @@
+"""What YAML under ``rules/`` may say: one closed pydantic model for each kind of entry.
+
+Belongs here: keys, their types and small shapes, and pydantic's complaints in Chinese with the line they concern.
+Does not belong here: anything that needs two entries to judge (``loader`` and its helpers).
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
+
+from phqc_pipeline.catalogue.faults import Fault, closest
+from phqc_pipeline.catalogue.yaml_lines import Document, Path_
+
+
+def wrong(problem: str, remedy: str) -> PydanticCustomError:
+    """A complaint in our own words, for validators below."""
+    return PydanticCustomError("phqc", "{problem}", {"problem": problem, "remedy": remedy})
+
+
+def _text(value: Any) -> Any:
+    if not isinstance(value, str):
+        raise wrong(f"应是文字，写的是 {_show(value)}", "给这个值加引号，或改成文字")
+    if not value.strip():
+        raise wrong("是空的", "填上内容")
+    return value.strip()
+
+
+def _code_text(value: Any) -> Any:
+    """A code may be written bare; a number keeps its digits (a leading zero survived the YAML reader)."""
+    if isinstance(value, bool) or not isinstance(value, (int, str)):
+        raise wrong(f"代码写成了 {_show(value)}", "给代码加引号，例如 '1'")
+    return str(value)
+
+
+def _identifier(value: str) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", value):
+        raise wrong(f"“{value}”不是合法的英文名", "只用小写字母、数字和下划线，以字母开头")
+    return value
+
+
+def _day(value: Any) -> Any:
+    if isinstance(value, str):
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            pass
+    elif isinstance(value, date):
+        return value
+    raise wrong(f"{_show(value)} 不是日期", "写成 2017-02-28 的样子")
+
+
+def _list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+Text = Annotated[str, BeforeValidator(_text)]
+CodeText = Annotated[str, BeforeValidator(_code_text)]
+Name = Annotated[str, BeforeValidator(_text), AfterValidator(_identifier)]
+Day = Annotated[date, BeforeValidator(_day)]
+Number = Annotated[float, Field(strict=False)]
+Texts = Annotated[list[Text], BeforeValidator(_list)]
+Names = Annotated[list[Name], BeforeValidator(_list)]
+CodeTexts = Annotated[list[CodeText], BeforeValidator(_list)]
+
+
+class Closed(BaseModel):
+    """Unknown keys are refused, types are not coerced."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, populate_by_name=False)
+
+
+class OtherOfIn(Closed):
+    field: Name
+    code: CodeText
+
+
+class RequiredIn(Closed):
+    """``required: {when: expression}`` or ``required: {note: text}``."""
+
+    when: Text | None = None
+    note: Text | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> RequiredIn:
+        if (self.when is None) == (self.note is None):
+            raise wrong("required 要么写 when 要么写 note，只写一个", "能写成字段表达式的写 when，不能的写 note")
+        return self
+
+
+ALWAYS = RequiredIn.model_construct()  # required: Y
+NEVER = RequiredIn.model_construct()  # required: N
+
+
+def _required(value: Any) -> Any:
+    if value in ("Y", "N"):
+        return ALWAYS if value == "Y" else NEVER
+    if isinstance(value, (dict, RequiredIn)):
+        return value
+    raise wrong(f"写成了 {_show(value)}", "写 Y、N、{when: 表达式} 或 {note: 条件的文字说明}")
+
+
+Required = Annotated[RequiredIn, BeforeValidator(_required)]
+
+
+def _range(value: Any) -> Any:
+    ends = value if isinstance(value, list) else []
+    numbers = [end for end in ends if isinstance(end, (int, float)) and not isinstance(end, bool)]
+    if len(ends) != 2 or len(numbers) + ends.count(None) != 2 or not numbers:
+        raise wrong(f"范围写成了 {_show(value)}", "写成 [最小, 最大]，开口的一端写 null，例如 [60, 280] 或 [0, null]")
+    if len(numbers) == 2 and numbers[0] > numbers[1]:
+        raise wrong(f"范围的下限 {numbers[0]} 大于上限 {numbers[1]}", "把小的写在前面")
+    return value
+
+
+def _text_values(value: Any) -> Any:
+    """``[盲, 光感]`` or ``{盲: 意思}``: both become text → meaning."""
+    if isinstance(value, list):
+        return {_code_text(word): "" for word in value}
+    if isinstance(value, dict):
+        return {str(word): "" if meaning is None else str(meaning) for word, meaning in value.items()}
+    raise wrong(f"写成了 {_show(value)}", "写成 [盲, 光感] 或 {盲: 说明}")
+
+
+TextValues = Annotated[dict[str, str], BeforeValidator(_text_values)]
+Range = Annotated[list[float | None], BeforeValidator(_range)]
+
+
+class FieldIn(Closed):
+    name: Name
+    title: Text
+    type: Text
+    synonyms: Texts = []
+    unit: str = ""
+    required: Required = NEVER
+    hard: Range | None = None
+    soft: Range | None = None
+    codes: Text | None = None
+    text_values: TextValues = {}
+    exclusive: CodeTexts = []
+    other_of: OtherOfIn | None = None
+    personal: Literal["name", "id_number", "phone", "address"] | None = None
+    role: Literal["phone", "identifier", "signature"] | None = None
+    business: bool = True
+    extension: bool = False
+    absent_ok: bool = False
+    note: str = ""
+
+
+class EnvelopeIn(Closed):
+    fields: list[Any]
+    title: str = ""
+    note: str = ""
+
+
+class FormIn(Closed):
+    form_id: Name
+    title: Text
+    aliases: Texts = []
+    subject: Literal["person", "institution"]
+    service_date: Name
+    stage: Names = []
+    source: str = ""
+    frequency: str = ""
+    key: str = ""
+    note: str = ""
+    fields: list[Any]
+
+
+class CodeIn(Closed):
+    code: CodeText
+    name: Annotated[str, BeforeValidator(_code_text), BeforeValidator(_text)]
+    synonyms: CodeTexts = []
+    valid_from: Day | None = None
+    valid_to: Day | None = None
+    attrs: dict[str, Any] = {}
+    note: str = ""
+
+
+class CodeListIn(Closed):
+    id: Text
+    title: Text
+    source: str = ""
+    verified: bool = False
+    note: str = ""
+    codes: list[Any]
+
+
+class DerivedIn(Closed):
+    name: Name
+    title: Text
+    expr: Text
+    note: str = ""
+
+
+class SuggestionIn(Closed):
+    text: Text | None = None
+    expr: Text | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> SuggestionIn:
+        if (self.text is None) == (self.expr is None):
+            raise wrong("suggestion 要么写 text 要么写 expr，只写一个", "固定文字写 text，要计算的写 expr")
+        return self
+
+
+def _suggestion(value: Any) -> Any:
+    return {"text": value} if isinstance(value, str) else value
+
+
+class PerFieldIn(Closed):
+    types: list[Literal["text", "int", "dec", "date", "ym", "dt", "code", "multi"]] = []
+    has: Literal["hard", "soft", "codes", "exclusive", "other_of", "required", "scale"] | None = None
+    role: Literal["phone", "identifier", "signature"] | None = None
+    exclude_roles: list[Literal["phone", "identifier", "signature"]] = []
+    exclude_fields: Names = []
+
+
+class ExamplesIn(Closed):
+    pass_: list[Any] = Field(default=[], alias="pass")
+    fail: list[Any] = []
+
+
+class RuleIn(Closed):
+    id: Text
+    version: int = Field(default=1, ge=1)
+    title: Text
+    forms: Texts | None = None
+    except_forms: Names = []
+    form_id: Name | None = None
+    carrier: Literal["pandera", "dbt"] = "pandera"
+    dimension: Literal["完整性", "规范性", "逻辑性", "及时性/频次", "唯一性", "一致性(跨表)", "真实性", "报表核对"]
+    severity: Literal["严重", "一般", "提示"]
+    grain: Literal["row", "person", "doc", "inst", "household"] = "row"
+    params: dict[str, Any] = {}
+    when: Text | None = None
+    assert_: Text | None = Field(default=None, alias="assert")
+    violated: Text | None = None
+    per_field: PerFieldIn | None = None
+    field: Name | None = None
+    message: Text
+    suggestion: Annotated[SuggestionIn | None, BeforeValidator(_suggestion)] = None
+    expected: Text | None = None
+    basis: Text
+    verified: bool
+    valid_from: Day | None = None
+    valid_to: Day | None = None
+    suppressed_by: Texts = []
+    optional_columns: Names = []
+    root: Literal["id_card_no", "person_name", "birth_date", "sex_code"] | None = None
+    examples: ExamplesIn = ExamplesIn()
+    model: Name | None = None
+    reads: dict[str, Names] = {}
+    checks_empty: Names = []
+    period_scoped: bool = False
+    expression: Text | None = None
+    note: str = ""
+
+
+class ReportItemIn(Closed):
+    item: Name
+    title: Text
+    synonyms: Texts = []
+    type: Text = "int"
+    nature: str = ""
+    recomputed: bool = False
+    unit: str = ""
+    definition: str = ""
+    note: str = ""
+
+
+class ReportIn(Closed):
+    report_id: Name
+    title: Text
+    aliases: Texts = []
+    source: str = ""
+    note: str = ""
+    items: list[Any]
+
+
+class SchemeIn(Closed):
+    scheme_id: Name
+    title: Text
+    rules: Literal["all"] | list[Text] = "all"
+    deductions: dict[str, float]
+    pass_: Text = Field(alias="pass")
+    note: str = ""
+
+
+class PlanIn(Closed):
+    plan_id: Name
+    title: str = ""
+    scheme: Name
+    institutions: Literal["all"] | list[Annotated[str, BeforeValidator(_code_text)]] = "all"
+    forms: Literal["all"] | list[Name] = "all"
+    period: Literal["natural_year"] = "natural_year"
+    schedule: Text
+    records_from: Day | None = None
+    note: str = ""
+
+
+class SettingsIn(Closed):
+    shrink_ratio: float = Field(default=0.5, gt=0, le=1)
+
+
+Model = TypeVar("Model", bound=Closed)
+
+
+def check(
+    kind: type[Model], value: Any, document: Document, path: Path_, where: str, faults: list[Fault]
+) -> Model | None:
+    """``value`` as ``kind``, or None with every complaint added to ``faults`` (file, line, remedy)."""
+    if not isinstance(value, dict):
+        problem = f"应是“键: 值”的一组内容，写的是 {_show(value)}"
+        remedy = f"按 rules/README.md 写出 {_keys(kind)}"
+        faults.append(Fault(document.file, document.line(path), where, problem, remedy))
+        return None
+    try:
+        return kind.model_validate(value)
+    except ValidationError as error:
+        faults.extend(_fault(kind, complaint, document, path, where) for complaint in error.errors())
+        return None
+
+
+def _fault(kind: type[Closed], complaint: Any, document: Document, path: Path_, where: str) -> Fault:
+    location: Path_ = tuple(complaint["loc"])
+    problem, remedy = _in_chinese(kind, complaint, location)
+    return Fault(document.file, document.line((*path, *location)), where, problem, remedy)
+
+
+def _in_chinese(kind: type[Closed], complaint: Any, location: Path_) -> tuple[str, str]:
+    key = next((part for part in reversed(location) if isinstance(part, str)), "")
+    context = complaint.get("ctx", {})
+    sort = complaint["type"]
+    if sort == "phqc":
+        problem = context["problem"]
+        return (f"{key} {problem}" if key and not problem.startswith(key) else problem), context["remedy"]
+    if sort == "extra_forbidden":
+        known = _known_keys(kind, location[:-1])
+        near = closest(key, known)
+        return f"不认识的键“{key}”", f"是否应为“{near}”？" if near else f"删去它；这里可写的键：{'、'.join(known)}"
+    if sort == "missing":
+        return f"缺少“{key}”", f"补上“{key}: …”"
+    if sort == "literal_error":
+        said = complaint["input"]
+        allowed = [word.strip().strip("'") for word in context["expected"].replace(" or ", ", ").split(", ")]
+        near = closest(str(said), allowed)
+        hint = f"是否应为“{near}”？" if near else ""
+        return f"{key} 的值 {_show(said)} 不在允许之列", f"{hint}可写：{'、'.join(allowed)}"
+    kinds = {
+        "string_type": ("应是文字", "改成文字，必要时加引号"),
+        "int_type": ("应是整数", "写一个不带引号的整数"),
+        "int_from_float": ("应是整数", "写一个不带小数的整数"),
+        "float_type": ("应是数字", "写一个不带引号的数字"),
+        "bool_type": ("应是 true 或 false", "写 true 或 false，不加引号"),
+        "list_type": ("应是一个列表", "写成 [甲, 乙] 或每行一个“- 甲”"),
+        "dict_type": ("应是“键: 值”的一组内容", "写成 {键: 值}"),
+        "model_type": ("应是“键: 值”的一组内容", "写成 {键: 值}"),
+    }
+    said, remedy = kinds.get(sort, (f"不合要求（{complaint['msg']}）", "按 rules/README.md 的说明改写"))
+    return f"{key} {said}，写的是 {_show(complaint['input'])}", remedy
+
+
+def _known_keys(kind: type[Closed], inside: Path_) -> list[str]:
+    """The keys allowed at ``inside`` of an entry of this kind (nested models: required, examples, per_field …)."""
+    nested: dict[Any, type[Closed]] = {
+        "required": RequiredIn,
+        "examples": ExamplesIn,
+        "per_field": PerFieldIn,
+        "suggestion": SuggestionIn,
+        "other_of": OtherOfIn,
+    }
+    for part in inside:
+        kind = nested.get(part, kind)
+    return [info.alias or name for name, info in kind.model_fields.items()]
+
+
+def _keys(kind: type[Closed]) -> str:
+    return "、".join(info.alias or name for name, info in kind.model_fields.items() if info.is_required())
+
+
+def _show(value: Any) -> str:
+    if value is None:
+        return "空值"
+    text = repr(value) if isinstance(value, str) else str(value)
+    return text if len(text) <= 40 else text[:37] + "…"
