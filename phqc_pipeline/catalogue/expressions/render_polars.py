@@ -1,0 +1,450 @@
+"""A typed tree as a Polars expression over the lake's columns.
+
+Belongs here: what each operation is in Polars, native and vectorised. Does not belong here: which steps an expression
+implies (they stand in the tree), DuckDB (``render_duckdb``, which must compute exactly the same).
+
+Every number is Float64; every judgement is a Kleene boolean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from functools import reduce
+from operator import add, and_, or_
+from typing import Any
+
+import polars as pl
+
+from phqc_pipeline.catalogue.expressions import tables
+from phqc_pipeline.catalogue.expressions.nodes import (
+    CELL_OPS,
+    Call,
+    Column,
+    Constant,
+    ContextValue,
+    Derived,
+    ListReference,
+    Node,
+)
+from phqc_pipeline.catalogue.expressions.patterns import like_regex
+from phqc_pipeline.catalogue.model import Context, Field
+
+RAW_SUFFIX = "__raw"
+_DTYPES: Mapping[str, Any] = {
+    "bool": pl.Boolean,
+    "int": pl.Float64,
+    "num": pl.Float64,
+    "text": pl.String,
+    "date": pl.Date,
+    "ts": pl.Datetime("us"),
+    "list": pl.List(pl.String),
+}
+
+
+def usable_polars(field: Field) -> pl.Expr:
+    """The cell's value, NULL where it is empty or unusable (unreadable, or outside the hard range)."""
+    column = pl.col(field.name)
+    inside = _inside_hard(field)
+    return column if inside is None else pl.when(inside).then(column)
+
+
+def unusable_polars(field: Field) -> pl.Expr | None:
+    """Whether the cell holds something that cannot be used: TRUE or FALSE. None for a text column: it always can."""
+    unreadable = unreadable_polars(field)
+    inside = _inside_hard(field)
+    if unreadable is None or inside is None:
+        return unreadable
+    return unreadable | ~inside.fill_null(True)
+
+
+def unreadable_polars(field: Field) -> pl.Expr | None:
+    """Whether the cell holds text that could not be converted (the value is NULL, the delivered text is kept)."""
+    if field.kind == "text":
+        return None
+    column, raw = pl.col(field.name), pl.col(field.name + RAW_SUFFIX)
+    unreadable = column.is_null() & raw.is_not_null()
+    if field.text_values:
+        unreadable = unreadable & ~raw.str.strip_chars().is_in(list(field.text_values)).fill_null(False)
+    return unreadable
+
+
+class PolarsRenderer:
+    """Renders trees for one evaluation; equal sub-trees become one expression object.
+
+    ``missing_columns`` are dictionary columns the delivered file lacked: ``required_count()`` leaves them out.
+    ``given`` names derived or context values that the frame itself may give (examples): where ``_has_<name>`` is TRUE
+    the column ``_given_<name>`` wins.
+    """
+
+    def __init__(
+        self, context: Context, missing_columns: frozenset[str] = frozenset(), given: frozenset[str] = frozenset()
+    ) -> None:
+        self.context = context
+        self.missing_columns = missing_columns
+        self.given = given
+        self._done: dict[Node, pl.Expr] = {}
+
+    def render(self, node: Node) -> pl.Expr:
+        """The expression computing ``node``."""
+        found = self._done.get(node)
+        if found is None:
+            found = self._done[node] = self._rendered(node)
+        return found
+
+    def _rendered(self, node: Node) -> pl.Expr:
+        if isinstance(node, Constant):
+            return _constant(node)
+        if isinstance(node, Column):
+            return usable_polars(node.field)
+        if isinstance(node, ContextValue):
+            return self._or_given(node.name, pl.lit(getattr(self.context, node.name), dtype=pl.Date))
+        if isinstance(node, Derived):
+            return self._or_given(node.name, self.render(node.body))
+        if isinstance(node, ListReference):
+            raise TypeError("a code list is not a value")
+        special = _SPECIAL.get(node.op)
+        if special is not None:
+            return special(self, node)
+        return _PLAIN[node.op](*(self.render(argument) for argument in node.args))
+
+    def _or_given(self, name: str, otherwise: pl.Expr) -> pl.Expr:
+        if name not in self.given:
+            return otherwise
+        return pl.when(pl.col(f"_has_{name}")).then(pl.col(f"_given_{name}")).otherwise(otherwise)
+
+    # --- the cell ----------------------------------------------------------------------------------------------
+
+    def _is_null(self, node: Call) -> pl.Expr:
+        tested = node.args[0]
+        if isinstance(tested, Column) and tested.field.kind == "text":
+            return pl.col(tested.name).is_null()
+        empty = self.render(tested).is_null()
+        unusable = self._any_unusable(tested)
+        # Kleene: FALSE where there is a value, else TRUE, but NULL where an unusable cell hides what is there.
+        return empty if unusable is None else empty & pl.when(~unusable).then(True)
+
+    def _any_unusable(self, node: Node) -> pl.Expr | None:
+        if isinstance(node, Column):
+            return unusable_polars(node.field)
+        if isinstance(node, Derived):
+            below = self._any_unusable(node.body)
+            if below is not None and node.name in self.given:
+                return below & ~pl.col(f"_has_{node.name}")
+            return below
+        if not isinstance(node, Call) or node.op in CELL_OPS:
+            return None
+        flags = [flag for flag in map(self._any_unusable, node.args) if flag is not None]
+        return reduce(or_, flags) if flags else None
+
+    def _unreadable(self, node: Call) -> pl.Expr:
+        flag = unreadable_polars(_cell(node).field)
+        return pl.lit(False) if flag is None else flag
+
+    def _raw(self, node: Call) -> pl.Expr:
+        cell = _cell(node)
+        raw = pl.col(cell.name + RAW_SUFFIX)
+        return pl.coalesce(raw, pl.col(cell.name)) if cell.field.kind == "text" else raw
+
+    def _typed(self, node: Call) -> pl.Expr:
+        return pl.col(_cell(node).name)
+
+    def _delivered(self, node: Call) -> pl.Expr:
+        return pl.lit(_cell(node).name not in self.missing_columns)
+
+    def _tally(self, node: Call) -> pl.Expr:
+        if not node.args:
+            return pl.lit(0.0)
+        return reduce(add, (self.render(part).fill_null(False).cast(pl.Float64) for part in node.args))
+
+    # --- operations that look at their arguments before they render them --------------------------------------
+
+    def _divide(self, node: Call) -> pl.Expr:
+        left, right = self.render(node.args[0]), self._divisor(node.args[1])
+        return left / right
+
+    def _modulo(self, node: Call) -> pl.Expr:
+        left, right = self.render(node.args[0]), self._divisor(node.args[1])
+        return left - right * (left / right).floor()
+
+    def _divisor(self, node: Node) -> pl.Expr:
+        """The divisor, NULL instead of zero: dividing by zero gives NULL."""
+        divisor = self.render(node)
+        if isinstance(node, Constant) and node.value:
+            return divisor
+        return pl.when(divisor != 0.0).then(divisor)
+
+    def _case(self, node: Call) -> pl.Expr:
+        branches = [self.render(argument) for argument in node.args]
+        chain: Any = pl.when(branches[0]).then(branches[1])
+        for position in range(2, len(branches) - 1, 2):
+            chain = chain.when(branches[position]).then(branches[position + 1])
+        result = chain.otherwise(branches[-1])
+        return result.cast(_DTYPES[node.type]) if node.type in _DTYPES else result
+
+    def _in(self, node: Call) -> pl.Expr:
+        return self.render(node.args[0]).is_in(_values(node.args[1:]))
+
+    def _same_codes(self, node: Call) -> pl.Expr:
+        chosen, codes = self.render(node.args[0]), sorted(set(_texts(node.args[1])))
+        each = [chosen.list.contains(pl.lit(code)) for code in codes]
+        return reduce(and_, each, chosen.list.len() == len(codes))
+
+    def _contains_any(self, node: Call) -> pl.Expr:
+        chosen = self.render(node.args[0])
+        return reduce(or_, (chosen.list.contains(pl.lit(code)) for code in _texts(node.args[1])))
+
+    def _like(self, node: Call) -> pl.Expr:
+        text, pattern = self.render(node.args[0]), str(_value(node.args[1]))
+        inner = pattern.strip("%")
+        if "%" in inner or "_" in inner:
+            return text.str.contains(like_regex(pattern))
+        if pattern.startswith("%") and pattern.endswith("%"):
+            return text.str.contains(inner, literal=True)
+        if pattern.endswith("%"):
+            return text.str.starts_with(inner)
+        return text.str.ends_with(inner) if pattern.startswith("%") else text == inner
+
+    def _regexp(self, node: Call) -> pl.Expr:
+        return self.render(node.args[0]).str.contains(str(_value(node.args[1])))
+
+    def _substr(self, node: Call) -> pl.Expr:
+        start, *length = (int(_number(argument)) for argument in node.args[1:])
+        return self.render(node.args[0]).str.slice(start - 1, length[0] if length else None)
+
+    def _round(self, node: Call) -> pl.Expr:
+        return _half_up(self.render(node.args[0]), int(_number(node.args[1])))
+
+    def _shift(self, node: Call) -> pl.Expr:
+        day, count = self.render(node.args[0]), int(_number(node.args[1]))
+        if node.op == "shift_day":
+            return day + pl.lit(timedelta(days=count))
+        return day.dt.offset_by(f"{count}{'mo' if node.op == 'shift_month' else 'y'}")
+
+    def _in_list(self, node: Call) -> pl.Expr:
+        return self.render(node.args[0]).is_in(list(_list(node).code_list.by_code))
+
+    def _mentions_any(self, node: Call) -> pl.Expr:
+        text, code_list = self.render(node.args[0]), _list(node).code_list
+        return text.is_in(list(code_list.by_code)) | text.str.contains(tables.names_pattern(code_list))
+
+    def _list_attr(self, node: Call) -> pl.Expr:
+        text, code_list = self.render(node.args[0]), _list(node).code_list
+        whole, mentioned = tables.attribute_tables(code_list, str(_value(node.args[2])))
+        dtype = _DTYPES[node.type]
+        named = text.str.extract(tables.names_pattern(code_list), 1)
+        exact = text.replace_strict(list(whole), _cast_all(whole.values(), node.type), default=None, return_dtype=dtype)
+        found = named.replace_strict(
+            list(mentioned), _cast_all(mentioned.values(), node.type), default=None, return_dtype=dtype
+        )
+        return pl.when(text.is_in(list(whole))).then(exact).otherwise(found)
+
+
+def _cell(node: Call) -> Column:
+    cell = node.args[0]
+    assert isinstance(cell, Column)  # the parser lets nothing else through
+    return cell
+
+
+def _list(node: Call) -> ListReference:
+    reference = node.args[1]
+    assert isinstance(reference, ListReference)
+    return reference
+
+
+def _value(node: Node) -> Any:
+    assert isinstance(node, Constant)
+    return node.value
+
+
+def _number(node: Node) -> float:
+    return float(_value(node))
+
+
+def _texts(node: Node) -> tuple[str, ...]:
+    return tuple(_value(node))
+
+
+def _values(members: tuple[Node, ...]) -> list[Any]:
+    return [float(_value(member)) if member.type in ("int", "num") else _value(member) for member in members]
+
+
+def _cast_all(values: Any, kind: str) -> pl.Series:
+    return pl.Series([float(value) if kind == "num" and value is not None else value for value in values], dtype=_DTYPES[kind])
+
+
+def _constant(node: Constant) -> pl.Expr:
+    if node.value is None:
+        return pl.lit(None, dtype=_DTYPES.get(node.type))
+    if node.type in ("int", "num"):
+        return pl.lit(float(node.value))  # type: ignore[arg-type]
+    if node.type == "list":
+        return pl.lit(pl.Series([list(node.value)], dtype=pl.List(pl.String)))  # type: ignore[arg-type]
+    return pl.lit(node.value, dtype=_DTYPES[node.type])
+
+
+def _inside_hard(field: Field) -> pl.Expr | None:
+    if not field.is_numeric or field.hard is None:
+        return None
+    low, high = field.hard
+    column = pl.col(field.name)
+    bounds = [column >= float(low)] if low is not None else []
+    bounds += [column <= float(high)] if high is not None else []
+    return reduce(and_, bounds) if bounds else None
+
+
+def _half_up(number: pl.Expr, places: int) -> pl.Expr:
+    return number.round(places, mode="half_away_from_zero")
+
+
+def _as_float(number: pl.Expr) -> pl.Expr:
+    return number.cast(pl.Float64)
+
+
+def _days(first: pl.Expr, last: pl.Expr) -> pl.Expr:
+    return _as_float(last.to_physical().cast(pl.Int64) - first.to_physical().cast(pl.Int64))
+
+
+def _month_number(day: pl.Expr) -> pl.Expr:
+    return day.dt.year().cast(pl.Int64) * 12 + day.dt.month().cast(pl.Int64)
+
+
+def _day_number(day: pl.Expr) -> pl.Expr:
+    """20240131: differences of these, divided by 10,000 and cut, are whole years."""
+    return day.dt.year().cast(pl.Int64) * 10_000 + day.dt.month().cast(pl.Int64) * 100 + day.dt.day().cast(pl.Int64)
+
+
+def _age(birth: pl.Expr, day: pl.Expr) -> pl.Expr:
+    return _as_float(pl.when(day >= birth).then((_day_number(day) - _day_number(birth)) // 10_000))
+
+
+def _age_months(birth: pl.Expr, day: pl.Expr) -> pl.Expr:
+    begun = (day.dt.day() < birth.dt.day()).cast(pl.Int64)
+    return _as_float(pl.when(day >= birth).then(_month_number(day) - _month_number(birth) - begun))
+
+
+def _to_int(text: pl.Expr) -> pl.Expr:
+    return pl.when(text.str.contains(tables.WHOLE_NUMBER)).then(text).cast(pl.Float64, strict=False)
+
+
+def _to_number(text: pl.Expr) -> pl.Expr:
+    return pl.when(text.str.contains(tables.DECIMAL_NUMBER)).then(text).cast(pl.Float64, strict=False)
+
+
+def _truncate(number: pl.Expr) -> pl.Expr:
+    return pl.when(number < 0).then(number.ceil()).otherwise(number.floor())
+
+
+def _decimal_places(text: pl.Expr) -> pl.Expr:
+    digits = text.str.extract(tables.DECIMALS, 1).str.len_chars().fill_null(0)
+    return _as_float(pl.when(text.str.contains(tables.DECIMALS)).then(digits))
+
+
+def _id_checksum_ok(number: pl.Expr) -> pl.Expr:
+    """MOD 11-2 over the first 17 digits (GB 11643), by whole-number arithmetic instead of 17 substrings."""
+    well_formed = number.str.contains(tables.ID_18)
+    body = pl.when(well_formed).then(number.str.slice(0, 17)).cast(pl.Int64, strict=False)
+    weighted = reduce(add, (body // 10 ** (16 - place) % 10 * weight for place, weight in enumerate(tables.ID_WEIGHTS)))
+    check = number.str.slice(17, 1)
+    given = pl.when(check.is_in(["X", "x"])).then(10).otherwise(check.cast(pl.Int64, strict=False))
+    right = (weighted + given) % 11 == 1
+    return pl.when(number.str.len_chars() == 18).then(right.fill_null(False))
+
+
+def _id_birth_date(number: pl.Expr) -> pl.Expr:
+    digits = (
+        pl.when(number.str.contains(tables.ID_18))
+        .then(number.str.slice(6, 8))
+        .when(number.str.contains(tables.ID_15))
+        .then(pl.concat_str(pl.lit("19"), number.str.slice(6, 6)))
+    )
+    return pl.when(digits.str.contains(tables.PLAUSIBLE_YEAR)).then(digits).str.to_date("%Y%m%d", strict=False)
+
+
+def _id_sex_code(number: pl.Expr) -> pl.Expr:
+    digit = (
+        pl.when(number.str.contains(tables.ID_18))
+        .then(number.str.slice(16, 1))
+        .when(number.str.contains(tables.ID_15))
+        .then(number.str.slice(14, 1))
+    )
+    odd = digit.is_in(["1", "3", "5", "7", "9"])
+    return pl.when(odd).then(pl.lit("1")).when(~odd).then(pl.lit("2"))
+
+
+_SPECIAL: dict[str, Callable[[PolarsRenderer, Call], pl.Expr]] = {
+    "is_null": PolarsRenderer._is_null,
+    "unreadable": PolarsRenderer._unreadable,
+    "raw": PolarsRenderer._raw,
+    "typed": PolarsRenderer._typed,
+    "delivered": PolarsRenderer._delivered,
+    "tally": PolarsRenderer._tally,
+    "count_true": PolarsRenderer._tally,
+    "div": PolarsRenderer._divide,
+    "mod": PolarsRenderer._modulo,
+    "case": PolarsRenderer._case,
+    "in": PolarsRenderer._in,
+    "same_codes": PolarsRenderer._same_codes,
+    "contains_any": PolarsRenderer._contains_any,
+    "like": PolarsRenderer._like,
+    "regexp": PolarsRenderer._regexp,
+    "substr": PolarsRenderer._substr,
+    "round": PolarsRenderer._round,
+    "shift_day": PolarsRenderer._shift,
+    "shift_month": PolarsRenderer._shift,
+    "shift_year": PolarsRenderer._shift,
+    "in_list": PolarsRenderer._in_list,
+    "mentions_any": PolarsRenderer._mentions_any,
+    "list_attr": PolarsRenderer._list_attr,
+}
+
+_PLAIN: dict[str, Callable[..., pl.Expr]] = {
+    "and": lambda *parts: reduce(and_, parts),
+    "or": lambda *parts: reduce(or_, parts),
+    "not": lambda part: ~part,
+    "eq": lambda left, right: left == right,
+    "ne": lambda left, right: left != right,
+    "lt": lambda left, right: left < right,
+    "le": lambda left, right: left <= right,
+    "gt": lambda left, right: left > right,
+    "ge": lambda left, right: left >= right,
+    "add": lambda left, right: left + right,
+    "sub": lambda left, right: left - right,
+    "mul": lambda left, right: left * right,
+    "neg": lambda value: -value,
+    "round6": lambda value: _half_up(value, 6),
+    "has": lambda chosen, code: chosen.list.contains(code),
+    "cardinality": lambda chosen: _as_float(chosen.list.len()),
+    "coalesce": lambda *values: pl.coalesce(*values),
+    "greatest": lambda *values: pl.max_horizontal(*values),
+    "least": lambda *values: pl.min_horizontal(*values),
+    "abs": lambda value: value.abs(),
+    "floor": lambda value: value.floor(),
+    "truncate": _truncate,
+    "to_int": _to_int,
+    "to_number": _to_number,
+    "length": lambda text: _as_float(text.str.len_chars()),
+    "upper": lambda text: text.str.to_uppercase(),
+    "lower": lambda text: text.str.to_lowercase(),
+    "trim": lambda text: text.str.strip_chars(tables.BLANKS),
+    "contains": lambda text, piece: text.str.contains(piece, literal=True),
+    "starts_with": lambda text, start: text.str.starts_with(start),
+    "concat": lambda *texts: pl.concat_str(*texts, ignore_nulls=False),
+    "decimal_places": _decimal_places,
+    "date": lambda moment: moment.dt.date(),
+    "year": lambda day: _as_float(day.dt.year()),
+    "month": lambda day: _as_float(day.dt.month()),
+    "day": lambda day: _as_float(day.dt.day()),
+    "weekday": lambda day: _as_float(day.dt.weekday()),
+    "yyyymmdd": lambda day: day.dt.strftime("%Y%m%d"),
+    "date_diff_day": _days,
+    "date_diff_month": lambda first, last: _as_float(_month_number(last) - _month_number(first)),
+    "date_diff_year": lambda first, last: _as_float(last.dt.year() - first.dt.year()),
+    "age_at": _age,
+    "age_months_at": _age_months,
+    "id_checksum_ok": _id_checksum_ok,
+    "id_birth_date": _id_birth_date,
+    "id_sex_code": _id_sex_code,
+}
+
+OPERATIONS = frozenset(_SPECIAL) | frozenset(_PLAIN)

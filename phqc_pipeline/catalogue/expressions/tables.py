@@ -1,0 +1,38 @@
+"""Constants and small tables that both renderers compute with, so that they cannot differ."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from phqc_pipeline.catalogue.expressions.patterns import alternation
+from phqc_pipeline.catalogue.model import CodeList, Scalar
+
+ID_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)  # GB 11643, ISO 7064 MOD 11-2
+ID_18 = "^[0-9]{17}[0-9Xx]$"
+ID_15 = "^[0-9]{15}$"
+PLAUSIBLE_YEAR = "^(18|19|20|21)"  # other years in an identity number are not a date
+WHOLE_NUMBER = "^[+-]?[0-9]{1,15}$"  # fifteen digits: what a DOUBLE holds exactly
+DECIMAL_NUMBER = r"^[+-]?[0-9]{1,15}(\.[0-9]{1,15})?$"
+DECIMALS = r"^[ \t]*[+-]?[0-9]+(?:\.([0-9]*?)0*)?[ \t]*$"
+BLANKS = " \t\r\n\u3000\u00a0"
+
+
+@lru_cache(maxsize=256)
+def names_pattern(code_list: CodeList) -> str:
+    """The pattern that finds any name or synonym of the list in a text; where two start together the longer wins."""
+    return alternation(word for code in code_list.codes for word in (code.name, *code.synonyms))
+
+
+@lru_cache(maxsize=256)
+def attribute_tables(code_list: CodeList, attribute: str) -> tuple[dict[str, Scalar], dict[str, Scalar]]:
+    """Attribute values by every whole spelling (code, name, synonym), and by name or synonym alone.
+
+    A spelling of several entries belongs to the first; an entry without the attribute maps to None.
+    """
+    whole: dict[str, Scalar] = {code.code: code.attrs.get(attribute) for code in reversed(code_list.codes)}
+    mentioned: dict[str, Scalar] = {}
+    for code in code_list.codes:
+        for word in filter(None, (code.name, *code.synonyms)):
+            mentioned.setdefault(word, code.attrs.get(attribute))
+            whole.setdefault(word, code.attrs.get(attribute))
+    return whole, mentioned
