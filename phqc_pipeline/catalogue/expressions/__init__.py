@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from phqc_pipeline.catalogue.expressions.functions import FUNCTIONS, Function
-from phqc_pipeline.catalogue.expressions.parse import Expression, Vocabulary, names_used, negated, parse_expression
+from phqc_pipeline.catalogue.expressions.parse import Expression, names_used, negated, parse_expression
 from phqc_pipeline.catalogue.expressions.render_duckdb import DuckDBRenderer, unusable_duckdb, usable_duckdb
 from phqc_pipeline.catalogue.expressions.render_polars import PolarsRenderer, unusable_polars, usable_polars
 from phqc_pipeline.catalogue.expressions.syntax import ExpressionError, ExpressionFault
+from phqc_pipeline.catalogue.expressions.types import Vocabulary
 
 if TYPE_CHECKING:
     from phqc_pipeline.catalogue.model import Context, RuleCheck

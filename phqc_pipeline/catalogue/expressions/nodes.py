@@ -34,6 +34,7 @@ TYPE_TITLES: dict[str, str] = {
 }
 NUMBERS = frozenset({"int", "num"})
 DATES = frozenset({"date", "ts"})
+DATE_UNITS = ("day", "month", "year")
 
 # Context scalars: given with the evaluation, not with the record.
 CONTEXT_NAMES: dict[str, str] = {"today": "快照日期", "period_start": "统计期首日", "period_end": "统计期末日"}

@@ -1,58 +1,32 @@
-"""From text to a typed tree: names resolved against a form, types checked, macros and parameters expanded.
+"""From text to a typed tree: the public face of compiling an expression, and its operators.
 
-Belongs here: what the language accepts and how it says what it does not. Every fault of an expression is collected,
-with the closest known name. Does not belong here: computing anything (renderers), reading YAML (the loader).
+Belongs here: what ``Expression`` is, and what each operator becomes. Every fault of an expression is collected, with
+the closest known name. Does not belong here: names (``names``), functions (``calls``), types (``types``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import date, datetime
-from typing import Any, Protocol
+from typing import Any
 
 from sqlglot import exp
 
 from phqc_pipeline.catalogue.expressions import nodes
-from phqc_pipeline.catalogue.expressions.functions import FUNCTIONS, Function
+from phqc_pipeline.catalogue.expressions.calls import CallReader
 from phqc_pipeline.catalogue.expressions.nodes import (
     CONTEXT_NAMES,
+    DATE_UNITS,
     DATES,
-    NUMBERS,
-    TYPE_TITLES,
     Call,
-    Column,
     Constant,
-    ContextValue,
-    Derived,
-    ListReference,
     Node,
     Type,
 )
-from phqc_pipeline.catalogue.expressions.patterns import PatternError, portable_regex
-from phqc_pipeline.catalogue.expressions.syntax import (
-    CALL_PREFIX,
-    ExpressionError,
-    ExpressionFault,
-    shown,
-    syntax_tree,
-)
-from phqc_pipeline.catalogue.faults import closest
-from phqc_pipeline.catalogue.model import PER_FIELD_NAMES, CodeList, Field, Form
-from phqc_pipeline.catalogue.model import Derived as DerivedName
+from phqc_pipeline.catalogue.expressions.syntax import CALL_PREFIX, ExpressionError, shown, syntax_tree
+from phqc_pipeline.catalogue.expressions.types import BAD, Vocabulary, as_date, common_type, is_null
+from phqc_pipeline.catalogue.model import PER_FIELD_NAMES, Field, Form
 
-COLUMN_TYPES: dict[str, Type] = {
-    "text": "text",
-    "code": "text",
-    "int": "int",
-    "dec": "num",
-    "date": "date",
-    "ym": "date",
-    "dt": "ts",
-    "multi": "list",
-}
-
-_BAD = Call("bad", (), "null")  # what a faulty piece becomes; fits every type, so one fault is reported once
 _COMPARISONS: dict[type[Any], str] = {
     exp.EQ: "eq",
     exp.NEQ: "ne",
@@ -68,20 +42,6 @@ _ARITHMETIC: dict[type[Any], str] = {
     exp.Div: "div",
     exp.Mod: "mod",
 }
-_UNITS = ("day", "month", "year")
-# What stays a plain reading of a cell or a constant when passed on, so needs no rounding before it is compared.
-_PASSING = frozenset({"abs", "coalesce", "greatest", "least", "case", "neg"})
-_EXACT = frozenset({"typed", "round", "round6", "list_attr", "to_number"})
-
-
-class Vocabulary(Protocol):
-    """The part of a catalogue that expressions need."""
-
-    @property
-    def codes(self) -> Mapping[str, CodeList]: ...
-
-    @property
-    def derived(self) -> Mapping[str, DerivedName]: ...
 
 
 @dataclass(frozen=True)
@@ -102,7 +62,7 @@ class Expression:
 
     @property
     def touches(self) -> frozenset[str]:
-        """Fields whose lake columns (``x``, ``x__raw``) must be there to evaluate it; ``reads`` and the counted ones."""
+        """Fields whose lake columns (``x``, ``x__raw``) evaluating it may name: ``reads`` and the counted ones."""
         return nodes.columns_touched(self.node)
 
     @property
@@ -124,8 +84,8 @@ def parse_expression(
     """Compile ``text`` against ``form``.
 
     ``params`` are the rule's parameters (scalars or lists). ``field`` is given for a per-field rule: ``value`` and its
-    companions then mean that field. A name in ``optional`` that the form lacks reads as an empty cell. ``expect`` is the
-    result's type; None accepts any. Raises ExpressionError with every fault.
+    companions then mean that field. A name in ``optional`` that the form lacks reads as an empty cell. ``expect`` is
+    the result's type; None accepts any. Raises ExpressionError with every fault.
     """
     reader = _Reader(text, form, vocabulary, params or {}, field, frozenset(optional))
     node = reader.read_root(expect)
@@ -162,144 +122,8 @@ def names_used(text: str, vocabulary: Vocabulary, params: Iterable[str] = ()) ->
     return frozenset(found)
 
 
-class _Reader:
-    """Reads one expression; ``faults`` collects what is wrong. Methods named ``_read_x`` return a node or ``_BAD``."""
-
-    def __init__(
-        self,
-        text: str,
-        form: Form,
-        vocabulary: Vocabulary,
-        params: Mapping[str, Any],
-        field: Field | None,
-        optional: frozenset[str],
-        expanding: tuple[str, ...] = (),
-    ) -> None:
-        self.text = text
-        self.form = form
-        self.vocabulary = vocabulary
-        self.params = params
-        self.field = field
-        self.optional = optional
-        self.expanding = expanding
-        self.faults: list[ExpressionFault] = []
-
-    def read_root(self, expect: Type | None) -> Node:
-        self._check_params()
-        try:
-            tree = syntax_tree(self.text)
-        except ExpressionError as error:
-            self.faults.extend(error.faults)
-            return _BAD
-        node = self.read(tree)
-        if expect == "bool":
-            return self._judgement(node, tree)
-        if expect is not None and node.type != "null" and node.type != expect and not {node.type, expect} <= NUMBERS:
-            self._fault(f"结果应为{TYPE_TITLES[expect]}，实际是{TYPE_TITLES[node.type]}", "改写表达式")
-        return node
-
-    # --- names -------------------------------------------------------------------------------------------------
-
-    def _check_params(self) -> None:
-        for name in self.params:
-            if self.form.has(name) or name in self.vocabulary.derived or name in CONTEXT_NAMES:
-                self._fault(f"参数 {name} 与表单 {self.form.form_id} 的字段或派生名重名", "给参数另起一个名字")
-
-    def _read_name(self, name: str) -> Node:
-        if name in PER_FIELD_NAMES and not self.form.has(name):
-            return self._read_per_field(name)
-        if self.form.has(name):
-            return column_node(self.form.field(name))
-        if name in self.params:
-            return self._constant(self.params[name], f"参数 {name}")
-        if name in CONTEXT_NAMES:
-            return ContextValue(name)
-        if name in self.vocabulary.derived:
-            return self._read_derived(name)
-        if name in self.optional:
-            return Constant(None, "null")
-        return self._unknown_name(name)
-
-    def _unknown_name(self, name: str) -> Node:
-        by_title = {header: column.name for column in self.form.fields for header in column.headers}
-        known = [*by_title, *self.params, *CONTEXT_NAMES, *self.vocabulary.derived]
-        near = closest(name, known)
-        remedy = f"改为 {by_title.get(near, near)}" if near else "用 rules/forms/ 里的英文列名、派生名或规则的 params"
-        return self._fault(f"表单 {self.form.form_id} 没有字段 {name}，也没有这个派生名或参数", remedy)
-
-    def _read_derived(self, name: str) -> Node:
-        if name in self.expanding:
-            return self._fault(
-                f"派生名 {name} 绕回自己：{' → '.join((*self.expanding, name))}", "改 rules/derived.yaml"
-            )
-        body = self.vocabulary.derived[name].expr
-        inner = _Reader(body, self.form, self.vocabulary, {}, None, self.optional, (*self.expanding, name))
-        node = inner.read_root(None)
-        for fault in inner.faults:
-            self._fault(f"派生名 {name}（{body}）：{fault.problem}", fault.remedy)
-        return Derived(name, node) if not inner.faults else _BAD
-
-    def _read_per_field(self, name: str) -> Node:
-        field = self.field
-        if field is None:
-            return self._fault(f"{name} 只能用在按字段展开的规则里", "给规则写 per_field，或改用具体字段名")
-        if name == "value":
-            return column_node(field)
-        if name == "required_now":
-            return self._required_now(field)
-        if name == "other_chosen":
-            return self._other_chosen(field)
-        low, high = field.hard or (None, None)
-        soft_low, soft_high = field.soft or (None, None)
-        given: dict[str, Any] = {
-            "hard_min": low,
-            "hard_max": high,
-            "soft_min": soft_low,
-            "soft_max": soft_high,
-            "scale": 0 if field.kind == "int" else field.scale,
-            "other_code": field.other_of.code if field.other_of else None,
-            "exclusive_codes": list(field.exclusive) or None,
-        }
-        return self._constant(given[name], name)
-
-    def _required_now(self, field: Field) -> Node:
-        """The condition under which the field must be filled, as a judgement on this record."""
-        if field.required == "always":
-            return nodes.TRUE
-        if field.required == "never" or field.required_when is None:
-            return nodes.FALSE
-        inner = _Reader(field.required_when, self.form, self.vocabulary, {}, None, frozenset(), self.expanding)
-        node = inner.read_root("bool")
-        for fault in inner.faults:
-            self._fault(f"字段 {field.name} 的必填条件（{field.required_when}）：{fault.problem}", fault.remedy)
-        return node
-
-    def _other_chosen(self, field: Field) -> Node:
-        if field.other_of is None:
-            return nodes.FALSE
-        if not self.form.has(field.other_of.field):
-            return self._unknown_name(field.other_of.field)
-        choice, code = column_node(self.form.field(field.other_of.field)), Constant(field.other_of.code, "text")
-        return Call("has", (choice, code), "bool") if choice.type == "list" else self._compared("eq", choice, code)
-
-    def _constant(self, value: Any, where: str) -> Node:
-        if value is None:
-            return Constant(None, "null")
-        if isinstance(value, bool):
-            return Constant(value, "bool")
-        if isinstance(value, int):
-            return Constant(value, "int")
-        if isinstance(value, float):
-            return Constant(int(value), "int") if value.is_integer() else Constant(value, "num")
-        if isinstance(value, str):
-            return Constant(str(value), "text")
-        if isinstance(value, date) and not isinstance(value, datetime):
-            return Constant(value, "date")
-        if isinstance(value, (list, tuple)) and value and all(isinstance(item, str) for item in value):
-            return Constant(tuple(str(item) for item in value), "list")
-        return self._fault(f"{where} 的值 {value!r} 不能用在这里", "参数只能是数、文本、日期、真假，或文本列表")
-
-    # --- operators ---------------------------------------------------------------------------------------------
+class _Reader(CallReader):
+    """Reads one expression: a tree of operators over names and calls."""
 
     def read(self, tree: Any) -> Node:
         """The typed node of one piece of the tree."""
@@ -414,7 +238,7 @@ class _Reader:
         results = self._unified([*args[1::2], args[-1]] if len(args) % 2 else args, tree)
         for position, result in zip([*range(1, len(args) - 1, 2), len(args) - 1], results, strict=True):
             args[position] = result
-        return Call("case", tuple(args), _common_type(results))
+        return Call("case", tuple(args), common_type(results))
 
     def _read_neg(self, tree: Any) -> Node:
         value = self._number(self.read(tree.this), tree)
@@ -459,10 +283,15 @@ class _Reader:
         interval = tree.right
         base = self.read(tree.left)
         unit = str(interval.args["unit"].name if interval.args.get("unit") else "").lower().rstrip("s")
-        amount = self.read(interval.this) if interval.this is not None else _BAD
+        amount = self.read(interval.this) if interval.this is not None else BAD
         if isinstance(amount, Constant) and amount.type == "text" and str(amount.value).lstrip("-").isdigit():
             amount = Constant(int(str(amount.value)), "int")
-        if unit not in _UNITS or op not in ("add", "sub") or not isinstance(amount, Constant) or amount.type != "int":
+        if (
+            unit not in DATE_UNITS
+            or op not in ("add", "sub")
+            or not isinstance(amount, Constant)
+            or amount.type != "int"
+        ):
             return self._fault(f"推算日期的写法不对：{shown(tree)}", "写成 日期 + interval 30 day（day、month、year）")
         if base.type not in DATES and base.type != "null":
             return self._fault(f"interval 左边要是日期：{shown(tree)}", "左边换成日期字段")
@@ -471,301 +300,6 @@ class _Reader:
 
     def _read_interval(self, tree: Any) -> Node:
         return self._fault(f"interval 只能写在日期的加减号右边：{shown(tree)}", "写成 日期 - interval 1 year")
-
-    # --- functions ---------------------------------------------------------------------------------------------
-
-    def _read_call(self, tree: Any) -> Node:
-        name = tree.name.lower()
-        name = name[len(CALL_PREFIX) :] if name.startswith(CALL_PREFIX) else name
-        function = FUNCTIONS.get(name)
-        if function is None:
-            near = closest(name, FUNCTIONS)
-            remedy = f"改为 {near}" if near else "只能用语言说明里列出的函数"
-            return self._fault(f"没有函数 {name}", remedy)
-        if not function.takes(len(tree.expressions)):
-            return self._fault(
-                f"{name} 的参数个数不对（写了 {len(tree.expressions)} 个）：{shown(tree)}", f"写成 {function.signature}"
-            )
-        arguments = [self.read(item) for item in tree.expressions]
-        if not all(self._accepts(function, position, node, tree) for position, node in enumerate(arguments)):
-            return _BAD
-        if _BAD in arguments:
-            return _BAD
-        build = _BUILDERS.get(name)
-        if build is not None:
-            return build(self, arguments, tree)
-        if function.result is None:
-            arguments = self._unified(arguments, tree)
-        return Call(name, tuple(arguments), function.result or _common_type(arguments))
-
-    def _accepts(self, function: Function, position: int, node: Node, tree: Any) -> bool:
-        parameter = function.parameter(position)
-        if node == _BAD:
-            return True
-        if parameter.column and not (isinstance(node, Column) or (isinstance(node, Constant) and node.value is None)):
-            self._fault(f"{function.name} 里只能写字段名：{shown(tree)}", f"写成 {function.signature}")
-            return False
-        if parameter.constant and not isinstance(node, Constant):
-            self._fault(
-                f"{function.name} 的“{parameter.label}”要写固定值或参数：{shown(tree)}", f"写成 {function.signature}"
-            )
-            return False
-        if node.type not in parameter.types and node.type != "null":
-            self._fault(
-                f"{function.name} 的“{parameter.label}”不能是{TYPE_TITLES[node.type]}：{shown(tree)}",
-                f"写成 {function.signature}",
-            )
-            return False
-        return True
-
-    def _build_missing(self, arguments: list[Node], tree: Any) -> Node:
-        return is_null(arguments[0])
-
-    def _build_cell(self, arguments: list[Node], tree: Any) -> Node:
-        name = tree.name.lower()[len(CALL_PREFIX) :]
-        cell = arguments[0]
-        if not isinstance(cell, Column):  # a column the form lacks: an empty cell
-            return nodes.FALSE if name == "unreadable" else Constant(None, "null")
-        if name == "unreadable" and cell.type == "text" and cell.field.kind == "text":
-            return nodes.FALSE
-        return Call(name, (cell,), {"unreadable": "bool", "raw": "text"}.get(name, cell.type))  # type: ignore[arg-type]
-
-    def _build_required(self, arguments: list[Node], tree: Any) -> Node:
-        only_missing = tree.name.lower().endswith("missing_count")
-        counted = []
-        for field in self.form.fields:
-            due = self._required_now(field)
-            if due != nodes.FALSE:
-                cell = column_node(field)
-                missing = is_null(cell) if only_missing else nodes.TRUE
-                counted.append(nodes.all_of(Call("delivered", (cell,), "bool"), due, missing))
-        return Call("tally", tuple(counted), "int")
-
-    def _build_round(self, arguments: list[Node], tree: Any) -> Node:
-        places = arguments[1] if len(arguments) > 1 else Constant(0, "int")
-        if not (isinstance(places, Constant) and isinstance(places.value, int) and 0 <= places.value <= 6):
-            return self._fault(f"round 的小数位数是 0 到 6：{shown(tree)}", "改小数位数")
-        return Call("round", (arguments[0], places), "num" if places.value else "int")
-
-    def _build_substr(self, arguments: list[Node], tree: Any) -> Node:
-        least = (1, 0)
-        for bound, given in zip(least, arguments[1:], strict=False):
-            if not (isinstance(given, Constant) and isinstance(given.value, int) and given.value >= bound):
-                return self._fault(f"substr 的起始位从 1 起，长度不能为负：{shown(tree)}", "改起始位或长度")
-        return Call("substr", tuple(arguments), "text")
-
-    def _build_regexp(self, arguments: list[Node], tree: Any) -> Node:
-        pattern = str(arguments[1].value) if isinstance(arguments[1], Constant) else ""
-        try:
-            translated = portable_regex(pattern)
-        except PatternError as error:
-            return self._fault(f"正则 {pattern} 不能用：{error}", "改用两种引擎都懂的写法，见语言说明“正则”一节")
-        return Call("regexp", (arguments[0], Constant(translated, "text")), "bool")
-
-    def _build_list_function(self, arguments: list[Node], tree: Any) -> Node:
-        name = tree.name.lower()[len(CALL_PREFIX) :]
-        list_id = str(arguments[1].value) if isinstance(arguments[1], Constant) else ""
-        code_list = self.vocabulary.codes.get(list_id)
-        if code_list is None:
-            near = closest(list_id, self.vocabulary.codes)
-            return self._fault(f"没有代码表 {list_id}", f"改为 {near}" if near else "先在 rules/codes/ 里写这张代码表")
-        reference = ListReference(list_id, code_list)
-        if name != "list_attr":
-            return Call(name, (arguments[0], reference), "bool")
-        return self._list_attr(arguments, reference)
-
-    def _list_attr(self, arguments: list[Node], reference: ListReference) -> Node:
-        attribute = arguments[2]
-        name = str(attribute.value) if isinstance(attribute, Constant) else ""
-        known = {key for code in reference.code_list.codes for key in code.attrs}
-        if name not in known:
-            near = closest(name, known)
-            return self._fault(
-                f"代码表 {reference.list_id} 的条目没有属性 {name}",
-                f"改为 {near}" if near else "在代码表的 attrs 里补上",
-            )
-        values = [code.attrs[name] for code in reference.code_list.codes if code.attrs.get(name) is not None]
-        types = {self._constant(value, f"属性 {name}").type for value in values}
-        result: Type = "num" if types <= NUMBERS else next(iter(types)) if len(types) == 1 else "null"
-        if result not in ("num", "text", "date"):
-            return self._fault(f"代码表 {reference.list_id} 的属性 {name} 有的是数、有的不是", "改成同一种值")
-        return Call("list_attr", (arguments[0], reference, attribute), result)
-
-    def _build_date(self, arguments: list[Node], tree: Any) -> Node:
-        return as_date(arguments[0])
-
-    def _build_date_diff(self, arguments: list[Node], tree: Any) -> Node:
-        unit = str(arguments[0].value).lower() if isinstance(arguments[0], Constant) else ""
-        if unit not in _UNITS:
-            return self._fault(f"date_diff 的单位是 'day'、'month' 或 'year'：{shown(tree)}", "改单位")
-        return Call(f"date_diff_{unit}", (as_date(arguments[1]), as_date(arguments[2])), "int")
-
-    def _build_age(self, arguments: list[Node], tree: Any) -> Node:
-        name = tree.name.lower()[len(CALL_PREFIX) :]
-        return Call(name, (as_date(self._read_name("birth_date")), as_date(arguments[0])), "int")
-
-    def _build_service_date(self, arguments: list[Node], tree: Any) -> Node:
-        return as_date(self._read_name(self.form.service_date))
-
-    def _build_yyyymmdd(self, arguments: list[Node], tree: Any) -> Node:
-        return Call("yyyymmdd", (as_date(arguments[0]),), "text")
-
-    def _build_contains_any(self, arguments: list[Node], tree: Any) -> Node:
-        for code in arguments[1].value if isinstance(arguments[1], Constant) else ():  # type: ignore[union-attr]
-            self._check_codes(arguments[0], Constant(code, "text"))
-        return Call("contains_any", tuple(arguments), "bool")
-
-    def _build_only(self, arguments: list[Node], tree: Any) -> Node:
-        self._check_codes(arguments[0], arguments[1])
-        code = arguments[1]
-        return Call("same_codes", (arguments[0], Constant((str(code.value),), "list")), "bool")  # type: ignore[union-attr]
-
-    # --- types -------------------------------------------------------------------------------------------------
-
-    def _compared(self, op: str, left: Node, right: Node, tree: Any | None = None) -> Node:
-        """A comparison with the steps the language implies: text as a date, a timestamp as its date, six decimals."""
-        if "null" in (left.type, right.type):
-            return nodes.UNKNOWN
-        left, right = self._dated(left, right), self._dated(right, left)
-        if _BAD in (left, right):
-            return nodes.UNKNOWN
-        types = {left.type, right.type}
-        place = f"：{shown(tree)}" if tree is not None else ""
-        if types <= NUMBERS:
-            return Call(op, (rounded(left), rounded(right)), "bool")
-        if types <= DATES:
-            if len(types) == 2:
-                left, right = as_date(left), as_date(right)
-            return Call(op, (left, right), "bool")
-        if types == {"text"}:
-            self._check_codes(left, right)
-            self._check_codes(right, left)
-            return Call(op, (left, right), "bool")
-        if types == {"list"}:
-            return self._compared_lists(op, left, right, place)
-        if types == {"bool"} and op in ("eq", "ne"):
-            return Call(op, (left, right), "bool")
-        return self._mismatch(left, right, place)
-
-    def _compared_lists(self, op: str, left: Node, right: Node, place: str) -> Node:
-        if isinstance(left, Constant):
-            left, right = right, left
-        if op not in ("eq", "ne") or not isinstance(right, Constant) or isinstance(left, Constant):
-            return self._fault(f"多选字段只能与固定的代码列表比相等{place}", "写成 x_codes = ['1']")
-        for code in right.value:  # type: ignore[union-attr]
-            self._check_codes(left, Constant(code, "text"))
-        node = Call("same_codes", (left, right), "bool")
-        return node if op == "eq" else nodes.not_(node)
-
-    def _mismatch(self, left: Node, right: Node, place: str) -> Node:
-        remedy = "两边用同一种类型"
-        if "list" in (left.type, right.type):
-            remedy = "判断含某项用 '2' in x_codes；只选一项用 x_codes = ['1']"
-        elif {left.type, right.type} & NUMBERS and "text" in (left.type, right.type):
-            number_in_quotes = any(isinstance(side, Constant) and side.type == "text" for side in (left, right))
-            remedy = "数字不要加引号" if number_in_quotes else "代码要加引号，如 '1'；文本里的数先 cast(x as int)"
-        return self._fault(f"{TYPE_TITLES[left.type]}不能与{TYPE_TITLES[right.type]}比较{place}", remedy)
-
-    def _dated(self, node: Node, other: Node) -> Node:
-        """A text constant beside a date is a date written as text."""
-        if isinstance(node, Constant) and node.type == "text" and other.type in DATES:
-            return self._date_constant(str(node.value))
-        return node
-
-    def _date_constant(self, text: str) -> Node:
-        try:
-            return Constant(date.fromisoformat(text), "date") if len(text) == 10 else self._not_a_date(text)
-        except ValueError:
-            return self._not_a_date(text)
-
-    def _not_a_date(self, text: str) -> Node:
-        return self._fault(f"'{text}' 不是日期", "写成 '2009-01-01'")
-
-    def _check_codes(self, cell: Node, given: Node) -> None:
-        """A constant compared with a coded column must be one of its codes."""
-        if not (isinstance(cell, Column) and cell.field.kind in ("code", "multi") and isinstance(given, Constant)):
-            return
-        code_list = self.vocabulary.codes.get(cell.field.codes or "")
-        if code_list is None or given.value in code_list.by_code:
-            return
-        meant = code_list.spellings.get(str(given.value))
-        listed = "、".join(f"{entry.code} {entry.name}" for entry in code_list.codes[:12])
-        remedy = f"改为 '{meant}'" if meant else f"可用的代码：{listed}{'…' if len(code_list.codes) > 12 else ''}"
-        self._fault(f"字段 {cell.name} 的代码表 {code_list.list_id} 里没有 '{given.value}'", remedy)
-
-    def _judgement(self, node: Node, tree: Any) -> Node:
-        if node.type == "null":
-            return nodes.UNKNOWN
-        if node.type != "bool":
-            return self._fault(
-                f"这里要一个条件，{shown(tree)} 是{TYPE_TITLES[node.type]}", "写成比较，如 x = '1'", nodes.UNKNOWN
-            )
-        return node
-
-    def _number(self, node: Node, tree: Any) -> Node:
-        if node.type in NUMBERS or node.type == "null":
-            return node
-        remedy = "文本里的数先 cast(x as int)" if node.type == "text" else "只对数值做加减乘除"
-        return self._fault(f"{TYPE_TITLES[node.type]}不能参加计算：{shown(tree)}", remedy)
-
-    def _unified(self, values: list[Node], tree: Any) -> list[Node]:
-        """Values brought to one common type: whole and decimal numbers mix, a timestamp beside a date is its date."""
-        dated = [other for other in values if other.type in DATES]
-        if dated:
-            values = [self._dated(value, dated[0]) for value in values]
-        types = {value.type for value in values} - {"null"}
-        if types == DATES:
-            return [as_date(value) for value in values]
-        if len(types) <= 1 or types <= NUMBERS:
-            return values
-        titles = "、".join(sorted(TYPE_TITLES[kind] for kind in types))
-        self._fault(f"各个值的类型不同（{titles}）：{shown(tree)}", "各分支、各参数用同一种类型")
-        return [_BAD for _ in values]
-
-    def _fault(self, problem: str, remedy: str, instead: Node = _BAD) -> Node:
-        self.faults.append(ExpressionFault(problem, remedy))
-        return instead
-
-
-def column_node(field: Field) -> Column:
-    """The usable reading of a field."""
-    return Column(field.name, COLUMN_TYPES[field.kind], field)
-
-
-def is_null(node: Node) -> Node:
-    """``x is null``: NULL (not TRUE) where a cell read by ``x`` is unusable."""
-    if isinstance(node, Constant):
-        return nodes.TRUE if node.value is None else nodes.FALSE
-    if isinstance(node, ContextValue) or node == _BAD:
-        return nodes.FALSE
-    return Call("is_null", (node,), "bool")
-
-
-def as_date(node: Node) -> Node:
-    return Call("date", (node,), "date") if node.type == "ts" else node
-
-
-def rounded(node: Node) -> Node:
-    """The node rounded to six decimals if it is a computed decimal (ruling 0a.15)."""
-    return Call("round6", (node,), "num") if node.type == "num" and _is_computed(node) else node
-
-
-def _is_computed(node: Node) -> bool:
-    if isinstance(node, Derived):
-        return _is_computed(node.body)
-    if not isinstance(node, Call) or node.op in _EXACT:
-        return False
-    if node.op in _PASSING:
-        values = [*node.args[1::2], node.args[-1]] if node.op == "case" else node.args
-        return any(_is_computed(value) for value in values)
-    return node.type == "num"
-
-
-def _common_type(values: list[Node]) -> Type:
-    types = {value.type for value in values} - {"null"}
-    if types == {"int", "num"}:
-        return "num"
-    return next(iter(types)) if types else "null"
 
 
 _READERS: dict[type[Any], Callable[[_Reader, Any], Node]] = {
@@ -789,27 +323,4 @@ _READERS: dict[type[Any], Callable[[_Reader, Any], Node]] = {
     exp.TryCast: _Reader._read_cast,
     exp.Interval: _Reader._read_interval,
     exp.Anonymous: _Reader._read_call,
-}
-
-_BUILDERS: dict[str, Callable[[_Reader, list[Node], Any], Node]] = {
-    "missing": _Reader._build_missing,
-    "unreadable": _Reader._build_cell,
-    "raw": _Reader._build_cell,
-    "typed": _Reader._build_cell,
-    "required_count": _Reader._build_required,
-    "required_missing_count": _Reader._build_required,
-    "round": _Reader._build_round,
-    "substr": _Reader._build_substr,
-    "regexp": _Reader._build_regexp,
-    "in_list": _Reader._build_list_function,
-    "list_attr": _Reader._build_list_function,
-    "mentions_any": _Reader._build_list_function,
-    "date": _Reader._build_date,
-    "yyyymmdd": _Reader._build_yyyymmdd,
-    "date_diff": _Reader._build_date_diff,
-    "age_at": _Reader._build_age,
-    "age_months_at": _Reader._build_age,
-    "service_date": _Reader._build_service_date,
-    "contains_any": _Reader._build_contains_any,
-    "only": _Reader._build_only,
 }

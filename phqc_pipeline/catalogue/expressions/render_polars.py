@@ -270,7 +270,9 @@ def _values(members: tuple[Node, ...]) -> list[Any]:
 
 
 def _cast_all(values: Any, kind: str) -> pl.Series:
-    return pl.Series([float(value) if kind == "num" and value is not None else value for value in values], dtype=_DTYPES[kind])
+    return pl.Series(
+        [float(value) if kind == "num" and value is not None else value for value in values], dtype=_DTYPES[kind]
+    )
 
 
 def _constant(node: Constant) -> pl.Expr:
