@@ -351,8 +351,8 @@ def _check_field(
         fault("soft", f"软范围 {_span(column.soft)} 伸出硬范围 {_span(column.hard)} 之外", "软范围应在硬范围之内")
     if kind in ("code", "multi") and not column.codes:
         fault("type", f"{kind} 类型的字段没有写 codes", "补上 codes: 代码表编号")
-    if column.codes and kind not in ("code", "multi", "text"):
-        fault("codes", f"{column.type} 类型的字段不能有代码表", "去掉 codes，或把类型改为 code、multi 或 s(n)")
+    if column.codes and kind not in ("code", "multi", "text", "int"):
+        fault("codes", f"{column.type} 类型的字段不能有代码表", "去掉 codes，或把类型改为 code、multi、s(n) 或 int")
     if column.codes and column.codes not in codes and column.codes not in reader.broken:
         fault("codes", f"没有代码表 {column.codes}", did_you_mean(column.codes, codes, "在 codes/ 里补上这张代码表"))
     if column.text_values and kind not in NUMERIC_KINDS and kind not in DATE_KINDS:
@@ -360,6 +360,8 @@ def _check_field(
     if column.exclusive and kind != "multi":
         fault("exclusive", "exclusive 只用于 multi 字段", "去掉 exclusive")
     known = codes[column.codes].by_code if column.codes and column.codes in codes else {}
+    if kind == "int" and not all(code.isdigit() for code in known):
+        fault("codes", f"整数字段的代码表 {column.codes} 里有不是整数的代码", "换一张代码都是整数的表，或改类型为 code")
     for code in column.exclusive:
         if known and code not in known and column.codes not in reader.broken:
             fault("exclusive", f"exclusive 的代码 {code} 不在代码表 {column.codes} 里", "改成表里有的代码")

@@ -43,7 +43,7 @@ def compile_conditions(reader: Reader, catalogue: Catalogue) -> dict[str, Form]:
 def instantiate(
     reader: Reader, written: Iterable[Written], catalogue: Catalogue
 ) -> tuple[list[Rule], dict[str, tuple[RuleCheck, ...]]]:
-    """Every rule with its final ``form_ids`` and fingerprint; every form's checks, record rules first, then per field."""
+    """Every rule with its final ``form_ids`` and fingerprint; every form's checks, record rules before per-field."""
     bench = _Bench(reader, catalogue)
     rules: list[Rule] = []
     waiting: list[tuple[int, Written]] = []
@@ -180,7 +180,7 @@ class _Bench:
             return None
         violated = judged if rule.violated else negated(judged)
         reads = violated.reads | (when.reads if when else frozenset())
-        optional = frozenset(name for name in reads if _may_be_absent(form.field(name)))
+        optional = frozenset(name for name in reads if form.field(name).may_be_absent)
         return RuleCheck(
             rule=rule,
             form_id=form.form_id,
@@ -276,11 +276,6 @@ def placeholders(text: str) -> list[str] | None:
             return None
         names.append(name)
     return names
-
-
-def _may_be_absent(column: Field) -> bool:
-    """Whether a file without the column is judged as if it were all empty (0a.8), whatever else is missing."""
-    return column.required == "never" or column.absent_ok
 
 
 def _with_conditions(reader: Reader, form: Form, catalogue: Catalogue) -> Form:

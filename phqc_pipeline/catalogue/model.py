@@ -8,7 +8,7 @@ Objects compare and hash by identity: one catalogue is loaded once and handed on
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from dataclasses import field as attribute  # several classes here have an attribute called field
 from datetime import date
@@ -126,10 +126,11 @@ class Field:
     """One column of a form.
 
     ``type`` is as written (``dec(4,1)``); ``kind``, ``length`` (text), ``precision`` and ``scale`` (dec) are its parts.
-    ``required``: ``when`` means the language expression ``required_when`` decides; ``required_note`` keeps a condition
-    that no expression can state (it counts as ``never``, 0a.7). ``condition_reads`` are the columns ``required_when``
-    reads. ``absent_ok``: a file without this required column is judged as if it were all empty (``record_status``).
-    ``hard`` and ``soft`` are inclusive constant bounds.
+    ``required``: ``when`` means the language expression ``required_when`` decides, reading ``condition_reads``;
+    ``required_note`` keeps a condition that no expression can state (it counts as ``never``, 0a.7). ``absent_ok``: a
+    file without this required column is judged as if it were all empty (``record_status``).
+    ``codes``: the list of a code or multi column; on a text column, codes among other texts; on an int column, names a
+    figure may be delivered as (可自理 → 0). ``hard`` and ``soft`` are inclusive constant bounds.
     ``text_values``: cell texts that are valid although the column is numeric (视力 盲, 光感 …) → what they mean.
     """
 
@@ -165,6 +166,11 @@ class Field:
     def headers(self) -> tuple[str, ...]:
         """Every header this column is known by: English name, Chinese title, synonyms."""
         return (self.name, self.title, *self.synonyms)
+
+    @property
+    def may_be_absent(self) -> bool:
+        """Whether a file without the column is judged as if it were all empty, whatever else is missing (0a.8)."""
+        return self.required == "never" or self.absent_ok
 
     @property
     def is_numeric(self) -> bool:
@@ -221,6 +227,22 @@ class Form:
 
     def has(self, name: str) -> bool:
         return name in self.by_name
+
+    def blocking(self, missing: Collection[str]) -> frozenset[str]:
+        """Which of a file's ``missing`` columns make a rule that reads them ``not_evaluable`` (0a.8).
+
+        A required column does. A conditionally required one does too, unless its condition reads nothing but optional
+        columns that are missing as well: then a whole group (``drug2_*``) was left out, and reads as empty.
+        """
+        optional = {name for name in missing if self.has(name) and self.field(name).may_be_absent}
+        needed = {name for name in missing if self.has(name)} - optional
+        return frozenset(
+            name
+            for name in needed
+            if self.field(name).required == "always"
+            or not self.field(name).condition_reads
+            or not self.field(name).condition_reads <= optional
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -358,8 +380,12 @@ class RuleCheck:
 
     @property
     def required(self) -> frozenset[str]:
-        """Columns without which the rule is ``not_evaluable`` for a delivery (0a.8)."""
+        """Columns without which the rule is ``not_evaluable`` (but for whole groups left out: ``blocked_by``)."""
         return self.reads - self.optional
+
+    def blocked_by(self, form: Form, missing: Collection[str]) -> frozenset[str]:
+        """The columns, of those ``missing`` from a delivery, that make the check ``not_evaluable`` (0a.8)."""
+        return form.blocking(missing) & self.required
 
 
 @dataclass(frozen=True, eq=False)
@@ -492,8 +518,8 @@ class Catalogue:
         return sorted((rule for rule in self.rules if rule.rule_id == rule_id), key=lambda rule: rule.version)
 
     def required_columns(self, form_id: str) -> frozenset[str]:
-        """Columns whose absence from a file makes the rules that read them ``not_evaluable`` (0a.8)."""
-        return frozenset(column.name for column in self.forms[form_id].fields if column.required != "never")
+        """Columns required always or on an expressible condition, but those a file may lack (``absent_ok``)."""
+        return frozenset(column.name for column in self.forms[form_id].fields if not column.may_be_absent)
 
 
 def _zero_variants(code: str) -> list[str]:

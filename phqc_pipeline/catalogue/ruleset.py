@@ -237,9 +237,7 @@ def _per_field(source: RuleIn) -> PerField | None:
     given = source.per_field
     if given is None:
         return None
-    return PerField(
-        tuple(given.types), given.has, given.role, tuple(given.exclude_roles), tuple(given.exclude_fields)
-    )
+    return PerField(tuple(given.types), given.has, given.role, tuple(given.exclude_roles), tuple(given.exclude_fields))
 
 
 def _examples(

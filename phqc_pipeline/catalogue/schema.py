@@ -87,7 +87,7 @@ class RequiredIn(Closed):
 
     @model_validator(mode="after")
     def _one(self) -> RequiredIn:
-        if (self.when is None) == (self.note is None):
+        if self is not ALWAYS and self is not NEVER and (self.when is None) == (self.note is None):
             raise wrong("required 要么写 when 要么写 note，只写一个", "能写成字段表达式的写 when，不能的写 note")
         return self
 
