@@ -13,6 +13,7 @@ import polars as pl
 
 from phqc_pipeline.catalogue.expressions.functions import FUNCTIONS, Function
 from phqc_pipeline.catalogue.expressions.parse import Expression, names_used, negated, parse_expression
+from phqc_pipeline.catalogue.expressions.render_chinese import ChineseRenderer
 from phqc_pipeline.catalogue.expressions.render_duckdb import DuckDBRenderer, unusable_duckdb, usable_duckdb
 from phqc_pipeline.catalogue.expressions.render_polars import PolarsRenderer, unusable_polars, usable_polars
 from phqc_pipeline.catalogue.expressions.syntax import ExpressionError, ExpressionFault
@@ -35,6 +36,7 @@ __all__ = [
     "names_used",
     "negated",
     "parse_expression",
+    "to_chinese",
     "to_duckdb",
     "to_polars",
     "unusable_duckdb",
@@ -63,6 +65,11 @@ def to_duckdb(
     may then be None, which leaves ``today`` and the period's ends as names.
     """
     return DuckDBRenderer(context, missing_columns, table=table, plain=plain).render(expression.node)
+
+
+def to_chinese(expression: Expression, vocabulary: Vocabulary) -> str:
+    """The expression as a Chinese sentence: fields by title, codes with their names."""
+    return ChineseRenderer(vocabulary).render(expression.node)
 
 
 def check_polars(

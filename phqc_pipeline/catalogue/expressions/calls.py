@@ -96,7 +96,7 @@ class CallReader(NameReader):
                 cell = column_node(field)
                 missing = is_null(cell) if only_missing else nodes.TRUE
                 counted.append(nodes.all_of(Call("delivered", (cell,), "bool"), due, missing))
-        return Call("tally", tuple(counted), "int")
+        return Call("required_missing_count" if only_missing else "required_count", tuple(counted), "int")
 
     def _build_round(self, arguments: list[Node], tree: Any) -> Node:
         places = arguments[1] if len(arguments) > 1 else Constant(0, "int")

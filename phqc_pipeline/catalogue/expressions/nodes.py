@@ -103,6 +103,8 @@ UNKNOWN = Constant(None, "bool")
 
 # Operations that look at the cell itself, not at its usable value: no unusable cell can make them NULL.
 CELL_OPS = frozenset({"unreadable", "raw", "typed", "delivered"})
+# Operations that count fields of the form instead of reading them.
+COUNTING_OPS = frozenset({"required_count", "required_missing_count"})
 
 
 def all_of(*parts: Node) -> Node:
@@ -159,7 +161,7 @@ def columns_read(node: Node) -> frozenset[str]:
     Fields that are merely counted (``required_count()``) do not belong: a column the file lacks is left out of the
     count (0a.7), so it must not make the rule impossible to evaluate.
     """
-    if isinstance(node, Call) and node.op == "tally":
+    if isinstance(node, Call) and node.op in COUNTING_OPS:
         return frozenset()
     if isinstance(node, Column):
         return frozenset({node.name})
@@ -178,7 +180,7 @@ def columns_emptied(node: Node, positive: bool = True) -> frozenset[str]:
     """
     if isinstance(node, Derived):
         return columns_emptied(node.body, positive)
-    if not isinstance(node, Call) or node.op == "tally":
+    if not isinstance(node, Call) or node.op in COUNTING_OPS:
         return frozenset()
     if node.op == "is_null":
         return _tested_fields(node.args[0]) if positive else frozenset()

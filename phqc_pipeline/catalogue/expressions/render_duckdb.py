@@ -50,6 +50,7 @@ _INFIX = {
     "concat": (" || ", 5),
 }
 _ATOM = 9
+_LONGEST_SHOWN_LIST = 12
 
 
 def usable_duckdb(field: Field, table: str = "") -> str:
@@ -84,7 +85,7 @@ class DuckDBRenderer:
     """Renders trees as SQL text for one evaluation; parameters as for ``PolarsRenderer``.
 
     ``context`` None leaves ``today``, ``period_start`` and ``period_end`` as names. ``plain`` writes the SQL a reader
-    wants to see: cells as bare columns, without the handling of unusable cells.
+    wants to see: cells as bare columns, without the handling of unusable cells, a long code list by its name.
     """
 
     def __init__(
@@ -108,7 +109,7 @@ class DuckDBRenderer:
     def _rendered(self, node: Node) -> tuple[str, int]:
         """SQL and how tightly it binds."""
         if isinstance(node, Constant):
-            return _constant(node), _ATOM
+            return (_plain_constant(node) if self.plain else _constant(node)), _ATOM
         if isinstance(node, Column):
             return (node.name if self.plain else usable_duckdb(node.field, self.table)), _ATOM
         if isinstance(node, ContextValue):
@@ -193,7 +194,7 @@ class DuckDBRenderer:
     def _delivered(self, node: Call) -> str:
         return "FALSE" if _cell(node).name in self.missing_columns else "TRUE"
 
-    def _tally(self, node: Call) -> str:
+    def _count_true(self, node: Call) -> str:
         parts = [f"CASE WHEN {self.render(part)} THEN 1.0::DOUBLE ELSE 0.0::DOUBLE END" for part in node.args]
         return f"({' + '.join(parts)})" if parts else "0.0::DOUBLE"
 
@@ -247,20 +248,24 @@ class DuckDBRenderer:
         return f"CAST({day} {sign} INTERVAL {abs(count)} {unit} AS {_SQL_TYPES[node.type]})"
 
     def _in_list(self, node: Call) -> str:
-        if self.plain:
+        if self._too_long_to_show(node):
             return f"in_list({self.render(node.args[0])}, {_text(_list(node).list_id)})"
         return f"({self._operand(node.args[0])} IN ({_listed(_list(node).code_list.by_code)}))"
 
     def _mentions_any(self, node: Call) -> str:
         text, code_list = self.render(node.args[0]), _list(node).code_list
-        if self.plain:
+        if self._too_long_to_show(node):
             return f"mentions_any({text}, {_text(_list(node).list_id)})"
         found = f"regexp_matches({text}, {_text(tables.names_pattern(code_list))})"
         return f"({_wrapped(text, _ATOM, 5)} IN ({_listed(code_list.by_code)}) OR {found})"
 
+    def _too_long_to_show(self, node: Call) -> bool:
+        """Whether a reader is better served by the list's name than by its codes."""
+        return self.plain and len(_list(node).code_list.codes) > _LONGEST_SHOWN_LIST
+
     def _list_attr(self, node: Call) -> str:
         text, code_list = self.render(node.args[0]), _list(node).code_list
-        if self.plain:
+        if self._too_long_to_show(node):
             return f"list_attr({text}, {_text(_list(node).list_id)}, {self.render(node.args[2])})"
         whole, mentioned = tables.attribute_tables(code_list, str(_value(node.args[2])))
         named = f"regexp_extract({text}, {_text(tables.names_pattern(code_list))}, 1)"
@@ -312,6 +317,13 @@ def _constant(node: Constant) -> str:
     if isinstance(value, tuple):
         return f"[{_listed(value)}]"
     return _day(value) if isinstance(value, date) else _text(value)
+
+
+def _plain_constant(node: Constant) -> str:
+    value = node.value
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return "NULL" if value is None else _constant(node)
+    return repr(int(value) if float(value).is_integer() else value)
 
 
 def _cell(node: Call) -> Column:
@@ -413,8 +425,9 @@ _SPECIAL: dict[str, Callable[[DuckDBRenderer, Call], str]] = {
     "raw": DuckDBRenderer._raw,
     "typed": DuckDBRenderer._typed,
     "delivered": DuckDBRenderer._delivered,
-    "tally": DuckDBRenderer._tally,
-    "count_true": DuckDBRenderer._tally,
+    "count_true": DuckDBRenderer._count_true,
+    "required_count": DuckDBRenderer._count_true,
+    "required_missing_count": DuckDBRenderer._count_true,
     "div": DuckDBRenderer._divide,
     "mod": DuckDBRenderer._modulo,
     "case": DuckDBRenderer._case,

@@ -152,7 +152,7 @@ class PolarsRenderer:
     def _delivered(self, node: Call) -> pl.Expr:
         return pl.lit(_cell(node).name not in self.missing_columns)
 
-    def _tally(self, node: Call) -> pl.Expr:
+    def _count_true(self, node: Call) -> pl.Expr:
         if not node.args:
             return pl.lit(0.0)
         return reduce(add, (self.render(part).fill_null(False).cast(pl.Float64) for part in node.args))
@@ -380,8 +380,9 @@ _SPECIAL: dict[str, Callable[[PolarsRenderer, Call], pl.Expr]] = {
     "raw": PolarsRenderer._raw,
     "typed": PolarsRenderer._typed,
     "delivered": PolarsRenderer._delivered,
-    "tally": PolarsRenderer._tally,
-    "count_true": PolarsRenderer._tally,
+    "count_true": PolarsRenderer._count_true,
+    "required_count": PolarsRenderer._count_true,
+    "required_missing_count": PolarsRenderer._count_true,
     "div": PolarsRenderer._divide,
     "mod": PolarsRenderer._modulo,
     "case": PolarsRenderer._case,
