@@ -1,0 +1,63 @@
+"""What every stage of a run needs, loaded once a run: home, catalogue, plan, registry, the books of deliveries.
+
+Belongs here: loading and remembering. Does not belong here: what a stage does (``stages``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+
+from phqc_pipeline.catalogue import Catalogue, Context, Plan, load_catalogue
+from phqc_pipeline.extracts import Books, Delivery, Registry, read_registry
+from phqc_pipeline.home import Home
+
+
+@dataclass
+class Session:
+    """One run on one home. The catalogue is loaded in each run, not at import: a code server lives for weeks."""
+
+    home: Home
+    rules: Path
+    plan_id: str
+    run_id: str
+
+    @cached_property
+    def cat(self) -> Catalogue:
+        return load_catalogue(self.rules)
+
+    @cached_property
+    def registry(self) -> Registry:
+        return read_registry(self.home)
+
+    @property
+    def plan(self) -> Plan:
+        return self.cat.plans[self.plan_id]
+
+    @property
+    def books(self) -> Books:
+        """Read anew each time: taking in deliveries changes them."""
+        return Books(self.home, self.cat)
+
+    def context(self, snapshot: date) -> Context:
+        """Today is the snapshot date (rules.md 0a.2); the period is the plan's."""
+        return Context.natural_year(snapshot)
+
+    def in_force(self, snapshot: date) -> list[Delivery]:
+        """The deliveries in force on ``snapshot`` that the plan judges: reports always, forms and institutions as
+        it says."""
+        chosen = []
+        for delivery in self.books.in_force(snapshot):
+            if self.plan.institutions is not None and delivery.institution_code not in self.plan.institutions:
+                continue
+            if self.plan.forms is not None and delivery.form_id in self.cat.forms:
+                if delivery.form_id not in self.plan.forms:
+                    continue
+            chosen.append(delivery)
+        return chosen
+
+    def work(self, snapshot: date) -> Path:
+        """Where the stages of one night hand things on; worthless once the night is laid down."""
+        return self.home.nights / ".work" / snapshot.isoformat()
