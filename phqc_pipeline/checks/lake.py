@@ -1,0 +1,167 @@
+"""Lake rows of one form, read in batches of bounded size.
+
+Belongs here: the Parquet columns of a form's lake files, how the files of many deliveries are cut and packed into
+batches, reading one. Does not belong here: which rows are judged (``population``), what is asked of them (``runner``).
+
+Rows of all deliveries handed over together are numbered through, delivery by delivery, file by file: a row's ordinal
+says which delivery it is of, and is the same whatever the size of the batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from phqc_pipeline.catalogue import Form
+from phqc_pipeline.catalogue.model import Kind
+
+if TYPE_CHECKING:
+    pass
+
+INSTITUTION = "_institution"  # position of the row's delivery among those read together
+ORDINAL = "_ordinal"
+ROW_NUMBER = "_row_number"
+RECORD_KEY = "_record_key"
+RAW_SUFFIX = "__raw"
+NULL_REASON = "_null_reason"
+
+TYPES: dict[Kind, pl.DataType] = {
+    "text": pl.String(),
+    "code": pl.String(),
+    "int": pl.Float64(),
+    "dec": pl.Float64(),
+    "date": pl.Date(),
+    "ym": pl.Date(),
+    "dt": pl.Datetime("us"),
+    "multi": pl.List(pl.String),
+}
+
+# Files packed into one scan: footers are read in parallel, and a wide form's cost several milliseconds each.
+_FILES_PER_BATCH = 500
+
+
+class LakeError(Exception):
+    """A lake file cannot be read, or is not what the books say it is. ``path`` names it."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        self.path = path
+        super().__init__(f"数据湖文件 {path.name} {problem}；删除该文件后重新运行，会由原始文件重新生成")
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Rows ``offset`` to ``offset + rows`` of one lake file; ``ordinal`` is the number of its first row."""
+
+    path: Path
+    file_rows: int
+    offset: int
+    rows: int
+    institution: int
+    ordinal: int
+
+    @property
+    def is_whole(self) -> bool:
+        return self.rows == self.file_rows
+
+
+Batch = tuple[Piece, ...]
+
+
+def lake_schema(form: Form) -> dict[str, pl.DataType]:
+    """Column → type of a lake file of the form: the pipeline's own, then every field and its delivered text."""
+    schema: dict[str, pl.DataType] = {
+        ROW_NUMBER: pl.Int64(),
+        RECORD_KEY: pl.String(),
+        "_institution_code": pl.String(),
+        "station_code": pl.String(),
+        NULL_REASON: pl.String(),
+    }
+    for column in form.fields:
+        schema[column.name] = TYPES[column.kind]
+        schema[column.name + RAW_SUFFIX] = pl.String()
+    return schema
+
+
+def pack(pieces: Iterable[Piece], rows_per_batch: int) -> Iterator[Batch]:
+    """The pieces cut and packed, in order, into batches of at most ``rows_per_batch`` rows.
+
+    A file is cut only when it is longer than a batch, and then read batch by batch; files shorter than that share one.
+    """
+    packed: list[Piece] = []
+    room = rows_per_batch
+    for piece in pieces:
+        for part in _cut(piece, rows_per_batch):
+            if packed and (part.rows > room or len(packed) >= _FILES_PER_BATCH):
+                yield tuple(packed)
+                packed, room = [], rows_per_batch
+            packed.append(part)
+            room -= part.rows
+    if packed:
+        yield tuple(packed)
+
+
+def read_batch(batch: Batch, columns: Sequence[str], schema: dict[str, pl.DataType]) -> pl.DataFrame:
+    """The batch's rows with ``columns``, ``_institution`` and ``_ordinal``; LakeError when a file is not as booked.
+
+    Columns a file does not have (a field added to the dictionary since) read as empty.
+    """
+    rows = sum(piece.rows for piece in batch)
+    try:
+        frame = _scan(batch, columns, schema).collect()
+    except (Exception, pl.exceptions.PanicException) as error:
+        raise LakeError(batch[0].path, f"无法读取（{type(error).__name__}）") from error
+    if frame.height != rows:
+        raise LakeError(batch[0].path, f"应有 {rows} 行，实有 {frame.height} 行")
+    return frame.with_columns(
+        _owner(batch).alias(INSTITUTION),
+        pl.int_range(batch[0].ordinal, batch[0].ordinal + rows, dtype=pl.UInt64, eager=True).alias(ORDINAL),
+    )
+
+
+def scan_files(paths: Sequence[Path], schema: dict[str, pl.DataType]) -> pl.LazyFrame:
+    """Lake files one behind the other, in the order given, with exactly the columns of ``schema``."""
+    return pl.scan_parquet(
+        list(paths),
+        schema=schema,
+        glob=False,
+        hive_partitioning=False,
+        missing_columns="insert",
+        extra_columns="ignore",
+        cast_options=pl.ScanCastOptions(datetime_cast=["nanosecond-downcast", "convert-timezone"]),
+    )
+
+
+def _cut(piece: Piece, rows: int) -> Iterator[Piece]:
+    for start in range(0, piece.rows, rows):
+        length = min(rows, piece.rows - start)
+        yield Piece(piece.path, piece.file_rows, piece.offset + start, length, piece.institution, piece.ordinal + start)
+
+
+def _scan(batch: Batch, columns: Sequence[str], schema: dict[str, pl.DataType]) -> pl.LazyFrame:
+    """One scan for a run of whole files (a scan each would cost twice as much), one for every cut piece."""
+    scans: list[pl.LazyFrame] = []
+    run: list[Path] = []
+    for piece in batch:
+        if piece.is_whole:
+            run.append(piece.path)
+            continue
+        if run:
+            scans.append(scan_files(run, schema))
+            run = []
+        scans.append(scan_files([piece.path], schema).slice(piece.offset, piece.rows))
+    if run:
+        scans.append(scan_files(run, schema))
+    return pl.concat([scan.select(columns) for scan in scans])
+
+
+def _owner(batch: Batch) -> pl.Series:
+    """For every row of the batch, whose it is."""
+    owners = pl.DataFrame(
+        {"owner": [piece.institution for piece in batch], "rows": [piece.rows for piece in batch]},
+        schema={"owner": pl.UInt32, "rows": pl.UInt32},
+    )
+    return owners.select(pl.col("owner").repeat_by("rows").explode())["owner"]

@@ -1,0 +1,91 @@
+"""Which rows of a delivery are judged (rules.md 0a.1, 0a.9).
+
+Belongs here: the current row of a record number, the record statuses that take part, the plan's ``records_from``.
+Does not belong here: validity of a rule (a matter of each check, ``schemas``).
+
+Duplicate record numbers are the exception, so they are looked for by a hash of eight bytes a row; only rows that share
+one are read and compared. Memory: 8 bytes for each row of the deliveries handed over together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+
+import polars as pl
+
+from phqc_pipeline.catalogue import Form
+from phqc_pipeline.catalogue.expressions import usable_polars
+from phqc_pipeline.checks.lake import INSTITUTION, ORDINAL, RECORD_KEY, Batch, Piece, pack, read_batch
+from phqc_pipeline.checks.schemas import service_date_of
+
+#: Statuses that take part (0a.1); an empty or unusable status takes part as well.
+JUDGED_STATUSES = ("1", "5")
+
+_ROWS_AT_ONCE = 2_000_000  # keys read together: 8 bytes each stay, the texts are dropped batch by batch
+
+
+def replaced_rows(form: Form, pieces: Sequence[Piece], schema: dict[str, pl.DataType]) -> pl.Series:
+    """Ordinals (ascending) of rows that are not the current row of their record number.
+
+    Current is the row changed last (``updated_at``, empty before any other), of equals the one that stands last in the
+    delivery. A row without a record number is known by its content (``_record_key``): of rows that are alike in
+    everything one is judged, as their findings would be the same findings.
+    """
+    hashes = [
+        frame.select(ORDINAL, hash=pl.col(RECORD_KEY).hash() ^ pl.col(INSTITUTION).hash())
+        for frame in _read(pieces, [RECORD_KEY], schema)
+    ]
+    if not hashes:
+        return pl.Series(ORDINAL, [], dtype=pl.UInt64)
+    shared = pl.concat(hashes).filter(pl.col("hash").is_duplicated())[ORDINAL]
+    if shared.is_empty():
+        return shared
+    return _not_last(form, pieces, schema, shared)
+
+
+def judged(form: Form, records_from: date | None = None) -> pl.Expr:
+    """Whether a current row takes part in quality control.
+
+    ``records_from`` (of the plan) leaves out records served before it; a record without service date takes part.
+    """
+    takes_part = pl.lit(True)
+    if form.has("record_status"):
+        takes_part = usable_polars(form.field("record_status")).is_in(JUDGED_STATUSES).fill_null(True)
+    if records_from is not None:
+        takes_part &= (service_date_of(form) >= records_from).fill_null(True)
+    return takes_part
+
+
+def without_replaced(frame: pl.DataFrame, replaced: pl.Series) -> pl.DataFrame:
+    """The batch without its replaced rows; ``replaced`` is ascending, so a batch looks at its own stretch alone."""
+    if frame.is_empty() or replaced.is_empty():
+        return frame
+    first, last = frame[ORDINAL][0], frame[ORDINAL][-1]
+    start, stop = replaced.search_sorted(first, "left"), replaced.search_sorted(last, "right")
+    if start == stop:
+        return frame
+    return frame.filter(~pl.col(ORDINAL).is_in(replaced.slice(start, stop - start).implode()))
+
+
+def _not_last(form: Form, pieces: Sequence[Piece], schema: dict[str, pl.DataType], shared: pl.Series) -> pl.Series:
+    """Of the rows that share a hash, those that are not the last of their record number."""
+    changed = usable_polars(form.field("updated_at")) if form.has("updated_at") else pl.lit(None, pl.Datetime("us"))
+    columns = [RECORD_KEY, *changed.meta.root_names()]
+    wanted = shared.implode()
+    rows = pl.concat(
+        frame.lazy()
+        .filter(pl.col(ORDINAL).is_in(wanted))
+        .select(INSTITUTION, RECORD_KEY, changed.alias("changed"), ORDINAL)
+        .collect()
+        for frame in _read(pieces, columns, schema)
+    )
+    in_order = rows.sort("changed", ORDINAL, nulls_last=False)
+    last = in_order.group_by(INSTITUTION, RECORD_KEY).agg(pl.col(ORDINAL).last())[ORDINAL]
+    return rows.filter(~pl.col(ORDINAL).is_in(last.implode()))[ORDINAL].sort()
+
+
+def _read(pieces: Sequence[Piece], columns: Sequence[str], schema: dict[str, pl.DataType]) -> Iterator[pl.DataFrame]:
+    batch: Batch
+    for batch in pack(pieces, _ROWS_AT_ONCE):
+        yield read_batch(batch, list(dict.fromkeys(columns)), schema)

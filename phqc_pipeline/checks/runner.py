@@ -1,0 +1,369 @@
+"""The nightly evaluation of record rules: lake to findings, results and the subjects present.
+
+Belongs here: going through forms, deliveries and batches; what happens when a file or a check fails.
+Does not belong here: the expressions (``schemas``), their evaluation (``evaluation``), what is written (``findings``,
+``results``, ``present``).
+
+A check that raises costs only itself, and only where it raises: its institution gets ``error`` for it and is judged
+again without it, so that the result never depends on which records happened to share a batch. A file that cannot be
+read costs its institution's form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from phqc_pipeline.catalogue import Catalogue, Context, Form
+from phqc_pipeline.checks.evaluation import Evaluation, FusedError, failures_of
+from phqc_pipeline.checks.findings import FINDING_SCHEMA, FindingBuilder, FindingWriter
+from phqc_pipeline.checks.lake import INSTITUTION, Batch, LakeError, Piece, lake_schema, pack, read_batch
+from phqc_pipeline.checks.population import judged, replaced_rows, without_replaced
+from phqc_pipeline.checks.present import PresentWriter
+from phqc_pipeline.checks.results import (
+    RESULT_SCHEMA,
+    Tally,
+    counted_results,
+    lacking_reasons,
+    not_received,
+    unjudged_results,
+)
+from phqc_pipeline.checks.schemas import Judgement, ResultKey, judgements_of, not_evaluable, schema_for
+
+if TYPE_CHECKING:
+    from phqc_pipeline.extracts import Delivery
+
+# A wide form's batch holds fewer rows: about 12 bytes a cell, so some 300 MB.
+_CELLS_PER_BATCH = 24_000_000
+
+
+@dataclass(frozen=True)
+class RecordJudgement:
+    """What a night's record rules came to. ``evaluations``: rule × record judgements made (checked, added up).
+
+    ``errors``: one line a rule, form and institution that could not be judged for a fault of rule or file.
+    """
+
+    records_read: int
+    records_judged: int
+    evaluations: int
+    findings: int
+    results: int
+    errors: tuple[str, ...] = ()
+
+
+def judge_records(
+    cat: Catalogue,
+    deliveries: Sequence[Delivery],
+    ctx: Context,
+    out: Path,
+    *,
+    institutions: Collection[str] | None = None,
+    forms: Collection[str] | None = None,
+    rules: Collection[str] | None = None,
+    records_from: date | None = None,
+    batch_rows: int = 100_000,
+    log: Callable[[str], None] | None = None,
+) -> RecordJudgement:
+    """Judge every current record of the deliveries in force by every record rule of its form.
+
+    Writes ``out/findings/*.parquet``, ``out/results.parquet``, ``out/present/*.parquet`` (the columns are those of
+    ``FINDING_SCHEMA``, ``RESULT_SCHEMA``, ``PRESENT_SCHEMA``). ``institutions``, ``forms``, ``rules`` narrow what is
+    judged (None: those delivered, all, all); an institution that never delivered one of ``forms`` is in the results as
+    ``not_evaluable``. ``records_from`` leaves out records served earlier. ``batch_rows`` bounds memory and never
+    changes a result.
+    """
+    chosen = [
+        delivery for delivery in deliveries if institutions is None or delivery.institution_code in set(institutions)
+    ]
+    expected = sorted({delivery.institution_code for delivery in chosen} if institutions is None else set(institutions))
+    for folder in ("findings", "present"):
+        (out / folder).mkdir(parents=True, exist_ok=True)
+    night = _Night(cat, ctx, out, expected, rules, records_from, batch_rows)
+    done: list[_FormOutcome] = []
+    for form_id in cat.forms if forms is None else forms:
+        of_form = sorted((entry for entry in chosen if entry.form_id == form_id), key=lambda d: d.institution_code)
+        outcome = _judge_form(night, cat.form(form_id), of_form)
+        done.append(outcome)
+        if log is not None and of_form:
+            log(outcome.summary)
+    pl.DataFrame(schema=FINDING_SCHEMA).write_parquet(out / "findings" / "_none.parquet")  # a night without findings
+    results = pl.concat([pl.DataFrame(schema=RESULT_SCHEMA), *(outcome.results for outcome in done)])
+    results.write_parquet(out / "results.parquet")
+    return RecordJudgement(
+        records_read=sum(outcome.read for outcome in done),
+        records_judged=sum(outcome.judged for outcome in done),
+        evaluations=results["checked"].sum(),
+        findings=sum(outcome.findings for outcome in done),
+        results=results.height,
+        errors=_errors(results),
+    )
+
+
+@dataclass(frozen=True)
+class _Night:
+    """What is the same for every form."""
+
+    cat: Catalogue
+    ctx: Context
+    out: Path
+    institutions: Sequence[str]
+    rules: Collection[str] | None
+    records_from: date | None
+    batch_rows: int
+
+
+@dataclass(frozen=True)
+class _FormOutcome:
+    form: Form
+    results: pl.DataFrame
+    read: int = 0
+    judged: int = 0
+    findings: int = 0
+
+    @property
+    def summary(self) -> str:
+        checks = self.results.select("rule_id", "field").n_unique()
+        records = f"判 {self.judged} 条记录（读入 {self.read} 行）× {checks} 项检查"
+        return f"{self.form.title}：{records}，问题 {self.findings} 条"
+
+
+def _judge_form(night: _Night, form: Form, deliveries: Sequence[Delivery]) -> _FormOutcome:
+    """Deliveries that lack the same columns are judged together, however many institutions that is."""
+    cat = night.cat
+    codes = [delivery.institution_code for delivery in deliveries]
+    absent = [code for code in night.institutions if code not in set(codes)]
+    checks = [check for check in cat.checks(form.form_id) if night.rules is None or check.rule.rule_id in night.rules]
+    results = [not_received(form, absent, checks)]
+    run = _FormRun(
+        night,
+        form,
+        deliveries,
+        FindingWriter(night.out / "findings", form.form_id, codes),
+        PresentWriter(night.out / "present", form, codes),
+    )
+    for missing, positions in _alike(form, deliveries).items():
+        results.extend(_judge_alike(run, missing, positions))
+    run.findings.close()
+    run.present.close()
+    read = sum(file.rows for delivery in deliveries for file in delivery.files)
+    return _FormOutcome(form, pl.concat(results), read, run.judged, run.findings.written)
+
+
+@dataclass
+class _FormRun:
+    """One form's evaluation under way."""
+
+    night: _Night
+    form: Form
+    deliveries: Sequence[Delivery]
+    findings: FindingWriter
+    present: PresentWriter
+    judged: int = 0
+
+    def pieces(self, positions: Sequence[int]) -> list[Piece]:
+        """Every file of the deliveries at ``positions`` as one piece, rows numbered through."""
+        pieces: list[Piece] = []
+        ordinal = 0
+        for position in positions:
+            for file in self.deliveries[position].files:
+                pieces.append(Piece(file.path, file.rows, 0, file.rows, position, ordinal))
+                ordinal += file.rows
+        return pieces
+
+
+@dataclass
+class _Trouble:
+    """What went wrong in a pass: by delivery (its position) the checks that raised, or why it cannot be read."""
+
+    raised: dict[int, dict[ResultKey, str]] = field(default_factory=dict)
+    unreadable: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def positions(self) -> set[int]:
+        return {*self.raised, *self.unreadable}
+
+
+def _alike(form: Form, deliveries: Sequence[Delivery]) -> dict[frozenset[str], list[int]]:
+    """Positions of the deliveries by which of the form's columns they lack."""
+    alike: dict[frozenset[str], list[int]] = {}
+    for position, delivery in enumerate(deliveries):
+        missing = frozenset(name for name in delivery.missing_columns if form.has(name))
+        alike.setdefault(missing, []).append(position)
+    return alike
+
+
+def _judge_alike(run: _FormRun, missing: frozenset[str], positions: Sequence[int]) -> Iterator[pl.DataFrame]:
+    """Judge deliveries that lack the same columns; yields their results."""
+    form, night = run.form, run.night
+    whose = {position: run.deliveries[position].institution_code for position in positions}
+    judgements = [
+        judgement
+        for judgement in judgements_of(schema_for(night.cat, form.form_id, night.ctx, missing_columns=missing))
+        if night.rules is None or judgement.check.rule.rule_id in night.rules
+    ]
+    lacking = lacking_reasons(
+        form,
+        {
+            key: names
+            for key, names in not_evaluable(night.cat, form.form_id, missing).items()
+            if night.rules is None or key[0] in night.rules
+        },
+    )
+    yield unjudged_results(form, list(whose.values()), lacking, "not_evaluable")
+
+    broken = failures_of(judgements, lake_schema(form))
+    tally = Tally()
+    trouble = _pass(run, judgements, frozenset(broken), positions, tally, first=True)
+    sound = {position: code for position, code in whose.items() if position not in trouble.positions}
+    tally.drop(trouble.positions)
+    run.findings.withdraw(trouble.positions)
+    yield from _results(form, judgements, sound, broken, tally)
+    for position in sorted(trouble.positions):
+        yield from _judge_troubled(run, judgements, broken, position, trouble)
+
+
+def _judge_troubled(
+    run: _FormRun, judgements: Sequence[Judgement], broken: dict[ResultKey, str], position: int, trouble: _Trouble
+) -> Iterator[pl.DataFrame]:
+    """One delivery again, without the checks that raised on it, until none raises."""
+    whose = {position: run.deliveries[position].institution_code}
+    failed = {**broken, **trouble.raised.get(position, {})}
+    while position not in trouble.unreadable:
+        tally = Tally()
+        trouble = _pass(run, judgements, frozenset(failed), [position], tally, first=False)
+        if not trouble.positions:
+            yield from _results(run.form, judgements, whose, failed, tally)
+            return
+        run.findings.withdraw([position])
+        failed.update(trouble.raised.get(position, {}))
+    reasons = dict.fromkeys((judgement.result_key for judgement in judgements), trouble.unreadable[position])
+    yield unjudged_results(run.form, list(whose.values()), reasons, "error")
+
+
+def _results(
+    form: Form,
+    judgements: Sequence[Judgement],
+    whose: dict[int, str],
+    failed: dict[ResultKey, str],
+    tally: Tally,
+) -> Iterator[pl.DataFrame]:
+    institutions = pl.DataFrame(
+        {INSTITUTION: list(whose), "institution_code": list(whose.values())},
+        schema={INSTITUTION: pl.UInt32, "institution_code": pl.String},
+    )
+    table = Evaluation(judgements, frozenset(failed)).table
+    yield counted_results(form, institutions, table, tally.counts())
+    yield unjudged_results(form, list(whose.values()), failed, "error")
+
+
+def _pass(
+    run: _FormRun,
+    judgements: Sequence[Judgement],
+    without: frozenset[ResultKey],
+    positions: Sequence[int],
+    tally: Tally,
+    *,
+    first: bool,
+) -> _Trouble:
+    """Evaluate the checks (``without`` some) on every judged record of the deliveries, batch by batch.
+
+    Findings and counts of a delivery in trouble are incomplete, and the caller's to take back. ``first``: the subjects
+    present and the records judged are noted, which a second pass must not repeat.
+    """
+    form, night = run.form, run.night
+    schema = lake_schema(form)
+    evaluation = Evaluation(judgements, without)
+    builder = FindingBuilder(night.cat, form, night.ctx, evaluation.judgements)
+    takes_part = judged(form, night.records_from)
+    needed = {*evaluation.columns, *builder.columns, *run.present.columns, *takes_part.meta.root_names()}
+    columns = [name for name in schema if name in needed]
+    trouble = _Trouble()
+    pieces, replaced = _readable(run, positions, schema, trouble)
+    for batch in pack(pieces, max(1, min(night.batch_rows, _CELLS_PER_BATCH // len(columns)))):
+        for rows in _rows(batch, columns, schema, trouble):
+            records = without_replaced(rows, replaced).filter(takes_part)
+            if first:
+                run.present.add(records)
+                run.judged += records.height
+            _judge_batch(run, evaluation, builder, records, tally, trouble)
+    run.findings.add(builder.drain())
+    return trouble
+
+
+def _judge_batch(
+    run: _FormRun,
+    evaluation: Evaluation,
+    builder: FindingBuilder,
+    records: pl.DataFrame,
+    tally: Tally,
+    trouble: _Trouble,
+) -> None:
+    """Count and write what one batch of judged records violates."""
+    records = _without(records, trouble.positions)
+    if records.is_empty():
+        return
+    try:
+        flags = evaluation.flags(records)
+    except FusedError:
+        for rows in records.partition_by(INSTITUTION, maintain_order=True):
+            raised = evaluation.failing(rows)
+            if raised:
+                trouble.raised.setdefault(rows[INSTITUTION][0], {}).update(raised)
+        records = _without(records, trouble.positions)
+        if records.is_empty():
+            return
+        flags = evaluation.flags_one_by_one(records)
+    tally.add(flags)
+    for findings in builder.add(records, evaluation.violations(flags)):
+        run.findings.add(findings)
+
+
+def _readable(
+    run: _FormRun, positions: Sequence[int], schema: dict[str, pl.DataType], trouble: _Trouble
+) -> tuple[list[Piece], pl.Series]:
+    """The files to judge and their replaced rows; a delivery that cannot be read is noted and left out."""
+    pieces = run.pieces(positions)
+    try:
+        return pieces, replaced_rows(run.form, pieces, schema)
+    except LakeError:
+        for position in positions:
+            try:
+                replaced_rows(run.form, run.pieces([position]), schema)
+            except LakeError as error:
+                trouble.unreadable[position] = str(error)
+    pieces = run.pieces([position for position in positions if position not in trouble.unreadable])
+    return pieces, replaced_rows(run.form, pieces, schema)
+
+
+def _rows(
+    batch: Batch, columns: Sequence[str], schema: dict[str, pl.DataType], trouble: _Trouble
+) -> Iterator[pl.DataFrame]:
+    """The batch's rows; when it cannot be read, delivery by delivery, without the unreadable ones."""
+    try:
+        yield read_batch(batch, columns, schema)
+    except LakeError:
+        for position in dict.fromkeys(piece.institution for piece in batch):
+            try:
+                yield read_batch(tuple(piece for piece in batch if piece.institution == position), columns, schema)
+            except LakeError as error:
+                trouble.unreadable[position] = str(error)
+
+
+def _without(records: pl.DataFrame, positions: Collection[int]) -> pl.DataFrame:
+    return records.filter(~pl.col(INSTITUTION).is_in(list(positions))) if positions else records
+
+
+def _errors(results: pl.DataFrame) -> tuple[str, ...]:
+    failed = results.filter(pl.col("status") == "error")
+    return tuple(
+        f"{rule_id}{'/' + name if name else ''} {form_id} {institution}：{reason}"
+        for institution, form_id, rule_id, name, reason in failed.select(
+            "institution_code", "form_id", "rule_id", "field", "reason"
+        ).iter_rows()
+    )

@@ -1,0 +1,211 @@
+"""Record rules as Pandera schemas: one ``DataFrameSchema`` a form, one ``Check`` a rule (per-field rules: a field).
+
+Belongs here: what a check holds; how applicability, validity and suppression compose into "this record violates it".
+Does not belong here: the rules (``rules/``), how an expression is compiled (``catalogue.expressions``), the nightly
+evaluation (``runner``), which takes the expressions out of these very checks.
+
+The schema is the declaration anyone can run: ``schema_for(cat, "htn_followup", ctx).validate(frame, lazy=True)`` on
+judged rows of the lake finds what the night finds.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandera.polars as pa
+import polars as pl
+from pandera.config import ValidationDepth, config_context
+
+from phqc_pipeline.catalogue import Catalogue, Context, Form, RuleCheck
+from phqc_pipeline.catalogue.expressions import check_polars, usable_polars
+from phqc_pipeline.checks.lake import lake_schema
+
+JUDGEMENT = "judgement"  # under this key a pandera Check's statistics hold what the runner takes out
+
+ResultKey = tuple[str, str]  # (rule_id, field): one line of results for an institution and form
+
+
+@dataclass(frozen=True, eq=False)
+class Judgement:
+    """One check as Polars expressions over the lake's columns of its form.
+
+    ``in_force``: the service date lies in the rule's validity (None: always, ruling 0a.16). ``applicable``: the rule
+    concerns the record (None: it concerns all). ``violated``: it concerns the record and the judgement fails; never
+    NULL. ``suppressors``: while one of these is violated on a record, this check is not reported there.
+    ``failure``: why the expression cannot be compiled; then no expression may be used.
+    """
+
+    check: RuleCheck
+    name: str
+    in_force: pl.Expr | None
+    applicable: pl.Expr | None
+    violated: pl.Expr
+    suppressors: tuple[Judgement, ...] = ()
+    failure: str = ""
+
+    @property
+    def result_key(self) -> ResultKey:
+        return (self.check.rule.rule_id, self.check.field)
+
+    def own_violation(self) -> pl.Expr:
+        """In force and violated, whatever else is wrong with the record."""
+        return self.violated if self.in_force is None else self.in_force & self.violated
+
+    def concerned(self) -> pl.Expr | None:
+        """In force and applicable; None when that is every record."""
+        if self.applicable is None:
+            return self.in_force
+        return self.applicable if self.in_force is None else self.in_force & self.applicable
+
+    def violation(self, without: frozenset[ResultKey] = frozenset()) -> pl.Expr:
+        """What is reported: own violation, unless a suppressing rule (but those ``without``) is violated as well."""
+        suppressors = [other for other in self.suppressors if not other.failure and other.result_key not in without]
+        if not suppressors:
+            return self.own_violation()
+        return self.own_violation() & ~pl.any_horizontal([other.own_violation() for other in suppressors])
+
+
+class RecordSchema(pa.DataFrameSchema):
+    """A ``pandera.polars`` schema whose ``validate`` always looks at the data.
+
+    Pandera checks a LazyFrame's column types alone, and with ``PANDERA_VALIDATION_DEPTH`` or
+    ``PANDERA_VALIDATION_ENABLED`` in the environment perhaps a DataFrame's too: rules would pass unseen. The depth is
+    therefore fixed here, and a LazyFrame is collected.
+    """
+
+    def validate(self, check_obj: Any, *args: Any, **kwargs: Any) -> Any:
+        lazy = isinstance(check_obj, pl.LazyFrame)
+        frame = check_obj.collect() if lazy else check_obj
+        with config_context(validation_enabled=True, validation_depth=ValidationDepth.SCHEMA_AND_DATA):
+            checked = super().validate(frame, *args, **kwargs)
+        return checked.lazy() if lazy else checked
+
+
+def schema_for(
+    cat: Catalogue, form_id: str, ctx: Context, *, missing_columns: frozenset[str] = frozenset()
+) -> RecordSchema:
+    """The form's record rules as one Pandera schema over its lake columns.
+
+    ``missing_columns`` are the columns the delivered file lacks: rules that need one of them are left out (0a.8).
+    A check's name is the rule's id, ``/`` and the field for a per-field rule (``@`` and the version in between when
+    several versions are loaded). A rule that cannot be compiled stays in the schema as a check that always raises.
+    """
+    form = cat.form(form_id)
+    judgements = _judgements(cat, form, ctx, missing_columns)
+    return RecordSchema(
+        columns={name: pa.Column(kind, nullable=True, required=False) for name, kind in lake_schema(form).items()},
+        checks=[_as_pandera(judgement) for judgement in judgements],
+        name=form_id,
+        title=form.title,
+    )
+
+
+def judgements_of(schema: pa.DataFrameSchema) -> list[Judgement]:
+    """The expressions inside the schema's checks, in the order of the checks."""
+    return [check.statistics[JUDGEMENT] for check in schema.checks]
+
+
+def not_evaluable(cat: Catalogue, form_id: str, missing_columns: frozenset[str]) -> Mapping[ResultKey, tuple[str, ...]]:
+    """The results that a delivery without ``missing_columns`` cannot have → the columns each would need (0a.8)."""
+    lacking: dict[ResultKey, set[str]] = {}
+    if missing_columns:
+        for check in cat.checks(form_id):
+            needed = check.required & missing_columns
+            if needed:
+                lacking.setdefault((check.rule.rule_id, check.field), set()).update(needed)
+    order = {column.name: position for position, column in enumerate(cat.form(form_id).fields)}
+    return {key: tuple(sorted(names, key=lambda name: order.get(name, -1))) for key, names in lacking.items()}
+
+
+def service_date_of(form: Form) -> pl.Expr:
+    """The date of service of a record (usable reading, as a date), NULL when it is empty or unusable."""
+    return usable_polars(form.field(form.service_date)).cast(pl.Date)
+
+
+def _judgements(cat: Catalogue, form: Form, ctx: Context, missing: frozenset[str]) -> list[Judgement]:
+    left_out = not_evaluable(cat, form.form_id, missing)
+    checks = [check for check in cat.checks(form.form_id) if (check.rule.rule_id, check.field) not in left_out]
+    versions = Counter((check.rule.rule_id, check.field) for check in checks)
+    alone = [_compiled(check, form, ctx, missing, versions) for check in checks]
+    by_rule: dict[str, list[Judgement]] = {}
+    for judgement in alone:
+        by_rule.setdefault(judgement.check.rule.rule_id, []).append(judgement)
+    return [_with_suppressors(judgement, by_rule) for judgement in alone]
+
+
+def _compiled(
+    check: RuleCheck, form: Form, ctx: Context, missing: frozenset[str], versions: Counter[ResultKey]
+) -> Judgement:
+    rule = check.rule
+    name = rule.rule_id
+    if versions[(rule.rule_id, check.field)] > 1:
+        name += f"@{rule.version}"
+    if rule.per_field is not None:
+        name += f"/{check.field}"
+    try:
+        applicable, violated = check_polars(check, ctx, missing)
+        in_force = _in_force(check, form, ctx)
+    except Exception as error:  # one rule that does not compile must cost only itself
+        return Judgement(check, name, None, None, pl.lit(None), failure=f"{type(error).__name__}: {error}")
+    return Judgement(check, name, in_force, None if check.when is None else applicable, violated)
+
+
+def _in_force(check: RuleCheck, form: Form, ctx: Context) -> pl.Expr | None:
+    """Whether the service date lies in the rule's validity; a record without one is judged as of today."""
+    rule = check.rule
+    if rule.valid_from is None and rule.valid_to is None:
+        return None
+    day = service_date_of(form).fill_null(ctx.today)
+    if rule.valid_to is None:
+        return day >= rule.valid_from
+    return day <= rule.valid_to if rule.valid_from is None else day.is_between(rule.valid_from, rule.valid_to)
+
+
+def _with_suppressors(judgement: Judgement, by_rule: Mapping[str, Iterable[Judgement]]) -> Judgement:
+    """Between two per-field rules, only the same field's check suppresses; else any check of the suppressing rule."""
+    rule = judgement.check.rule
+    suppressors = tuple(
+        other
+        for rule_id in rule.suppressed_by
+        for other in by_rule.get(rule_id, ())
+        if rule.per_field is None or other.check.rule.per_field is None or other.check.field == judgement.check.field
+    )
+    if not suppressors:
+        return judgement
+    return Judgement(
+        judgement.check,
+        judgement.name,
+        judgement.in_force,
+        judgement.applicable,
+        judgement.violated,
+        suppressors,
+        judgement.failure,
+    )
+
+
+def _as_pandera(judgement: Judgement) -> pa.Check:
+    rule = judgement.check.rule
+    return pa.Check(
+        _Passes(judgement),
+        name=judgement.name,
+        title=rule.title,
+        description=rule.message,
+        statistics={JUDGEMENT: judgement},
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Passes:
+    """What Pandera calls: the frame with one column, TRUE where the record does not violate the check."""
+
+    judgement: Judgement
+
+    def __call__(self, data: Any) -> pl.LazyFrame:
+        if self.judgement.failure:
+            raise RuntimeError(f"规则 {self.judgement.name} 无法计算：{self.judgement.failure}")
+        # with_columns first, so that an expression without columns still has a value for every row
+        passes = (~self.judgement.violation()).alias(JUDGEMENT)
+        return data.lazyframe.with_columns(passes).select(JUDGEMENT)

@@ -1,0 +1,251 @@
+"""Values and templates as the text of a finding: observed, expected, message, suggestion.
+
+Belongs here: how a cell reads to a doctor (140.0 as 140, a code with its name, a multi-choice cell joined with 、), how
+``{placeholders}`` of the catalogue's templates are filled, and that personal data is masked in all of it.
+Does not belong here: the templates (``rules/``), how a mask looks (``masking``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import date, datetime
+from string import Formatter
+from typing import Any
+
+import polars as pl
+
+from phqc_pipeline.catalogue import Catalogue, CodeList, Context, Field, Form, RuleCheck
+from phqc_pipeline.catalogue.expressions import Expression, parse_expression, to_polars
+from phqc_pipeline.checks.lake import NULL_REASON, RAW_SUFFIX, lake_schema
+from phqc_pipeline.checks.masking import mask_personal
+
+EMPTY = "未填"
+_LONGEST_CODE_LIST = 12  # a longer list is named, not spelled out, in ``expected``
+
+Text = pl.Expr | str | None  # an expression over lake columns, or the same text for every record
+
+
+class Wording:
+    """The texts of one check's findings. Each is an expression over the form's lake columns, or a constant."""
+
+    def __init__(self, cat: Catalogue, check: RuleCheck, ctx: Context) -> None:
+        self._cat = cat
+        self._check = check
+        self._ctx = ctx
+        self._form = cat.form(check.form_id)
+        self._field = self._form.by_name.get(check.field)
+
+    def observed(self) -> Text:
+        """What stands in the finding's field, as delivered; None for a check without a field."""
+        return None if self._field is None else cell_text(self._field, self._cat).fill_null(EMPTY)
+
+    def message(self) -> Text:
+        return self._filled(self._check.rule.message)
+
+    def expected(self) -> Text:
+        """The rule's own template, else what the form dictionary allows in the field."""
+        if self._check.rule.expected is not None:
+            return self._filled(self._check.rule.expected)
+        per_field = self._check.rule.per_field
+        if per_field is None or self._field is None:
+            return None
+        return _allowed(self._field, per_field.has, self._cat)
+
+    def suggestion(self) -> Text:
+        suggestion = self._check.rule.suggestion
+        if suggestion is None:
+            return None
+        if suggestion.expr is None:
+            return self._filled(suggestion.text or "")
+        assert self._check.suggestion is not None  # the catalogue compiles every suggestion expression
+        codes = self._field.codes if self._field is not None else None
+        return self._computed(self._check.suggestion, self._cat.codes.get(codes) if codes else None)
+
+    def _filled(self, template: str) -> Text:
+        """The template with every placeholder replaced; a value that is not there reads 未填."""
+        parts: list[pl.Expr | str] = []
+        for literal, name in _split(template):
+            if literal:
+                parts.append(literal)
+            if name:
+                value = self._placeholder(name)
+                parts.append(value.fill_null(EMPTY) if isinstance(value, pl.Expr) else value or EMPTY)
+        if all(isinstance(part, str) for part in parts):
+            return "".join(part for part in parts if isinstance(part, str))
+        return pl.concat_str([pl.lit(part) if isinstance(part, str) else part for part in parts])
+
+    def _placeholder(self, name: str) -> Text:
+        """What ``{name}`` stands for: a column, a parameter, a fact about the per-field column, anything derived."""
+        if self._check.rule.per_field is not None and self._field is not None:
+            fact = _FIELD_FACTS.get(name)
+            if fact is not None:
+                return fact(self._field, self._cat)
+        if name in self._check.rule.params:
+            return constant_text(self._check.rule.params[name])
+        if self._form.has(name):
+            return cell_text(self._form.field(name), self._cat)
+        if name in self._check.rule.optional_columns:
+            return None  # a column this form does not have reads as empty
+        return self._computed(self._parsed(name), None)
+
+    def _parsed(self, expression: str) -> Expression:
+        rule = self._check.rule
+        field = self._field if rule.per_field is not None else None
+        return parse_expression(
+            expression, self._form, self._cat, rule.params, field=field, optional=rule.optional_columns, expect=None
+        )
+
+    def _computed(self, expression: Expression, codes: CodeList | None) -> pl.Expr:
+        """A language expression's value as text; personal data it may pass on is masked."""
+        value = to_polars(expression, self._ctx)
+        kind = pl.DataFrame(schema=lake_schema(self._form)).lazy().select(value.alias("value")).collect_schema()
+        text = value_text(value, kind["value"])
+        if kind["value"] != pl.String:
+            return text
+        if codes is not None:
+            return _labelled(text, codes)
+        return mask_personal(text, _passed_on(value, self._form))
+
+
+def cell_text(field: Field, cat: Catalogue) -> pl.Expr:
+    """A cell as the doctor knows it: the delivered text where it is irregular, else the value; masked; NULL if empty.
+
+    A word like 不详 that counts as empty (0a.20) is shown with that reading.
+    """
+    raw = pl.col(field.name + RAW_SUFFIX)
+    if field.kind == "text":
+        codes = cat.codes.get(field.codes) if field.codes else None
+        return mask_personal(pl.coalesce(raw, _labelled(pl.col(field.name), codes)), field.personal)
+    # Only delivered text can hold what does not belong in the column: a date, a number, a known code cannot.
+    shown = pl.coalesce(mask_personal(raw, field.personal), _regular_text(field, cat))
+    if field.is_numeric or field.is_date:
+        word = pl.col(NULL_REASON).str.json_path_match(f"$.{field.name}")
+        shown = pl.coalesce(shown, pl.lit(EMPTY + "（") + word + pl.lit("）"))
+    return shown
+
+
+def _regular_text(field: Field, cat: Catalogue) -> pl.Expr:
+    """A converted cell of any kind but text."""
+    value = pl.col(field.name)
+    codes = cat.codes.get(field.codes) if field.codes else None
+    if field.kind == "multi":
+        return (value.list.eval(_labelled(pl.element(), codes)) if codes else value).list.join("、")
+    if field.kind == "code":
+        return _labelled(value, codes)
+    return value.dt.to_string("%Y-%m") if field.kind == "ym" else value_text(value, _DTYPES[field.kind])
+
+
+def value_text(value: pl.Expr, kind: pl.DataType | type[pl.DataType]) -> pl.Expr:
+    """A computed value as text: whole numbers without a point, dates ISO, truth 是/否, lists joined with 、."""
+    if kind.is_float():
+        # + 0.0 turns -0.0 into 0.0; six places as in every comparison
+        return (value.round(6) + 0.0).cast(pl.String).str.strip_suffix(".0")
+    if kind == pl.Date:
+        return value.dt.to_string("%Y-%m-%d")
+    if kind == pl.Datetime:
+        return value.dt.to_string("%Y-%m-%d %H:%M:%S").str.strip_suffix(":00")
+    if kind == pl.Boolean:
+        return pl.when(value).then(pl.lit("是")).when(~value).then(pl.lit("否"))
+    if kind == pl.List:
+        return value.list.join("、")
+    return value.cast(pl.String)
+
+
+def constant_text(value: Any) -> str:
+    """A parameter or bound as text, by the same rules as ``value_text``."""
+    if value is None:
+        return EMPTY
+    if isinstance(value, bool):
+        return "是" if value else "否"
+    if isinstance(value, float):
+        return repr(round(value, 6) + 0.0).removesuffix(".0")
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%d %H:%M")
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, list | tuple):
+        return "、".join(constant_text(item) for item in value)
+    return str(value)
+
+
+_DTYPES: Mapping[str, type[pl.DataType]] = {"int": pl.Float64, "dec": pl.Float64, "date": pl.Date, "dt": pl.Datetime}
+
+
+def _split(template: str) -> Iterator[tuple[str, str]]:
+    for literal, name, _, _ in Formatter().parse(template):
+        yield literal, (name or "").strip()
+
+
+def _labelled(code: pl.Expr, codes: CodeList | None) -> pl.Expr:
+    """``1`` → ``1 男性``; what is not on the list stays as it is."""
+    if codes is None:
+        return code
+    labels = {entry.code: f"{entry.code} {entry.name}" for entry in codes.codes if entry.name != entry.code}
+    if not labels:
+        return code
+    return code.replace(list(labels), list(labels.values()))
+
+
+def _passed_on(value: pl.Expr, form: Form) -> str | None:
+    """The kind of personal data a computed text may still hold: that of a name, telephone or address it reads.
+
+    What is computed from an identity number is a part of it (a birth date, a sex) or a whole number, and whole numbers
+    are masked in any text.
+    """
+    for root in value.meta.root_names():
+        field = form.by_name.get(root.removesuffix(RAW_SUFFIX))
+        if field is not None and field.personal not in (None, "id_number"):
+            return field.personal
+    return None
+
+
+def _allowed(field: Field, has: str | None, cat: Catalogue) -> str | None:
+    """What the form dictionary allows in the field, for the property a per-field rule asks for."""
+    if has == "hard" and field.hard is not None:
+        return _range_text(field.hard, field.unit)
+    if has == "soft" and field.soft is not None:
+        return _range_text(field.soft, field.unit)
+    if has == "codes" and field.codes in cat.codes:
+        return _codes_text(cat.codes[field.codes])
+    if has == "scale" and field.scale is not None:
+        return f"至多 {field.scale} 位小数"
+    return None
+
+
+def _range_text(bounds: tuple[float | None, float | None], unit: str) -> str:
+    low, high = bounds
+    unit = f" {unit}" if unit else ""
+    if low is None:
+        return f"≤{constant_text(high)}{unit}"
+    return f"≥{constant_text(low)}{unit}" if high is None else f"{constant_text(low)}～{constant_text(high)}{unit}"
+
+
+def _codes_text(codes: CodeList) -> str:
+    if len(codes.codes) > _LONGEST_CODE_LIST:
+        return f"{codes.title}中的代码"
+    return "、".join(f"{entry.code} {entry.name}" for entry in codes.codes)
+
+
+def _bound(side: int, attribute: str) -> Callable[[Field, Catalogue], str]:
+    def text(field: Field, _: Catalogue) -> str:
+        bounds = getattr(field, attribute)
+        return constant_text(bounds[side]) if bounds is not None and bounds[side] is not None else "不限"
+
+    return text
+
+
+#: What a per-field rule's template may name about the column at hand.
+_FIELD_FACTS: Mapping[str, Callable[[Field, Catalogue], Text]] = {
+    "value": cell_text,
+    "field": lambda field, _: field.name,
+    "title": lambda field, _: field.title,
+    "unit": lambda field, _: field.unit,
+    "scale": lambda field, _: constant_text(field.scale),
+    "hard_min": _bound(0, "hard"),
+    "hard_max": _bound(1, "hard"),
+    "soft_min": _bound(0, "soft"),
+    "soft_max": _bound(1, "soft"),
+    "codes": lambda field, cat: _codes_text(cat.codes[field.codes]) if field.codes in cat.codes else "",
+    "exclusive_codes": lambda field, _: "、".join(field.exclusive),
+    "other_code": lambda field, _: field.other_of.code if field.other_of is not None else "",
+}
