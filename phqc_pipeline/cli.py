@@ -27,7 +27,7 @@ FIRST_SNAPSHOT = date(2009, 1, 1)  # 国家基本公共卫生服务项目 began 
 FAILED, WRONG_USAGE = 1, 2
 
 app = typer.Typer(
-    help="公共卫生信息质控：取数、质控、核对、计费，一夜一次。", no_args_is_help=True, add_completion=False
+    help="公共卫生信息质控：取数、质控、核对、计费，一夜一次。", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
 )
 rules_app = typer.Typer(help="规则库：校验、测试、列出、解释。", no_args_is_help=True)
 app.add_typer(rules_app, name="rules")
@@ -138,11 +138,9 @@ def ui(
 @rules_app.command("check")
 def rules_check(rules: RulesOption = None) -> None:
     """校验规则目录，一次列出全部错误。"""
-    cat = _catalogue(rules)
-    typer.echo(
-        f"规则目录 {cat.directory} 无误：表单 {len(cat.forms)}，代码表 {len(cat.codes)}，规则 {len(cat.rules)}，"
-        f"报表 {len(cat.reports)}，方案 {len(cat.schemes)}，计划 {len(cat.plans)}"
-    )
+    from phqc_pipeline.catalogue import commands
+
+    typer.echo(commands.summary(_catalogue(rules)))
 
 
 @rules_app.command("test")
@@ -183,15 +181,14 @@ def rules_show(rule: str, rules: RulesOption = None) -> None:
 def _catalogue(rules: Path | None) -> Catalogue:
     """The catalogue, or every fault of it on stderr and exit status 2."""
     from phqc_pipeline.catalogue import CatalogueError, load_catalogue
+    from phqc_pipeline.catalogue.faults import describe
 
     where = resolve_rules(rules)
     os.environ.update(_environment(None, rules))
     try:
         return load_catalogue(where)
     except CatalogueError as invalid:
-        typer.echo(f"规则目录 {where} 有 {len(invalid.faults)} 处错误，未运行：", err=True)
-        for fault in invalid.faults:
-            typer.echo(f"  {fault}", err=True)
+        typer.echo(describe(invalid.faults), err=True)
         raise typer.Exit(WRONG_USAGE) from None
 
 
