@@ -13,6 +13,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from datetime import date
+from functools import lru_cache
 from typing import Any
 
 from phqc_pipeline.catalogue.model import CodeList, Derived, Form, Rule
@@ -45,6 +46,7 @@ _RULE_PARTS = (
     "period_scoped",
 )
 _READING_PARTS = ("name", "title", "synonyms", "type", "codes", "text_values", "required", "absent_ok")
+_PLAIN = frozenset({str, int, bool, type(None)})
 _WORD = re.compile(r"[a-z_][a-z0-9_]*")
 _EXPRESSIONS = frozenset({"when", "assertion", "violated", "expression", "expr", "required_when"})
 
@@ -57,20 +59,20 @@ def digest(value: Any) -> str:
 
 def canonical(value: Any) -> Any:
     """``value`` as JSON can hold it: dataclasses as mappings without ``place``, sets sorted, dates as ISO text."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        names = [part.name for part in dataclasses.fields(value) if part.name != "place"]
-        return {name: _part(name, getattr(value, name)) for name in names}
+    kind = type(value)
+    if kind in _PLAIN:
+        return value
+    if kind is tuple or kind is list:
+        return [canonical(entry) for entry in value]
     if isinstance(value, Mapping):
         return {str(key): canonical(entry) for key, entry in value.items()}
+    if kind is float:
+        return int(value) if value.is_integer() else value  # 7.0 and 7 are the same threshold
     if isinstance(value, (set, frozenset)):
         return sorted((canonical(entry) for entry in value), key=str)
-    if isinstance(value, (list, tuple)):
-        return [canonical(entry) for entry in value]
     if isinstance(value, date):
         return value.isoformat()
-    if isinstance(value, float) and value.is_integer():
-        return int(value)  # 7.0 and 7 are the same threshold
-    return value
+    return {name: _part(name, getattr(value, name)) for name in _part_names(kind)}  # type: ignore[arg-type]
 
 
 def rule_fingerprint(rule: Rule, derived: Mapping[str, Derived]) -> str:
@@ -105,6 +107,11 @@ def derived_in(texts: Iterable[str | None], derived: Mapping[str, Derived]) -> l
             found.add(word)
             waiting.append(derived[word].expr)
     return sorted(found)
+
+
+@lru_cache(maxsize=64)
+def _part_names(kind: type) -> tuple[str, ...]:
+    return tuple(part.name for part in dataclasses.fields(kind) if part.name != "place")
 
 
 def _part(name: str, value: Any) -> Any:

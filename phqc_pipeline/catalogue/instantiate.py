@@ -255,7 +255,7 @@ class _Bench:
 
     def _expression_faults(self, one: Written, key: str, error: ExpressionError) -> None:
         for fault in error.faults:
-            if not any(name and name in fault.problem for name in self.reader.broken):
+            if not self.reader.blamed(fault.problem):
                 self._fault(one, key, fault.problem, fault.remedy)
 
     def _fault(self, one: Written, key: str, problem: str, remedy: str) -> None:
@@ -286,6 +286,7 @@ def _with_conditions(reader: Reader, form: Form, catalogue: Catalogue) -> Form:
                 reads = parse_expression(column.required_when, form, catalogue).reads
             except ExpressionError as error:
                 _condition_faults(reader, form, column, error)
+                reader.broken.add(column.name)
                 reads = frozenset()
             column = replace(column, condition_reads=reads)
         fields.append(column)
@@ -295,7 +296,7 @@ def _with_conditions(reader: Reader, form: Form, catalogue: Catalogue) -> Form:
 def _condition_faults(reader: Reader, form: Form, column: Field, error: ExpressionError) -> None:
     where = f"表单 {form.form_id} 字段 {column.name}"
     for fault in error.faults:
-        if not any(name and name in fault.problem for name in reader.broken):
+        if not reader.blamed(fault.problem):
             reader.fault(column.place, (), where, f"必填条件：{fault.problem}", fault.remedy)
 
 
@@ -305,6 +306,7 @@ def _check_derived(reader: Reader, catalogue: Catalogue) -> None:
     columns: Mapping[str, Any] = {name: None for form in forms for name in form.by_name}
     for derived in catalogue.derived.values():
         where = f"派生名 {derived.name}"
+        before = len(reader.faults)
         try:
             needed = names_used(derived.expr, catalogue)
             able = [form for form in forms if needed <= form.by_name.keys()]
@@ -315,4 +317,7 @@ def _check_derived(reader: Reader, catalogue: Catalogue) -> None:
                 parse_expression(derived.name, able[0], catalogue, expect=None)
         except ExpressionError as error:
             for fault in error.faults:
-                reader.fault(derived.place, (), where, fault.problem, fault.remedy)
+                if not reader.blamed(fault.problem):
+                    reader.fault(derived.place, (), where, fault.problem, fault.remedy)
+        if len(reader.faults) > before:
+            reader.broken.add(derived.name)

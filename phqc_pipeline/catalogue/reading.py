@@ -6,6 +6,7 @@ Does not belong here: what entries mean.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ from phqc_pipeline.catalogue.yaml_lines import Document, Path_, read_yaml
 ENVELOPE_FILE = "forms/_envelope.yaml"
 DERIVED_FILE = "derived.yaml"
 SETTINGS_FILE = "settings.yaml"
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _FOLDERS = {
     "forms": "表单字典（每表一个 YAML，另有 _envelope.yaml）",
     "codes": "代码表",
@@ -87,14 +89,14 @@ class Reader:
     def entries(self, document: Document, key: str) -> list[tuple[Path_, Any]]:
         """The list under ``key`` (or the document itself, if it is a list) as (path, entry)."""
         data = document.data
+        path: Path_ = ()
         if isinstance(data, dict):
-            for other in data:
-                if other not in (key, "title", "note"):
-                    self.fault(document, (other,), "", f"不认识的键“{other}”", f"顶层只写“{key}:”，其下列出各条")
-            path: Path_ = (key,)
-            data = data.get(key)
-        else:
-            path = ()
+            strange = [other for other in data if other not in (key, "title", "note")]
+            for other in strange:
+                self.fault(document, (other,), "", f"不认识的键“{other}”", f"顶层只写“{key}:”，其下列出各条")
+            if strange and key not in data:
+                return []
+            path, data = (key,), data.get(key)
         if not isinstance(data, list) or not data:
             self.fault(document, path, "", f"没有“{key}”列表，或列表是空的", f"写“{key}:”，其下每条以“- ”开头")
             return []
@@ -103,6 +105,10 @@ class Reader:
     def check(self, kind: type[Model], value: Any, document: Document, path: Path_, where: str) -> Model | None:
         """``value`` as ``kind``, or None with its faults noted."""
         return check(kind, value, document, path, where, self.faults)
+
+    def blamed(self, problem: str) -> bool:
+        """Whether a problem is about something whose own entry is faulty already, so need not be told again."""
+        return not self.broken.isdisjoint(_WORD.findall(problem))
 
     def unique(self, places: dict[str, Place], word: str, place: Place, where: str, remedy: str) -> bool:
         """Whether ``word`` is new to ``places``; otherwise a fault that names the first place."""

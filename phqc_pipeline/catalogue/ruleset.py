@@ -100,7 +100,7 @@ def _rule(
     named = _scope(reader, source, document, path, stem, forms, fault)
     if source.valid_from and source.valid_to and source.valid_from > source.valid_to:
         fault("valid_from", "生效日期晚于失效日期", "改正 valid_from 或 valid_to")
-    _check_params(source, fault)
+    _check_params(reader, source, fault)
     _check_carrier(source, fault)
     if source.carrier == "dbt":
         _check_reads(reader, source, document, path, where, forms)
@@ -171,13 +171,14 @@ def _scope(
     return named
 
 
-def _check_params(source: RuleIn, fault: Any) -> None:
+def _check_params(reader: Reader, source: RuleIn, fault: Any) -> None:
     for name, value in source.params.items():
         plain = value if isinstance(value, list) else [value]
         if not _PARAMETER.fullmatch(name):
             fault("params", f"参数名“{name}”不合格式", "只用小写字母、数字和下划线，以字母开头")
         if not plain or not all(isinstance(item, (str, int, float, date)) for item in plain):
             fault("params", f"参数 {name} 的值不能用", "写数、文字、日期或它们的列表")
+            reader.broken.add(name)
 
 
 def _check_carrier(source: RuleIn, fault: Any) -> None:

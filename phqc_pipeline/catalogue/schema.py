@@ -68,6 +68,10 @@ Names = Annotated[list[Name], BeforeValidator(_list)]
 CodeTexts = Annotated[list[CodeText], BeforeValidator(_list)]
 
 
+_LIST: Any = Field(default_factory=list)  # a plain [] would be deep-copied for each of thousands of entries
+_DICT: Any = Field(default_factory=dict)
+
+
 class Closed(BaseModel):
     """Unknown keys are refused, types are not coerced."""
 
@@ -134,14 +138,14 @@ class FieldIn(Closed):
     name: Name
     title: Text
     type: Text
-    synonyms: Texts = []
+    synonyms: Texts = _LIST
     unit: str = ""
     required: Required = NEVER
     hard: Range | None = None
     soft: Range | None = None
     codes: Text | None = None
-    text_values: TextValues = {}
-    exclusive: CodeTexts = []
+    text_values: TextValues = _DICT
+    exclusive: CodeTexts = _LIST
     other_of: OtherOfIn | None = None
     personal: Literal["name", "id_number", "phone", "address"] | None = None
     role: Literal["phone", "identifier", "signature"] | None = None
@@ -160,10 +164,10 @@ class EnvelopeIn(Closed):
 class FormIn(Closed):
     form_id: Name
     title: Text
-    aliases: Texts = []
+    aliases: Texts = _LIST
     subject: Literal["person", "institution"]
     service_date: Name
-    stage: Names = []
+    stage: Names = _LIST
     source: str = ""
     frequency: str = ""
     key: str = ""
@@ -174,10 +178,10 @@ class FormIn(Closed):
 class CodeIn(Closed):
     code: CodeText
     name: Annotated[str, BeforeValidator(_code_text), BeforeValidator(_text)]
-    synonyms: CodeTexts = []
+    synonyms: CodeTexts = _LIST
     valid_from: Day | None = None
     valid_to: Day | None = None
-    attrs: dict[str, Any] = {}
+    attrs: dict[str, Any] = _DICT
     note: str = ""
 
 
@@ -213,16 +217,16 @@ def _suggestion(value: Any) -> Any:
 
 
 class PerFieldIn(Closed):
-    types: list[Literal["text", "int", "dec", "date", "ym", "dt", "code", "multi"]] = []
+    types: list[Literal["text", "int", "dec", "date", "ym", "dt", "code", "multi"]] = _LIST
     has: Literal["hard", "soft", "codes", "exclusive", "other_of", "required", "scale"] | None = None
     role: Literal["phone", "identifier", "signature"] | None = None
-    exclude_roles: list[Literal["phone", "identifier", "signature"]] = []
-    exclude_fields: Names = []
+    exclude_roles: list[Literal["phone", "identifier", "signature"]] = _LIST
+    exclude_fields: Names = _LIST
 
 
 class ExamplesIn(Closed):
-    pass_: list[Any] = Field(default=[], alias="pass")
-    fail: list[Any] = []
+    pass_: list[Any] = Field(default_factory=list, alias="pass")
+    fail: list[Any] = _LIST
 
 
 class RuleIn(Closed):
@@ -230,13 +234,13 @@ class RuleIn(Closed):
     version: int = Field(default=1, ge=1)
     title: Text
     forms: Texts | None = None
-    except_forms: Names = []
+    except_forms: Names = _LIST
     form_id: Name | None = None
     carrier: Literal["pandera", "dbt"] = "pandera"
     dimension: Literal["完整性", "规范性", "逻辑性", "及时性/频次", "唯一性", "一致性(跨表)", "真实性", "报表核对"]
     severity: Literal["严重", "一般", "提示"]
     grain: Literal["row", "person", "doc", "inst", "household"] = "row"
-    params: dict[str, Any] = {}
+    params: dict[str, Any] = _DICT
     when: Text | None = None
     assert_: Text | None = Field(default=None, alias="assert")
     violated: Text | None = None
@@ -249,13 +253,13 @@ class RuleIn(Closed):
     verified: bool
     valid_from: Day | None = None
     valid_to: Day | None = None
-    suppressed_by: Texts = []
-    optional_columns: Names = []
+    suppressed_by: Texts = _LIST
+    optional_columns: Names = _LIST
     root: Literal["id_card_no", "person_name", "birth_date", "sex_code"] | None = None
     examples: ExamplesIn = ExamplesIn()
     model: Name | None = None
-    reads: dict[str, Names] = {}
-    checks_empty: Names = []
+    reads: dict[str, Names] = _DICT
+    checks_empty: Names = _LIST
     period_scoped: bool = False
     expression: Text | None = None
     note: str = ""
@@ -264,7 +268,7 @@ class RuleIn(Closed):
 class ReportItemIn(Closed):
     item: Name
     title: Text
-    synonyms: Texts = []
+    synonyms: Texts = _LIST
     type: Text = "int"
     nature: str = ""
     recomputed: bool = False
@@ -276,7 +280,7 @@ class ReportItemIn(Closed):
 class ReportIn(Closed):
     report_id: Name
     title: Text
-    aliases: Texts = []
+    aliases: Texts = _LIST
     source: str = ""
     note: str = ""
     items: list[Any]
@@ -322,8 +326,22 @@ def check(
     try:
         return kind.model_validate(value)
     except ValidationError as error:
-        faults.extend(_fault(kind, complaint, document, path, where) for complaint in error.errors())
+        complaints = error.errors()
+        meant = {_meant(kind, complaint) for complaint in complaints}  # keys that are there, but misspelt
+        faults.extend(
+            _fault(kind, complaint, document, path, where)
+            for complaint in complaints
+            if not (complaint["type"] == "missing" and tuple(complaint["loc"]) in meant)
+        )
         return None
+
+
+def _meant(kind: type[Closed], complaint: Any) -> Path_ | None:
+    """Where the key stands that an unknown key was probably meant to be."""
+    if complaint["type"] != "extra_forbidden":
+        return None
+    *inside, key = complaint["loc"]
+    return (*inside, closest(str(key), _known_keys(kind, tuple(inside))))
 
 
 def _fault(kind: type[Closed], complaint: Any, document: Document, path: Path_, where: str) -> Fault:

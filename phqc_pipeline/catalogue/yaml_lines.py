@@ -21,7 +21,14 @@ import yaml  # type: ignore[import-untyped]
 from phqc_pipeline.catalogue.faults import Fault
 
 Path_ = tuple[Any, ...]  # keys and indexes from the top of the document to a value
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """Composes nodes without guessing their tags: that is done here, from the text and its quotes."""
+
+    def resolve(self, kind: Any, value: Any, implicit: Any) -> str:
+        return ""
+
 
 _INT = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+)")
@@ -76,6 +83,9 @@ def _value(node: Any, path: Path_, lines: dict[Path_, int], faults: list[Fault],
         problem, remedy = "层次过深（别名引用了自身？）", "去掉 & 和 * 写法，直接写出内容"
         faults.append(Fault(file, node.start_mark.line + 1, "", problem, remedy))
         return None
+    if node.tag:
+        problem, remedy = f"不支持 YAML 标签 {node.tag}", "去掉以 ! 开头的标记；要当文字就给值加引号"
+        faults.append(Fault(file, node.start_mark.line + 1, "", problem, remedy))
     if isinstance(node, yaml.MappingNode):
         found: dict[Any, Any] = {}
         for key_node, value_node in node.value:
@@ -122,6 +132,8 @@ def _scalar(text: str, plain: bool) -> Any:
 
 def _syntax_fault(error: yaml.YAMLError, text: str, file: str) -> Fault:
     mark = getattr(error, "problem_mark", None)
+    if str(getattr(error, "context", None)).startswith(("while scanning a quoted", "while parsing a flow")):
+        mark = getattr(error, "context_mark", None) or mark  # where the quote or bracket opened that never closes
     line = mark.line + 1 if mark else 0
     said = getattr(error, "problem", None) or str(error).splitlines()[0]
     remedy = "检查该行及上一行的缩进、冒号后的空格和引号；含“: ”、“#”或以 ' \" [ { * & % @ 开头的文字要整体加引号"
