@@ -75,3 +75,14 @@ STATE: dict[str, str] = {
     "state_since": "DATE",
     "ever_fixed": "BOOLEAN",
 }
+
+
+#: ``inputs/delivery.parquet``: the deliveries in force on the snapshot date.
+DELIVERY: dict[str, str] = {
+    "institution_code": "VARCHAR",
+    "form_id": "VARCHAR",
+    "snapshot_date": "DATE",
+    "rows": "BIGINT",
+    "missing_columns": "VARCHAR[]",
+    "held_back": "BOOLEAN",
+}

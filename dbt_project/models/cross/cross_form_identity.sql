@@ -1,0 +1,37 @@
+-- 表间身份不一致 (XFM-X-001 sex, 002 birth date, 003 name): does an item of a person differ between two forms? Compared
+-- over all forms that have it and all institutions; reported on the profile.
+{% set rules = rules_on('cross_form_identity') %}
+{{ config(enabled=rules | length > 0) }}
+
+{{ no_findings() }}
+
+{% for rule in rules %}
+union all by name
+select
+  {{ of_rule(rule) }}, institution_code,
+  case when violated then archive_no end as subject_id, case when violated then record_id end as record_id,
+  case when violated then archive_no end as archive_no, case when violated then doctor_name end as doctor_name,
+  case when violated then _service_date end as service_date,
+  case when violated then spellings::varchar end as observed, case when violated then '1' end as expected, violated
+from (
+  with told as (
+    {% for form_id in [rule.form_id] + other_forms(rule) %}
+    select distinct archive_no, '{{ form_id }}' as form_id,
+      {% if rule.params.normalize_name %}{{ normal_name(rule.params.item) }}{% else %}{{ rule.params.item }}{% endif %} as value
+    from {{ ref('judged_' ~ form_id) }} where archive_no is not null and {{ rule.params.item }} is not null
+    {% if not loop.last %}union all{% endif %}
+    {% endfor %}
+  ),
+  -- where two forms have a value and there is more than one value, some two forms differ
+  differing as (
+    select archive_no, count(distinct value) as spellings, count(distinct form_id) as forms from told group by archive_no
+  )
+  select
+    p._institution_code as institution_code, p.archive_no, p.record_id, p.doctor_name, p._service_date, d.spellings,
+    case when d.forms > 1 then d.spellings > 1 end as violated
+  from {{ ref('judged_' ~ rule.form_id) }} as p
+  left join differing as d on d.archive_no = p.archive_no
+  where p.archive_no is not null and {{ in_force(rule, 'p._service_date') }}
+  qualify row_number() over (partition by p._institution_code, p.archive_no order by p._record_key) = 1
+)
+{% endfor %}

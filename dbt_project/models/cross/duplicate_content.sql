@@ -1,0 +1,38 @@
+-- 内容重复 (COM-U-003): records of one person and day that are alike in everything but number, dates of entry and
+-- signatures. Keys first: only records that share person and day are read whole and compared, column by column.
+{% set rules = rules_on('duplicate_content') %}
+{{ config(enabled=rules | length > 0) }}
+
+{{ no_findings() }}
+
+{% for rule in rules %}
+{% set business = var('forms')[rule.form_id].business %}
+union all by name
+select
+  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated') }},
+  case when violated then size::varchar end as observed, case when violated then '1' end as expected, violated
+from (
+  with candidates as (
+    select archive_no, _service_date from {{ ref('judged_' ~ rule.form_id) }}
+    where archive_no is not null and _service_date is not null
+    group by all having count(*) > 1
+  ),
+  alike as (
+    -- as delivered: what could not be read still tells two records apart
+    select j._institution_code, j._record_key, count(*) over (
+      partition by j.archive_no, j._service_date
+        {%- for column in business %}, s.{{ column }}, s.{{ column }}__raw{% endfor %}
+    ) as size
+    from {{ ref('judged_' ~ rule.form_id) }} as j
+    semi join candidates as c on c.archive_no = j.archive_no and c._service_date = j._service_date
+    join {{ ref('stg_' ~ rule.form_id) }} as s on s._file_id = j._file_id and s._row_number = j._row_number
+  )
+  select
+    j.*, g.size,
+    case when j.archive_no is not null and j._service_date is not null then g.size is not null end as violated
+  from {{ ref('judged_' ~ rule.form_id) }} as j
+  left join (select * from alike where size > 1) as g
+    on g._institution_code = j._institution_code and g._record_key = j._record_key
+  where {{ in_force(rule, 'j._service_date') }}
+)
+{% endfor %}

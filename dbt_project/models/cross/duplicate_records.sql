@@ -1,0 +1,42 @@
+-- 记录重复: is one record number used twice (COM-U-001), is there a second record of one person and day (COM-U-002)?
+-- 0a.9: only current rows are judged; that a number was used twice is itself one finding on the current row.
+-- 0a.10: every record of a group is reported; groups reach across institutions.
+{% set rules = rules_on('duplicate_records') %}
+{{ config(enabled=rules | length > 0) }}
+
+{{ no_findings() }}
+
+{% for rule in rules if rule.params.by == 'record_id' %}
+union all by name
+select
+  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated') }},
+  case when violated then _copies::varchar end as observed, case when violated then '1' end as expected, violated
+from (
+  select *, case when record_id is not null then _copies > 1 end as violated
+  from {{ ref('judged_' ~ rule.form_id) }}
+  where {{ in_force(rule) }}
+)
+{% endfor %}
+
+{% for rule in rules if rule.params.by == 'service' %}
+{% set stage = var('forms')[rule.form_id].stage %}
+union all by name
+select
+  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated') }},
+  case when violated then size::varchar end as observed, case when violated then '1' end as expected, violated
+from (
+  select
+    j.*, g.size,
+    case when j.archive_no is not null and j._service_date is not null
+      {%- for column in stage %} and j.{{ column }} is not null{% endfor %} then g.size is not null end as violated
+  from {{ ref('judged_' ~ rule.form_id) }} as j
+  left join (
+    select archive_no, _service_date{% for column in stage %}, {{ column }}{% endfor %}, count(*) as size
+    from {{ ref('judged_' ~ rule.form_id) }}
+    where archive_no is not null and _service_date is not null
+    group by all having count(*) > 1
+  ) as g on g.archive_no = j.archive_no and g._service_date = j._service_date
+    {%- for column in stage %} and g.{{ column }} = j.{{ column }}{% endfor %}
+  where {{ in_force(rule, 'j._service_date') }}
+)
+{% endfor %}

@@ -1,0 +1,59 @@
+-- 老年人年度服务 (ELD-T-001 no examination, ELD-C-001 examination without self-care assessment): people who turn 65 in
+-- the year of the period or before, and the services of the period they have or lack.
+{% set rules = rules_on('elder_yearly') %}
+{{ config(enabled=rules | length > 0) }}
+
+{{ no_findings() }}
+
+{% for rule in rules if not rule.params.has_form %}
+-- due(1): only who was in the archive for the whole period, up to its last day, can have missed it (0a.12)
+{% set needed = rule.params.needs_form %}
+union all by name
+select
+  {{ of_rule(rule) }}, institution_code,
+  case when violated then archive_no end as subject_id, case when violated then record_id end as record_id,
+  case when violated then archive_no end as archive_no, case when violated then doctor_name end as doctor_name,
+  case when violated then archive_date end as service_date,
+  case when violated then services::varchar end as observed, case when violated then due::varchar end as expected, violated
+from (
+  with services as (
+    select archive_no, count(distinct _service_date) as services
+    from {{ ref('judged_' ~ needed) }}
+    where _service_date between {{ period_start() }} and {{ period_until_today() }}
+    group by archive_no
+  ),
+  elders as (
+    select
+      p._institution_code as institution_code, p.archive_no, p.record_id, p.doctor_name, p.archive_date, p._record_key,
+      greatest(0, least(n.period_end, n.today) - greatest(p.archive_date, n.period_start) + 1) as managed_days,
+      n.period_end - n.period_start + 1 as period_days
+    from {{ ref('judged_' ~ rule.form_id) }} as p cross join {{ ref('night') }} as n
+    where p.archive_no is not null and p.archive_status = {{ sql_text(rule.params.active_status) }}
+      and year(n.period_end) - year(p.birth_date) >= {{ rule.params.elder_age }}
+    qualify row_number() over (partition by p._institution_code, p.archive_no order by p._record_key) = 1
+  )
+  select
+    e.*, coalesce(s.services, 0) as services, {{ due(1) }} as due,
+    case when e.archive_date is not null then coalesce(s.services, 0) < {{ due(1) }} end as violated
+  from elders as e left join services as s on s.archive_no = e.archive_no
+)
+{% endfor %}
+
+{% for rule in rules if rule.params.has_form %}
+union all by name
+select
+  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated', 'archive_no') }},
+  null::varchar as observed, null::varchar as expected, violated
+from (
+  select a.*, b.archive_no is null as violated
+  from {{ ref('judged_' ~ rule.form_id) }} as a
+  cross join {{ ref('night') }} as n
+  left join (
+    select distinct archive_no from {{ ref('judged_' ~ rule.params.needs_form) }}
+    where _service_date between {{ period_start() }} and {{ period_until_today() }}
+  ) as b on b.archive_no = a.archive_no
+  where a.archive_no is not null and a._service_date between {{ period_start() }} and {{ period_until_today() }}
+    and year(n.period_end) - year(a.birth_date) >= {{ rule.params.elder_age }}
+  qualify row_number() over (partition by a.archive_no order by a._service_date desc, a._record_key desc) = 1
+)
+{% endfor %}

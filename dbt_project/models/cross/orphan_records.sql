@@ -1,0 +1,19 @@
+-- 孤儿记录 (XFM-X-005): a service record whose archive number has no judged profile at any institution. Archive numbers
+-- that are no archive numbers are the business of COM-F-001.
+{% set rules = rules_on('orphan_records') %}
+{{ config(enabled=rules | length > 0) }}
+
+{{ no_findings() }}
+
+{% for rule in rules %}
+union all by name
+select
+  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated') }},
+  null::varchar as observed, null::varchar as expected, violated
+from (
+  select j.*, case when regexp_full_match(j.archive_no, '[0-9]{17}') then p.archive_no is null end as violated
+  from {{ ref('judged_' ~ rule.form_id) }} as j
+  left join (select distinct archive_no from {{ ref('judged_resident_profile') }}) as p on p.archive_no = j.archive_no
+  where {{ in_force(rule, 'j._service_date') }}
+)
+{% endfor %}

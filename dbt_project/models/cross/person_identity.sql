@@ -1,0 +1,37 @@
+-- 一人一档: how many of one thing hang on another among the profiles — archives on one identity number (UNI-U-001),
+-- identity numbers on one archive (UNI-U-002), archives on one telephone (UNI-U-006)? Across institutions; every archive
+-- of a group is reported, with the size of the group and nothing of the others (0a.10).
+{% set rules = rules_on('person_identity') %}
+{{ config(enabled=rules | length > 0) }}
+
+{{ no_findings() }}
+
+{% for rule in rules %}
+union all by name
+select
+  {{ of_rule(rule) }}, institution_code,
+  case when violated then archive_no end as subject_id, case when violated then record_id end as record_id,
+  case when violated then archive_no end as archive_no, case when violated then doctor_name end as doctor_name,
+  case when violated then service_date end as service_date,
+  case when violated then size::varchar end as observed, {{ sql_text(rule.params.max_count) }} as expected, violated
+from (
+  with members as (
+    select
+      _institution_code, archive_no, record_id, doctor_name, _service_date,
+      case when {{ rule.params.where }} then {{ rule.params.by }} end as held_by,
+      {{ rule.params.count }} as counted
+    from {{ ref('judged_' ~ rule.form_id) }}
+    where archive_no is not null and {{ in_force(rule) }}
+  ),
+  sizes as (
+    select held_by, count(distinct counted) as size from members where held_by is not null group by held_by
+  )
+  -- one row an archive and institution
+  select
+    m._institution_code as institution_code, m.archive_no, arg_max(m.record_id, s.size) as record_id,
+    arg_max(m.doctor_name, s.size) as doctor_name, arg_max(m._service_date, s.size) as service_date,
+    max(s.size) as size, max(s.size) > {{ rule.params.max_count }} as violated
+  from members as m left join sizes as s on s.held_by = m.held_by
+  group by all
+)
+{% endfor %}

@@ -1,0 +1,36 @@
+-- 数值原样重复 (AUT-A-006): several visits of a person one behind the other with exactly the same measurements. Visits in
+-- order as 0a.13 has them, the last of the run in the period; one finding a person, on the last such run.
+{% set rules = rules_on('repeated_values') %}
+{{ config(enabled=rules | length > 0) }}
+
+{{ no_findings() }}
+
+{% for rule in rules %}
+{% set columns = [] %}
+{% for column in rule.params.compare if column in var('forms')[rule.form_id].columns %}{% do columns.append(column) %}{% endfor %}
+union all by name
+select
+  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated', 'archive_no', 'visit_date') }},
+  case when violated then told end as observed, null::varchar as expected, violated
+from (
+  with visits as (
+    {{ visits_in_order(rule.form_id, columns,
+      '(select period_start - ' ~ rule.params.look_back_days ~ ' from ' ~ ref('night') ~ ')', period_until_today()) }}
+  ),
+  runs as (
+    select
+      *, concat_ws('/', {% for c in columns %}{{ c }}::varchar{{ ", " if not loop.last }}{% endfor %}) as told,
+      count(*) over run as length,
+      {% for c in columns %}count({{ c }}) over run = count(*) over run and min({{ c }}) over run = max({{ c }}) over run
+      {{- " and " if not loop.last }}{% endfor %} as alike
+    from visits
+    window run as (
+      partition by archive_no order by visit_date rows between {{ rule.params.run_length - 1 }} preceding and current row
+    )
+  )
+  select *, alike as violated
+  from runs
+  where length = {{ rule.params.run_length }} and visit_date >= {{ period_start() }}
+  qualify row_number() over (partition by archive_no order by violated desc, visit_date desc) = 1
+)
+{% endfor %}

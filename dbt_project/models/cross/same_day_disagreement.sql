@@ -1,0 +1,28 @@
+-- 同日随访不一致 (HTN-X-007): two forms of one person and day that tell different measurements. One finding a person, on
+-- the last such day, at the institution of the home form's record.
+{% set rules = rules_on('same_day_disagreement') %}
+{{ config(enabled=rules | length > 0) }}
+
+{{ no_findings() }}
+
+{% for rule in rules %}
+{% set other = other_forms(rule) | first %}
+union all by name
+select
+  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated', 'archive_no') }},
+  case when violated then here end as observed, case when violated then there end as expected, violated
+from (
+  select
+    a._institution_code, a.archive_no, a.record_id, a._record_key, a.doctor_name, a._service_date,
+    concat_ws('/', {% for c in rule.params.compare %}coalesce(a.{{ c }}::varchar, '—'){{ ", " if not loop.last }}{% endfor %}) as here,
+    concat_ws('/', {% for c in rule.params.compare %}coalesce(b.{{ c }}::varchar, '—'){{ ", " if not loop.last }}{% endfor %}) as there,
+    {% for c in rule.params.compare %}a.{{ c }} <> b.{{ c }}{{ " or " if not loop.last }}{% endfor %} as violated
+  from {{ ref('judged_' ~ rule.form_id) }} as a
+  join {{ ref('judged_' ~ other) }} as b on b.archive_no = a.archive_no and b._service_date = a._service_date
+  where {{ in_force(rule, 'a._service_date') }}
+  qualify row_number() over (
+    partition by a.archive_no
+    order by coalesce(violated, false) desc, violated is null, a._service_date desc, a._record_key, b._record_key
+  ) = 1
+)
+{% endfor %}

@@ -1,0 +1,42 @@
+-- 终止后仍有服务 (XFM-X-019): a profile that ended (moved, died, lost) with a service dated after the day it ended. One
+-- finding a profile; the latest such service tells when.
+{% set rules = rules_on('service_after_end') %}
+{{ config(enabled=rules | length > 0) }}
+
+{{ no_findings() }}
+
+{% for rule in rules %}
+union all by name
+select
+  {{ of_rule(rule) }}, institution_code,
+  case when violated then archive_no end as subject_id, case when violated then record_id end as record_id,
+  case when violated then archive_no end as archive_no, case when violated then doctor_name end as doctor_name,
+  case when violated then last_service end as service_date,
+  case when violated then last_service::varchar end as observed,
+  case when violated then '≤' || ended_on::varchar end as expected, violated
+from (
+  with services as (
+    select archive_no, max(_service_date) as last_service
+    from (
+      {% for form_id in other_forms(rule) %}
+      select archive_no, _service_date from {{ ref('judged_' ~ form_id) }} where archive_no is not null
+      {% if not loop.last %}union all{% endif %}
+      {% endfor %}
+    )
+    group by archive_no
+  )
+  select
+    p._institution_code as institution_code, p.archive_no, p.record_id, p.doctor_name,
+    p.archive_status_date as ended_on, s.last_service,
+    case
+      when p.archive_status in {{ sql_list(rule.params.ended_status) }} and p.archive_status_date is not null
+      then coalesce(s.last_service > p.archive_status_date, false)
+    end as violated
+  from {{ ref('judged_' ~ rule.form_id) }} as p
+  left join services as s on s.archive_no = p.archive_no
+  where p.archive_no is not null and {{ in_force(rule, 'p._service_date') }}
+  qualify row_number() over (
+    partition by p._institution_code, p.archive_no order by coalesce(violated, false) desc, p._record_key
+  ) = 1
+)
+{% endfor %}

@@ -1,0 +1,24 @@
+-- 随访早于确诊 (HTN-L-018): a visit dated before the person's first registered diagnosis of the disease.
+{% set rules = rules_on('visit_before_diagnosis') %}
+{{ config(enabled=rules | length > 0) }}
+
+{{ no_findings() }}
+
+{% for rule in rules %}
+union all by name
+select
+  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated') }},
+  case when violated then _service_date::varchar end as observed,
+  case when violated then '≥' || diagnosed_on::varchar end as expected, violated
+from (
+  select j.*, r.diagnosed_on, j._service_date < r.diagnosed_on as violated
+  from {{ ref('judged_' ~ rule.form_id) }} as j
+  left join (
+    select archive_no, min(diagnosis_date) as diagnosed_on
+    from {{ ref('judged_chronic_registry') }}
+    where disease = {{ sql_text(rule.params.disease) }} and archive_no is not null
+    group by archive_no
+  ) as r on r.archive_no = j.archive_no
+  where {{ in_force(rule, 'j._service_date') }}
+)
+{% endfor %}

@@ -1,0 +1,1 @@
+{{ quality_by(['institution_code', 'form_id']) }}

@@ -1,0 +1,44 @@
+-- Judged records and what is open on them, the ground of every pass rate: one row an institution, form, doctor, month.
+-- A record passes when it has none of the severities the scheme names. What is waived does not count, nor does 真实性,
+-- which only makes lists to look into (0a.17).
+{% set scheme = var('scheme') %}
+
+with open_findings as (
+  select institution_code, form_id, subject_id, severity
+  from {{ ref('qc_finding_current') }}
+  where subject_kind = 'record' and state <> 'waived' and dimension <> '真实性'
+),
+
+marked as (
+  select
+    institution_code, form_id, subject_id, bool_or(severity in {{ sql_list(scheme.passes_without) }}) as fails,
+    least(100, sum(case severity
+      {%- for severity, points in scheme.deductions.items() %} when {{ sql_text(severity) }} then {{ points }}{% endfor %}
+      else 0 end)) as points
+  from open_findings group by all
+),
+
+records as (
+  {% for form_id in var('forms') %}
+  select
+    j._institution_code as institution_code, '{{ form_id }}' as form_id, coalesce(j.doctor_name, '') as doctor_name,
+    coalesce(strftime(j._service_date, '%Y-%m'), '') as month, count(*) as records,
+    count(m.subject_id) as records_with_findings, count(*) filter (m.fails) as records_failed,
+    sum(100 - coalesce(m.points, 0)) as score_sum
+  from {{ ref('judged_' ~ form_id) }} as j
+  left join marked as m
+    on m.institution_code = j._institution_code and m.form_id = '{{ form_id }}' and m.subject_id = j._record_key
+  group by all
+  {% if not loop.last %}union all by name{% endif %}
+  {% else %}
+  select null::varchar as institution_code, null::varchar as form_id, null::varchar as doctor_name,
+    null::varchar as month, 0 as records, 0 as records_with_findings, 0 as records_failed, 0 as score_sum where false
+  {% endfor %}
+)
+
+select
+  institution_code, form_id, doctor_name, month, records::bigint as records,
+  records_with_findings::bigint as records_with_findings, records_failed::bigint as records_failed,
+  round(100.0 * (records - records_failed) / nullif(records, 0), 2)::double as pass_rate,
+  score_sum::double as score_sum
+from records

@@ -1,0 +1,5 @@
+{{ config(alias='run') }}
+select
+  run_id, plan_id, scheme_id, snapshot_date, started_at, finished_at, status, catalogue_fingerprint, records_checked,
+  findings
+from {{ input('run') }}

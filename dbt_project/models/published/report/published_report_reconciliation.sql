@@ -1,0 +1,30 @@
+-- Every reported figure against the records. The tolerance is that of the rule that watches the item, else nothing.
+{{ config(alias='reconciliation') }}
+
+with watched as (
+  {% for rule in rules_on('report_reconciliation') %}
+  select '{{ rule.form_id }}' as report_id, {{ sql_text(rule.params.item) }} as item, {{ rule.params.tolerance }} as tolerance
+  union all
+  {% endfor %}
+  select null::varchar, null::varchar, 0 where false
+),
+
+compared as (
+  select
+    c.institution_code, c.report_id, c.year, c.period, c.item, c.reported, c.recomputed,
+    c.reported - c.recomputed as difference,
+    coalesce(max(w.tolerance), 0)::double as tolerance
+  from {{ ref('report_comparison') }} as c
+  left join watched as w on w.report_id = c.report_id and w.item = c.item
+  group by all
+)
+
+select
+  *,
+  case
+    when difference is null then '不可比'
+    when difference = 0 then '一致'
+    when abs(difference) <= tolerance then '容差内'
+    else '差异'
+  end as status
+from compared

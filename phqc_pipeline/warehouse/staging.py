@@ -1,0 +1,452 @@
+"""From the catalogue in force and the deliveries of a night to a dbt project that can be run.
+
+Belongs here: the working copy of ``dbt_project/`` below HOME/warehouse, the models of each form (generated, since the
+catalogue decides which forms there are and what their columns mean), the vars and the files handed in.
+Does not belong here: running dbt (``dbt_runner``), the questions asked (``dbt_project/models``).
+
+Generated for every form: ``replaced_<form>`` (rows that share a record number), ``stg_<form>`` (current rows, as
+delivered), ``judged_<form>`` (rows that take part, unusable cells NULL) and ``records_<form>`` (published). They are
+views over the lake's Parquet files, so a model reads only the columns it names.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import polars as pl
+from ruamel.yaml import YAML
+
+from phqc_pipeline.catalogue import Catalogue, Context, Field, Form, Rule, Scheme
+from phqc_pipeline.catalogue.expressions import parse_expression, to_duckdb, unusable_duckdb, usable_duckdb
+from phqc_pipeline.checks.population import JUDGED_STATUSES
+from phqc_pipeline.home import DBT_PROJECT_DIR, Home
+from phqc_pipeline.warehouse.db import columns_sql, identifier, literal
+
+if TYPE_CHECKING:
+    from phqc_pipeline.extracts import Delivery
+
+#: Types of the lake's columns (spec: lake columns), by kind of field.
+LAKE_TYPES: Mapping[str, str] = {
+    "text": "VARCHAR",
+    "code": "VARCHAR",
+    "int": "DOUBLE",
+    "dec": "DOUBLE",
+    "date": "DATE",
+    "ym": "DATE",
+    "dt": "TIMESTAMP",
+    "multi": "VARCHAR[]",
+}
+_OWN_COLUMNS = {
+    "_row_number": "BIGINT",
+    "_record_key": "VARCHAR",
+    "_institution_code": "VARCHAR",
+    "station_code": "VARCHAR",
+}
+_REPORT_COLUMNS = {
+    "institution_code": "VARCHAR",
+    "year": "INTEGER",
+    "period": "VARCHAR",
+    "item": "VARCHAR",
+    "value": "DOUBLE",
+    "raw": "VARCHAR",
+    "row_number": "BIGINT",
+    "column_name": "VARCHAR",
+    "column_number": "BIGINT",
+}
+#: An identity number by which people may be told apart: right in structure and check digit (reports.md, section 2).
+_VALID_ID = "id_checksum_ok(id_card_no) and id_birth_date(id_card_no) is not null"
+_GENERATED = "generated"
+
+
+def prepare_project(target: Path, cat: Catalogue, ctx: Context, scheme: Scheme, inputs: Path) -> None:
+    """The working copy in ``target``: the tracked project, and vars written from the catalogue. Only changed files are
+    written, so that dbt parses again only what changed."""
+    wanted: dict[Path, bytes] = {
+        path.relative_to(DBT_PROJECT_DIR): path.read_bytes()
+        for path in sorted(DBT_PROJECT_DIR.rglob("*"))
+        if path.is_file() and not {"target", "logs", "__pycache__"} & set(path.relative_to(DBT_PROJECT_DIR).parts)
+    }
+    variables = project_vars(cat, ctx, scheme, inputs)
+    wanted[Path("dbt_project.yml")] = _project_yaml(wanted[Path("dbt_project.yml")], variables)
+    _write_changed(target, wanted, keep=_GENERATED)
+
+
+def generate_models(
+    target: Path,
+    cat: Catalogue,
+    ctx: Context,
+    deliveries: Sequence[Delivery],
+    records_from: date | None = None,
+) -> None:
+    """The models that the catalogue and the deliveries decide, into the working copy."""
+    wanted = {Path("night.sql"): _night_sql(ctx, records_from).encode()}
+    for form in cat.forms.values():
+        files = [file.path for one in deliveries if one.form_id == form.form_id for file in one.files]
+        models = form_models(form, cat, ctx, files)
+        wanted.update({Path(f"{name}.sql"): sql.encode() for name, sql in models.items()})
+    reports = [one for one in deliveries if one.form_id in cat.reports]
+    wanted[Path("reported_cell.sql")] = _reported_sql(reports).encode()
+    staging = target / "models" / "staging" / _GENERATED
+    _write_changed(staging, wanted)
+    published = {Path(f"records_{form.form_id}.sql"): _records_sql(form).encode() for form in cat.forms.values()}
+    published[Path("_records.yml")] = _yaml({"version": 2, "models": [_records_doc(f) for f in cat.forms.values()]})
+    _write_changed(target / "models" / "published" / "records" / _GENERATED, published)
+    marts = {Path("field_profile.sql"): _profile_sql(cat).encode()}
+    _write_changed(target / "models" / "marts" / _GENERATED, marts)
+
+
+def project_vars(cat: Catalogue, ctx: Context, scheme: Scheme, inputs: Path) -> dict[str, Any]:
+    """What models may know of the catalogue: the rules dbt carries, each form's columns, how the scheme scores."""
+    rules = [rule for rule in cross_rules(cat, ctx) if scheme.rules is None or rule.rule_id in scheme.rules]
+    return {
+        "cross_rules": [entry for rule in rules for entry in _rule_vars(rule, cat)],
+        "carried": sorted({rule.rule_id for rule in rules}),
+        "scheme": {"deductions": dict(scheme.deductions), "passes_without": list(scheme.passes_without)},
+        "forms": {form.form_id: _form_vars(form) for form in cat.forms.values()},
+        "reports": {report.report_id: report.title for report in cat.reports.values()},
+        "inputs": str(inputs),
+    }
+
+
+def cross_rules(cat: Catalogue, ctx: Context) -> list[Rule]:
+    """The rules dbt carries and the night asks: of a rule on people or institutions, the version in force at the
+    period's end (0a.16); of a rule on records, every version."""
+    return [
+        rule for rule in cat.rules if rule.carrier == "dbt" and (rule.grain == "row" or rule.in_force_on(ctx.period_end))
+    ]
+
+
+def rule_instances(rule: Rule, cat: Catalogue) -> list[str]:
+    """The forms (or reports) a cross rule reports on."""
+    known = {*cat.forms, *cat.reports}
+    return [form_id for form_id in rule.form_ids if form_id in known]
+
+
+def form_models(form: Form, cat: Catalogue, ctx: Context, files: Sequence[Path]) -> dict[str, str]:
+    """Name → SQL of one form's models over its lake files."""
+    name = form.form_id
+    return {
+        f"replaced_{name}": _replaced_sql(form, files),
+        f"stg_{name}": _current_sql(form, files),
+        f"judged_{name}": _judged_sql(form, cat, ctx),
+    }
+
+
+def write_inputs(folder: Path, frames: Mapping[str, pl.DataFrame], copies: Mapping[str, Iterable[Path]]) -> None:
+    """The files handed to dbt: each frame as ``<name>.parquet``; of each group of Parquet files one that lists them.
+
+    Groups stay where they are: ``<name>.parquet`` becomes a file with the columns of the group, gathered by DuckDB.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, frame in frames.items():
+        frame.write_parquet(folder / f"{name}.parquet")
+    for name, paths in copies.items():
+        _gather(folder / f"{name}.parquet", list(paths))
+
+
+def _gather(target: Path, paths: list[Path]) -> None:
+    if not paths:
+        return
+    with duckdb.connect() as connection:
+        connection.execute(
+            f"COPY (SELECT * FROM read_parquet({literal([str(path) for path in paths])}, union_by_name = true)) "
+            f"TO {literal(target)} (FORMAT parquet, COMPRESSION zstd)"
+        )
+
+
+def _rule_vars(rule: Rule, cat: Catalogue) -> list[dict[str, Any]]:
+    shared = {
+        "rule_id": rule.rule_id,
+        "version": rule.version,
+        "model": rule.model,
+        "params": {name: _plain(value) for name, value in rule.params.items()},
+        "reads": {form_id: list(columns) for form_id, columns in rule.reads.items()},
+        "field": rule.field,
+        "subject_kind": rule.subject_kind,
+        "period_scoped": rule.period_scoped,
+        "valid_from": rule.valid_from.isoformat() if rule.valid_from else None,
+        "valid_to": rule.valid_to.isoformat() if rule.valid_to else None,
+    }
+    return [{**shared, "form_id": form_id} for form_id in rule_instances(rule, cat)]
+
+
+def _form_vars(form: Form) -> dict[str, Any]:
+    return {
+        "title": form.title,
+        "person": form.subject == "person",
+        "service_date": form.service_date,
+        "stage": list(form.stage),
+        "columns": [column.name for column in form.fields],
+        "business": [column.name for column in form.fields if column.business],
+    }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (str, int, float, bool)) or value is None:
+        return value
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return {str(name): _plain(entry) for name, entry in value.items()}
+    return [_plain(entry) for entry in value]
+
+
+# --- SQL of the generated models ---------------------------------------------------------------------------------
+
+
+def _night_sql(ctx: Context, records_from: date | None) -> str:
+    return f"""-- The night's own figures: 0a.2.
+select
+  {literal(ctx.today)} as today, {literal(ctx.period_start)} as period_start, {literal(ctx.period_end)} as period_end,
+  {literal(ctx.period)} as period, {literal(records_from)}::date as records_from
+"""
+
+
+def _replaced_sql(form: Form, files: Sequence[Path]) -> str:
+    """Rows that share a record number within an institution, and which of them is current (0a.9). Keys first: the
+    window is laid over these few rows alone."""
+    if not files:
+        return (
+            "{{ config(materialized='table') }}\n"
+            "select null::varchar as _file, null::bigint as _row_number, null::bigint as copies, "
+            "null::boolean as is_current where false\n"
+        )
+    source = _lake_sql(form, files, ["_institution_code", "_record_key", "_row_number", *_changed(form)])
+    changed = usable_duckdb(form.field("updated_at")) if form.has("updated_at") else "NULL"
+    return f"""{{{{ config(materialized='table') }}}}
+-- {form.title}：同一机构内记录编号相同的行，及其中的现行行（修改时间最晚者，相同或为空则行号最大者）
+with delivered as ({source}),
+shared as (
+  select _institution_code, _record_key from delivered group by all having count(*) > 1
+)
+select
+  d._file, d._row_number,
+  count(*) over (partition by d._institution_code, d._record_key) as copies,
+  row_number() over (
+    partition by d._institution_code, d._record_key
+    order by {changed} desc nulls last, list_position({literal([str(path) for path in files])}, d._file) desc,
+      d._row_number desc
+  ) = 1 as is_current
+from delivered as d
+semi join shared as s on s._institution_code = d._institution_code and s._record_key = d._record_key
+"""
+
+
+def _current_sql(form: Form, files: Sequence[Path]) -> str:
+    names = [*_OWN_COLUMNS, *(part for column in form.fields for part in (column.name, f"{column.name}__raw"))]
+    source = _lake_sql(form, files, names)
+    return f"""-- {form.title}：每个记录编号的现行行，原样（各种记录状态）
+select
+  {columns_sql(names, "d")},
+  parse_filename(d._file, true) as _file_id, coalesce(r.copies, 1) as _copies
+from ({source}) as d
+left join {{{{ ref('replaced_{form.form_id}') }}}} as r on r._file = d._file and r._row_number = d._row_number
+where coalesce(r.is_current, true)
+"""
+
+
+def _judged_sql(form: Form, cat: Catalogue, ctx: Context) -> str:
+    cells = []
+    for column in form.fields:
+        cells.append(f"{usable_duckdb(column, 's')} as {identifier(column.name)}")
+        unusable = unusable_duckdb(column, "s")
+        if unusable is not None:
+            cells.append(f"{unusable} as {identifier(column.name + '__unusable')}")
+    if form.has("id_card_no"):
+        valid = to_duckdb(parse_expression(_VALID_ID, form, cat), ctx, table="s")
+        cells.append(f"coalesce({valid}, false) as _id_ok")
+    takes_part = ["true"]
+    if form.has("record_status"):
+        status = usable_duckdb(form.field("record_status"), "s")
+        takes_part.append(f"coalesce({status} in ({', '.join(map(literal, JUDGED_STATUSES))}), true)")
+    service = usable_duckdb(form.field(form.service_date), "s")
+    service = f"cast({service} as date)" if form.field(form.service_date).kind == "dt" else service
+    takes_part.append(f"coalesce({service} >= (select records_from from {{{{ ref('night') }}}}), true)")
+    listed = ",\n  ".join(cells)
+    return f"""-- {form.title}：参加质控的记录；不可用的格子读作空（0a.1、0a.5、0a.9）
+select
+  s._row_number, s._record_key, s._institution_code, s.station_code, s._file_id, s._copies,
+  {service} as _service_date,
+  {listed}
+from {{{{ ref('stg_{form.form_id}') }}}} as s
+where {" and ".join(takes_part)}
+"""
+
+
+def _lake_sql(form: Form, files: Sequence[Path], names: Sequence[str]) -> str:
+    """The form's lake files with these columns and ``_file``; a column no file has reads as empty."""
+    types = {**_OWN_COLUMNS}
+    for column in form.fields:
+        types[column.name] = LAKE_TYPES[column.kind]
+        types[f"{column.name}__raw"] = "VARCHAR"
+    if not files:
+        empty = ", ".join(f"null::{types[name]} as {identifier(name)}" for name in names)
+        return f"select {empty}, null::varchar as _file where false"
+    paths = literal([str(path) for path in files])
+    with duckdb.connect() as connection:
+        schemas = connection.execute(
+            f"SELECT file_name, list(name) FROM parquet_schema({paths}) GROUP BY file_name"
+        ).fetchall()
+    found = {name for _, listed in schemas for name in listed}
+    alike = len({frozenset(listed) for _, listed in schemas}) == 1
+    cells = ", ".join(
+        identifier(name) if name in found else f"null::{types[name]} as {identifier(name)}" for name in names
+    )
+    return (
+        f"select {cells}, filename as _file from read_parquet({paths}, filename = true"
+        f"{'' if alike else ', union_by_name = true'})"
+    )
+
+
+def _changed(form: Form) -> list[str]:
+    return ["updated_at", "updated_at__raw"] if form.has("updated_at") else []
+
+
+def _reported_sql(reports: Sequence[Delivery]) -> str:
+    """Every cell of the reports in force, long."""
+    parts = []
+    for one in reports:
+        for file in one.files:
+            parts.append(
+                f"select {literal(one.form_id)} as report_id, {literal(one.institution_code)} as delivered_by, "
+                f"{literal(one.snapshot_date)} as snapshot_date, {literal(file.path.stem)} as file_id, "
+                f"{columns_sql(_REPORT_COLUMNS)} from read_parquet({literal(str(file.path))})"
+            )
+    if not parts:
+        empty = {
+            "report_id": "varchar",
+            "delivered_by": "varchar",
+            "snapshot_date": "date",
+            "file_id": "varchar",
+            **_REPORT_COLUMNS,
+        }
+        parts.append("select " + ", ".join(f"null::{kind} as {name}" for name, kind in empty.items()) + " where false")
+    return "-- 现行各报表的每一格\n" + "\nunion all by name\n".join(parts) + "\n"
+
+
+def _records_sql(form: Form) -> str:
+    names = [column.name for column in form.fields]
+    own = ["station_code", "_institution_code", "_record_key", "_file_id", "_row_number"]
+    return f"""{{{{ config(alias='{form.form_id}') }}}}
+select {columns_sql(names)}, {columns_sql(own)} from {{{{ ref('stg_{form.form_id}') }}}}
+"""
+
+
+def _records_doc(form: Form) -> dict[str, Any]:
+    own = {
+        "station_code": "行内机构编码：投递机构本身或其下级站点",
+        "_institution_code": "投递机构编码",
+        "_record_key": "记录标识：记录编号；没有编号的行用档案号、服务日期、医生与内容的哈希",
+        "_file_id": "来源文件，见 ingest.file",
+        "_row_number": "来源文件中的行号，与电子表格所示一致",
+    }
+    columns = [{"name": column.name, "description": _column_comment(column)} for column in form.fields]
+    columns += [{"name": name, "description": text} for name, text in own.items()]
+    return {
+        "name": f"records_{form.form_id}",
+        "description": f"{form.title}：各机构现行快照，每个记录编号一行，各种记录状态都在内；含居民个人信息，不得外传",
+        "columns": columns,
+    }
+
+
+def _column_comment(column: Field) -> str:
+    text = column.title
+    if column.unit:
+        text += f"（{column.unit}）"
+    if column.codes:
+        text += f"，代码表 {column.codes}"
+    return text
+
+
+def _profile_sql(cat: Catalogue) -> str:
+    """mart.field_profile: one pass over each form, then one row a field. Values stand only where they tell nothing of
+    a person; distinct counts are approximate (HyperLogLog), since exact ones of 250 columns at once need gigabytes."""
+    parts = [_profile_of(form) for form in cat.forms.values()] or [
+        "select null::varchar as institution_code, null::varchar as form_id, null::varchar as field, "
+        "null::varchar as field_title, null::varchar as field_type, null::bigint as records, null::bigint as filled, "
+        "null::bigint as empty, null::bigint as unusable, null::bigint as distinct_values, "
+        "null::varchar as min_value, null::varchar as max_value where false"
+    ]
+    rate = "round(100.0 * filled / nullif(records, 0), 2)"
+    union = "\nunion all by name\n".join(parts)
+    return f"select *, {rate} as filled_rate from (\n{union}\n)\n"
+
+
+def _profile_of(form: Form) -> str:
+    aggregates, rows = [], []
+    for number, column in enumerate(form.fields):
+        name = identifier(column.name)
+        told = column.kind in ("int", "dec", "date", "ym", "dt", "code") and not column.personal
+        unusable = unusable_duckdb(column)
+        aggregates += [
+            f"count({name}) as f{number}",
+            f"count(*) filter ({identifier(column.name + '__unusable')}) as u{number}" if unusable else f"0 as u{number}",
+            f"approx_count_distinct({name}) as d{number}",
+            f"min({name})::varchar as n{number}" if told else f"null::varchar as n{number}",
+            f"max({name})::varchar as x{number}" if told else f"null::varchar as x{number}",
+        ]
+        rows.append(
+            f"{{'field': {literal(column.name)}, 'field_title': {literal(column.title)}, "
+            f"'field_type': {literal(column.type)}, 'filled': f{number}, 'unusable': u{number}, "
+            f"'distinct_values': d{number}, 'min_value': n{number}, 'max_value': x{number}}}"
+        )
+    return f"""select
+  institution_code, {literal(form.form_id)} as form_id, c.field, c.field_title, c.field_type, records,
+  c.filled::bigint as filled, (records - c.filled - c.unusable)::bigint as empty, c.unusable::bigint as unusable,
+  c.distinct_values::bigint as distinct_values, c.min_value, c.max_value
+from (
+  select institution_code, records, unnest([{", ".join(rows)}]) as c
+  from (
+    select _institution_code as institution_code, count(*) as records, {", ".join(aggregates)}
+    from {{{{ ref('judged_{form.form_id}') }}}} group by all
+  )
+)"""
+
+
+# --- files ---------------------------------------------------------------------------------------------------------
+
+
+def _project_yaml(tracked: bytes, variables: dict[str, Any]) -> bytes:
+    reader = YAML(typ="safe")
+    project = reader.load(tracked.decode("utf-8"))
+    project["vars"] = variables
+    return _yaml(project)
+
+
+def _yaml(data: Any) -> bytes:
+    import io
+
+    writer = YAML(typ="safe")
+    writer.default_flow_style = False
+    writer.allow_unicode = True
+    writer.width = 4096
+    stream = io.BytesIO()
+    writer.dump(data, stream)
+    return stream.getvalue()
+
+
+def _write_changed(folder: Path, wanted: Mapping[Path, bytes], keep: str = "") -> None:
+    """Make ``folder`` hold exactly these files; folders named ``keep``, dbt's own and unchanged files are left."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in folder.rglob("*"):
+        inside = path.relative_to(folder)
+        if path.is_file() and inside not in wanted and not {keep, "target", "logs"} & set(inside.parts):
+            path.unlink()
+    for name, content in wanted.items():
+        path = folder / name
+        if path.is_file() and path.read_bytes() == content:
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+
+def clear_warehouse(home: Home) -> None:
+    """Remove the working DuckDB file: every night builds it anew, so nothing a kill left in it matters."""
+    for path in (home.warehouse_db, home.warehouse_db.with_name(home.warehouse_db.name + ".wal")):
+        path.unlink(missing_ok=True)
+    shutil.rmtree(home.warehouse / "tmp", ignore_errors=True)

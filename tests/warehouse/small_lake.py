@@ -1,0 +1,145 @@
+"""A small lake written by hand: a few records a form, as the extracts would leave them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from phqc_pipeline.catalogue import Catalogue, Form
+from phqc_pipeline.home import Home
+
+TYPES: Mapping[str, Any] = {
+    "text": pl.String,
+    "code": pl.String,
+    "int": pl.Float64,
+    "dec": pl.Float64,
+    "date": pl.Date,
+    "ym": pl.Date,
+    "dt": pl.Datetime("us"),
+    "multi": pl.List(pl.String),
+}
+
+
+@dataclass(frozen=True)
+class File:
+    file_id: str
+    path: Path
+    rows: int
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What ``extracts.Delivery`` tells of one institution's snapshot of one form or report."""
+
+    institution_code: str
+    form_id: str
+    snapshot_date: date
+    files: tuple[File, ...]
+    missing_columns: frozenset[str] = frozenset()
+    fingerprint: str = ""
+
+
+def deliver(
+    home: Home,
+    cat: Catalogue,
+    form_id: str,
+    institution: str,
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    day: date,
+    missing: Sequence[str] = (),
+    part: str = "",
+) -> Delivery:
+    """The rows as one lake file. Dates may be written as text; ``<field>__raw`` may be given for irregular cells."""
+    form = cat.forms[form_id]
+    frame = lake_frame(form, institution, rows)
+    file_id = f"{form_id}-{institution}-{day}{part}"
+    path = home.lake / form_id / day.isoformat() / institution / f"{file_id}.parquet"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    frame.write_parquet(path)
+    return Delivery(
+        institution, form_id, day, (File(file_id, path, frame.height),), frozenset(missing), f"{file_id} {frame.height}"
+    )
+
+
+def deliver_report(
+    home: Home, institution: str, cells: Sequence[tuple[int, str, str, float | None]], *, day: date
+) -> Delivery:
+    """A report's cells (year, period, item, value) as one lake file of ``r_archive``."""
+    frame = pl.DataFrame(
+        [
+            {
+                "institution_code": institution,
+                "year": year,
+                "period": period,
+                "item": item,
+                "value": value,
+                "raw": None if value is None else f"{value:g}",
+                "row_number": 2,
+                "column_name": item,
+                "column_number": 5,
+            }
+            for year, period, item, value in cells
+        ],
+        schema={
+            "institution_code": pl.String,
+            "year": pl.Int32,
+            "period": pl.String,
+            "item": pl.String,
+            "value": pl.Float64,
+            "raw": pl.String,
+            "row_number": pl.Int64,
+            "column_name": pl.String,
+            "column_number": pl.Int64,
+        },
+    )
+    file_id = f"r_archive-{institution}-{day}"
+    path = home.lake / "r_archive" / day.isoformat() / institution / f"{file_id}.parquet"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    frame.write_parquet(path)
+    return Delivery(institution, "r_archive", day, (File(file_id, path, frame.height),), frozenset(), file_id)
+
+
+def lake_frame(form: Form, institution: str, rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
+    columns: dict[str, Any] = {
+        "_row_number": pl.Int64,
+        "_record_key": pl.String,
+        "_institution_code": pl.String,
+        "station_code": pl.String,
+    }
+    for column in form.fields:
+        columns[column.name] = TYPES[column.kind]
+        columns[f"{column.name}__raw"] = pl.String
+    full = []
+    for number, row in enumerate(rows, start=2):
+        known = {
+            "_row_number": number,
+            "_record_key": row.get("record_id") or f"#{number}",
+            "_institution_code": institution,
+            "station_code": institution,
+            "institution_code": institution,
+            "record_status": "1",
+            "archive_status": "1",
+        }
+        cells = {name: _value(form, name, value) for name, value in {**known, **row}.items()}
+        unknown = set(cells) - set(columns)
+        assert not unknown, f"{form.form_id} has no {unknown}"
+        full.append({**dict.fromkeys(columns), **cells})
+    return pl.DataFrame(full, schema=columns)
+
+
+def _value(form: Form, name: str, value: Any) -> Any:
+    if isinstance(value, str) and form.has(name):
+        kind = form.field(name).kind
+        if kind in ("date", "ym"):
+            return date.fromisoformat(value)
+        if kind == "dt":
+            return datetime.fromisoformat(value)
+    if isinstance(value, int) and form.has(name) and form.field(name).is_numeric:
+        return float(value)
+    return value
