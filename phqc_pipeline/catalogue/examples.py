@@ -240,7 +240,7 @@ class _Bench:
     def _compare_engines(self, cases: list[_Case], polars: _Verdicts, sql: _Verdicts) -> None:
         for case in cases:
             for check in case.checks:
-                ours, theirs = polars[id(check)][case.row], sql[id(check)][case.row]
+                ours, theirs = _verdict(polars, check, case), _verdict(sql, check, case)
                 if ours != theirs:
                     problem = f"两种引擎判得不一样：Polars {ours}；DuckDB {theirs}"
                     self._fail(case.rule, case.form_id, check.field, case.kind, case.example, problem)
@@ -251,7 +251,7 @@ class _Bench:
         for case in self.cases:
             by_example[id(case.example)].append(case)
         for cases in by_example.values():
-            judged = [(case, check, verdicts[id(check)][case.row]) for case in cases for check in case.checks]
+            judged = [(case, check, _verdict(verdicts, check, case)) for case in cases for check in case.checks]
             violated = [one for one in judged if one[2].is_violation]
             case, check, verdict = violated[0] if violated else judged[0]
             if case.kind == "pass" and violated:
@@ -266,7 +266,7 @@ class _Bench:
             if case.kind == "pass" and case.rule.when is not None:
                 passing[case.rule.key].append(case)
         for same in passing.values():
-            if not any(verdicts[id(check)][case.row].when for case in same for check in case.checks):
+            if not any(_verdict(verdicts, check, case).when for case in same for check in case.checks):
                 problem = "应通过的示例没有一条满足前提 when，说明不了判断本身；加一条满足前提而通过的"
                 self._fail(same[0].rule, same[0].form_id, "", "pass", same[0].example, problem)
 
@@ -277,7 +277,13 @@ class _Bench:
         self.failures.append(failure)
 
 
-_Verdicts = dict[int, list[_Verdict]]
+# By check (its identity): ``when`` and ``violated`` of every row of its form's examples.
+_Verdicts = dict[int, tuple[list[bool | None], list[bool | None]]]
+
+
+def _verdict(verdicts: _Verdicts, check: RuleCheck, case: _Case) -> _Verdict:
+    when, violated = verdicts[id(check)]
+    return _Verdict(when[case.row], violated[case.row])
 
 
 def _polars_verdicts(frame: pl.DataFrame, checks: list[RuleCheck], given: frozenset[str]) -> _Verdicts:
@@ -309,13 +315,7 @@ def _duckdb_verdicts(frame: pl.DataFrame, checks: list[RuleCheck], given: frozen
 
 
 def _collected(checks: list[RuleCheck], found: Mapping[str, list[Any]]) -> _Verdicts:
-    return {
-        id(check): [
-            _Verdict(when, violated)
-            for when, violated in zip(found[f"w{position}"], found[f"v{position}"], strict=True)
-        ]
-        for position, check in enumerate(checks)
-    }
+    return {id(check): (found[f"w{position}"], found[f"v{position}"]) for position, check in enumerate(checks)}
 
 
 def _with_period(record: Mapping[str, Any]) -> Mapping[str, Any]:
