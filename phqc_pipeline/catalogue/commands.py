@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from phqc_pipeline.catalogue.examples import run_examples
-from phqc_pipeline.catalogue.expressions import to_duckdb
+from phqc_pipeline.catalogue.expressions import to_chinese, to_duckdb
 from phqc_pipeline.catalogue.faults import CatalogueError, closest, describe
 from phqc_pipeline.catalogue.fingerprint import derived_in
 from phqc_pipeline.catalogue.layout import WIDTH, fact, table
@@ -146,7 +146,7 @@ def _explain(catalogue: Catalogue, rule: Rule, versions: int) -> str:
         _facts(catalogue, rule),
         _judgement(catalogue, rule, checks),
         _per_field(catalogue, checks) if rule.per_field else [],
-        _sql(catalogue, rule, checks),
+        _sql(rule, checks),
         _examples(rule),
     ]
     return "\n\n".join("\n".join(block) for block in blocks if block)
@@ -187,11 +187,13 @@ def _judgement(catalogue: Catalogue, rule: Rule, checks: Sequence[RuleCheck]) ->
         for form_id, columns in rule.reads.items():
             lines += fact("读取", f"{_form_title(catalogue, form_id)}：{_columns(catalogue, form_id, columns)}")
     else:
-        lines += fact("适用对象", _one_line(rule.when) if rule.when else "全部参加质控的记录")
-        if rule.assertion:
-            lines += fact("应成立", _one_line(rule.assertion))
-        else:
-            lines += fact("命中条件", _one_line(rule.violated))
+        sample = _sample(rule, checks)
+        lines = [f"判定，以 {sample.form_id}.{sample.field} 为例"] if rule.per_field else lines
+        lines += fact("适用对象", to_chinese(sample.when, catalogue) if sample.when else "全部参加质控的记录")
+        lines += fact("命中条件", to_chinese(sample.violated, catalogue))
+        for key, text in (("when", rule.when), ("assert", rule.assertion), ("violated", rule.violated)):
+            if text:
+                lines += fact(key, _one_line(text))
         lines += fact("读取", _read_columns(catalogue, rule, checks))
     if rule.params:
         lines += fact("参数", "，".join(f"{name} = {_plain(value)}" for name, value in rule.params.items()))
@@ -207,28 +209,39 @@ def _per_field(catalogue: Catalogue, checks: Sequence[RuleCheck]) -> list[str]:
         fields[one.form_id].append(one.field)
     lines = [f"按字段展开（{len(checks)} 项检查）"]
     for form_id, names in fields.items():
-        lines += fact(f"{form_id} {len(names)} 项", _columns(catalogue, form_id, names))
+        lines.append(f"  {_form_title(catalogue, form_id)} {form_id}：{len(names)} 项")
+        lines += fact("", _columns(catalogue, form_id, names))
     return lines
 
 
-def _sql(catalogue: Catalogue, rule: Rule, checks: Sequence[RuleCheck]) -> list[str]:
-    """The DuckDB SQL of the judgement, once for all forms that share it; a per-field rule by its first field."""
+def _sample(rule: Rule, checks: Sequence[RuleCheck]) -> RuleCheck:
+    """The check that shows a rule best: the form where it reads most; of a per-field rule a field with a condition."""
+    if not rule.per_field:
+        return max(checks, key=lambda one: len(one.reads))
+    return next((one for one in checks if one.when is not None and one.when.reads), checks[0])
+
+
+def _sql(rule: Rule, checks: Sequence[RuleCheck]) -> list[str]:
+    """The DuckDB SQL of the judgement, once for all forms that share it; of a per-field rule that of the sample."""
     if not checks:
         return []
-    chosen = list({one.form_id: one for one in reversed(checks)}.values())[::-1]
     forms: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for one in chosen[:1] if rule.per_field else chosen:
+    for one in [_sample(rule, checks)] if rule.per_field else checks:
         applies = to_duckdb(one.when, None, plain=True) if one.when else "TRUE"
-        where = f"{one.form_id}.{one.field}" if rule.per_field else one.form_id
-        forms[applies, to_duckdb(one.violated, None, plain=True)].append(where)
-    title = "DuckDB SQL（格子不可用时读作 NULL；结果为 TRUE 才命中）"
-    lines = [title + (f"，以 {chosen[0].form_id}.{chosen[0].field} 为例" if rule.per_field else "")]
+        forms[applies, to_duckdb(one.violated, None, plain=True)].append(one.form_id)
+    lines = ["DuckDB SQL（格子不可用时读作 NULL；结果为 TRUE 才命中）"]
     for (applies, violated), names in forms.items():
         if len(forms) > 1:
             lines.append(f"  -- {'、'.join(names)}")
-        lines += textwrap.wrap(applies, WIDTH, initial_indent="  适用  ", subsequent_indent="        ")
-        lines += textwrap.wrap(violated, WIDTH, initial_indent="  命中  ", subsequent_indent="        ")
+        lines += [*_sql_lines("适用", applies), *_sql_lines("命中", violated)]
     return lines
+
+
+def _sql_lines(title: str, sql: str) -> list[str]:
+    head, below = f"  {title}  ", " " * 8
+    return textwrap.wrap(
+        sql, WIDTH, initial_indent=head, subsequent_indent=below, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def _examples(rule: Rule) -> list[str]:
@@ -270,7 +283,13 @@ def _read_columns(catalogue: Catalogue, rule: Rule, checks: Sequence[RuleCheck])
         for name in sorted(one.reads - ({one.field} if rule.per_field else set())):
             found.setdefault(name, catalogue.forms[one.form_id].field(name).title)
     named = "、".join(f"{name} {title}" for name, title in sorted(found.items()))
-    return ("该字段本身" + (f"、{named}" if named else "")) if rule.per_field else named or "（无）"
+    if rule.per_field:
+        return (
+            f"该字段本身，及各字段自己的条件所读的 {len(found)} 个字段"
+            if len(found) > 9
+            else f"该字段本身{named and '、' + named}"
+        )
+    return named or "（无）"
 
 
 def _derived_named(catalogue: Catalogue, rule: Rule) -> list[str]:

@@ -82,7 +82,7 @@ class _Bench:
         forms = self._forms(one, rule)
         if rule.per_field and forms:
             forms = [form for form in forms if self._fields_for(rule.per_field, form)]
-            if not forms:
+            if not forms and self.reader.forms_are_sound():
                 remedy = "放宽 per_field 的条件，或给字段写上相应的范围、代码表等；不需要的规则删去"
                 self._fault(one, "per_field", "没有一个字段符合展开条件", remedy)
         rule = replace(rule, form_ids=tuple(form.form_id for form in forms))
@@ -117,7 +117,7 @@ class _Bench:
             return chosen
         needed = names - rule.optional_columns
         found = [form for form in chosen if needed <= form.by_name.keys()]
-        if not found and needed <= self.columns:
+        if not found and needed <= self.columns and self.reader.forms_are_sound():
             listed = "、".join(sorted(needed))
             self._fault(one, "id", f"没有一张表单同时有它读的字段：{listed}", "改表达式或 forms，或删去这条规则")
         return found
@@ -180,7 +180,13 @@ class _Bench:
             return None
         violated = judged if rule.violated else negated(judged)
         reads = violated.reads | (when.reads if when else frozenset())
-        optional = frozenset(name for name in reads if form.field(name).may_be_absent)
+        optional = frozenset(
+            name
+            for name in reads
+            if form.field(name).required == "never"
+            or (form.field(name).absent_ok and name not in violated.empties)
+            or name in rule.optional_columns
+        )
         return RuleCheck(
             rule=rule,
             form_id=form.form_id,
@@ -188,7 +194,7 @@ class _Bench:
             when=when,
             violated=violated,
             reads=reads,
-            optional=optional | (rule.optional_columns & reads),
+            optional=optional,
             empties=violated.empties,
             suggestion=suggestion,
         )

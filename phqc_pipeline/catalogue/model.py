@@ -234,14 +234,13 @@ class Form:
         A required column does. A conditionally required one does too, unless its condition reads nothing but optional
         columns that are missing as well: then a whole group (``drug2_*``) was left out, and reads as empty.
         """
-        optional = {name for name in missing if self.has(name) and self.field(name).may_be_absent}
-        needed = {name for name in missing if self.has(name)} - optional
+        lacking = [self.field(name) for name in missing if self.has(name)]
+        optional = {column.name for column in lacking if column.required == "never"}
         return frozenset(
-            name
-            for name in needed
-            if self.field(name).required == "always"
-            or not self.field(name).condition_reads
-            or not self.field(name).condition_reads <= optional
+            column.name
+            for column in lacking
+            if column.required == "always"
+            or (column.required == "when" and not (column.condition_reads and column.condition_reads <= optional))
         )
 
 
@@ -360,8 +359,8 @@ class RuleCheck:
     ``violated`` is TRUE where the judgement fails (the negated ``assert``); a violation is ``when`` TRUE and
     ``violated`` TRUE. ``field`` is the finding's field: the per-field column, else the rule's main field, else ``""``.
     ``reads`` are the physical columns read; ``optional`` those of them whose absence from the file reads as all empty
-    (0a.8: neither always nor conditionally required, or named in ``optional_columns``); ``empties`` those the rule
-    tests for emptiness.
+    (0a.8: neither always nor conditionally required, or named in ``optional_columns``; an ``absent_ok`` column unless
+    the rule tests it for emptiness); ``empties`` those the rule tests for emptiness.
     """
 
     rule: Rule

@@ -110,6 +110,10 @@ class Reader:
         """Whether a problem is about something whose own entry is faulty already, so need not be told again."""
         return not self.broken.isdisjoint(_WORD.findall(problem))
 
+    def forms_are_sound(self) -> bool:
+        """Whether no form has a fault: only then can it be said that a rule finds no form or field at all."""
+        return not any(fault.file.startswith("forms/") for fault in self.faults)
+
     def unique(self, places: dict[str, Place], word: str, place: Place, where: str, remedy: str) -> bool:
         """Whether ``word`` is new to ``places``; otherwise a fault that names the first place."""
         first = places.setdefault(word, place)

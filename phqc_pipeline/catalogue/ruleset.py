@@ -102,7 +102,7 @@ def _rule(
         fault("valid_from", "生效日期晚于失效日期", "改正 valid_from 或 valid_to")
     _check_params(reader, source, fault)
     _check_carrier(source, fault)
-    if source.carrier == "dbt":
+    if source.carrier == "dbt" and "_envelope" not in reader.broken:
         _check_reads(reader, source, document, path, where, forms)
     suggestion = Suggestion(source.suggestion.text, source.suggestion.expr) if source.suggestion else None
     return Rule(

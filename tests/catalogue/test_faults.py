@@ -15,7 +15,7 @@ REPORT, SCHEME, PLAN = "reports/r_archive.yaml", "schemes/default.yaml", "plans/
 
 
 class Case(NamedTuple):
-    """``old`` becomes ``new`` in ``file``; the fault stands on the line of ``at`` and says ``problem`` and ``remedy``."""
+    """``old`` becomes ``new`` in ``file``; the fault, on the line of ``at``, says ``problem`` and ``remedy``."""
 
     file: str
     old: str
@@ -155,15 +155,11 @@ CASES = {
         "month 不存在",
         "字段名",
     ),
-    "file name taken": Case(
-        PROFILE, "title: 基本信息表", "title: 基本信息表\naliases: [随访记录]", "form_id: patrol", "", ""
-    ),
     # --- codes ---
     "code twice": Case(
         CODES, "{code: 2, name: 暂存", "{code: 1, name: 暂存", "name: 暂存", "代码 1 与第 5 行重复", "删去其一"
     ),
     "spelling twice": Case(CODES, "[草稿]", "[有效]", "name: 暂存", "“有效”同时指代码 1 和 2", "synonyms"),
-    "list twice": Case(CODES, "id: CL_SYMPTOM", "id: CL_STATUS", "title: 症状", "", ""),
     "list empty": Case(
         CODES, "lists:\n", "lists:\n  - {id: CL_NONE, title: 空, codes: []}\n", "CL_NONE", "没有代码", "列出代码"
     ),
@@ -180,7 +176,6 @@ CASES = {
         "derived.yaml", "expr: service_date()", "expr: age", "name: service_date", "绕回自己", "derived.yaml"
     ),
     # --- rules: scope, versions, examples ---
-    "rule file": Case(RULES, "", "", "", "", ""),
     "id form": Case(RULES, "id: VIS-L-001", "id: VISIT-1", "id: VISIT-1", "不合格式", "HTN-L-001"),
     "form unknown": Case(
         COMMON, "forms: person", "forms: [visits]", "forms: [visits]", "没有表单 visits", "是否应为“visit”"
@@ -320,8 +315,6 @@ CASES = {
         PLAN, "natural_year", "natural_yaer", "period: natural_yaer", "natural_yaer", "是否应为“natural_year”"
     ),
 }
-for name in ("rule file", "file name taken", "list twice"):
-    del CASES[name]  # told below, where more than one passage changes
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
@@ -333,3 +326,161 @@ def test_fault_names_file_line_and_remedy(small: Small, case: Case) -> None:
     assert case.problem in fault.problem
     assert fault.remedy
     assert case.remedy in fault.remedy
+
+
+def test_missing_folder(small: Small) -> None:
+    with pytest.raises(CatalogueError) as caught:
+        load_catalogue(small.directory / "nowhere")
+    (fault,) = caught.value.faults
+    assert fault.problem == "规则目录不存在"
+    assert "PHQC_RULES" in fault.remedy
+
+
+@pytest.mark.parametrize("folder", ["codes", "checks", "schemes", "plans"])
+def test_empty_folder(small: Small, folder: str) -> None:
+    for path in (small.directory / folder).iterdir():
+        path.unlink()
+    fault = next(fault for fault in small.faults() if fault.file == f"{folder}/")
+    assert fault.problem == "文件夹不存在或没有 .yaml 文件"
+    assert ".yaml" in fault.remedy
+
+
+@pytest.mark.parametrize("name", ["forms/_envelope.yaml", "derived.yaml"])
+def test_missing_file_is_told_alone(small: Small, name: str) -> None:
+    """Every rule leans on these two files; the rules are not blamed for them."""
+    fault = small.remove(name).only_fault()
+    assert (fault.file, fault.problem) == (name, "缺少文件")
+
+
+def test_empty_file(small: Small) -> None:
+    fault = small.write("reports/r_other.yaml", "# nothing yet\n").only_fault()
+    assert (fault.file, fault.line, fault.problem) == ("reports/r_other.yaml", 1, "文件是空的")
+
+
+def test_wrong_ending(small: Small) -> None:
+    fault = small.write("reports/r_other.yml", "report_id: r_other\n").only_fault()
+    assert (fault.file, fault.remedy) == ("reports/r_other.yml", "改名为 .yaml")
+
+
+def test_not_utf8(small: Small) -> None:
+    (small.directory / "reports/r_gbk.yaml").write_bytes("report_id: r_gbk\ntitle: 报表\n".encode("gb18030"))
+    fault = small.only_fault()
+    assert (fault.file, fault.line, fault.remedy) == ("reports/r_gbk.yaml", 2, "用编辑器另存为 UTF-8")
+
+
+def test_alias_within_itself(small: Small) -> None:
+    fault = small.append("forms/profile.yaml", "note: &a [*a]\n").faults()[0]
+    assert "层次过深" in fault.problem
+    assert fault.line == small.line("forms/profile.yaml", "note: &a")
+
+
+def test_rule_id_twice_names_the_first_place(small: Small) -> None:
+    first = f"checks/common.yaml:{small.line(COMMON, '- id: COM-C-002')}"
+    small.change(RULES, "id: VIS-L-001", "id: COM-C-002")
+    fault = small.only_fault()
+    assert (fault.file, fault.line) == (RULES, small.line(RULES, "- id: COM-C-002"))
+    assert first in fault.problem
+    assert "version: 2" in fault.remedy
+
+
+SECOND_VERSION = """\
+  - id: VIS-L-001
+    version: 2
+    title: 收缩压不大于舒张压
+    dimension: 逻辑性
+    severity: 严重
+    violated: sbp < dbp
+    message: 填反
+    basis: 逻辑
+    verified: false
+    valid_from: 2024-01-01
+    examples: {pass: [{sbp: 80, dbp: 80}], fail: [{sbp: 79, dbp: 80}]}
+"""
+
+
+def test_versions_that_overlap(small: Small) -> None:
+    small.append(RULES, SECOND_VERSION)
+    fault = small.only_fault()
+    assert (fault.file, fault.line) == (RULES, small.line(RULES, "version: 2"))
+    assert fault.where == "规则 VIS-L-001 第 2 版"
+    assert "适用期重叠" in fault.problem
+    assert "valid_to" in fault.remedy
+
+
+def test_versions_end_to_end_are_sound(small: Small) -> None:
+    small.append(RULES, SECOND_VERSION).change(RULES, "valid_from: 2017-02-28", "valid_to: 2023-12-31")
+    versions = small.load().versions("VIS-L-001")
+    assert [rule.version for rule in versions] == [1, 2]
+    assert len({rule.fingerprint for rule in versions}) == 2
+
+
+def test_versions_that_share_a_day_overlap(small: Small) -> None:
+    small.append(RULES, SECOND_VERSION).change(RULES, "valid_from: 2017-02-28", "valid_to: 2024-01-01")
+    assert "适用期重叠" in small.only_fault().problem
+
+
+def test_file_named_after_no_form(small: Small) -> None:
+    text = (small.directory / RULES).read_text(encoding="utf-8")
+    small.remove(RULES).write("checks/visits.yaml", text)
+    fault = small.faults()[0]
+    assert (fault.file, fault.line, fault.problem) == ("checks/visits.yaml", 1, "没有表单 visits")
+    assert "是否应为“visit”" in fault.remedy
+
+
+def test_file_names_that_could_be_two_forms(small: Small) -> None:
+    small.change(PROFILE, "title: 基本信息表", "title: 基本信息表\naliases: [ 随访 表 ]")
+    fault = small.only_fault()
+    assert {fault.file} <= {VISIT, PROFILE}
+    assert "认不出是哪一张" in fault.problem
+    assert "aliases" in fault.remedy
+
+
+def test_list_id_twice(small: Small) -> None:
+    small.append(CODES, "  - {id: CL_STATUS, title: 又一张, codes: [{code: 1, name: 甲}]}\n")
+    fault = small.only_fault()
+    assert (fault.file, fault.line) == (CODES, small.line(CODES, "- {id: CL_STATUS"))
+    assert fault.problem == "“CL_STATUS”与 codes/general.yaml:2 重复"
+
+
+def test_codes_that_changed_meaning_may_return_later(small: Small) -> None:
+    small.change(
+        CODES,
+        "- {code: 2, name: 暂存, synonyms: [草稿]}",
+        "- {code: 2, name: 暂存, valid_to: 2019-12-31}\n      - {code: 2, name: 草稿, valid_from: 2020-01-01}",
+    )
+    assert [code.name for code in small.load().codes["CL_STATUS"].codes] == ["有效", "暂存", "草稿"]
+
+
+def test_every_fault_at_once_in_order(small: Small) -> None:
+    small.change(PLAN, "default", "none").change(VISIT, "CL_SYMPTOM", "CL_GONE").change(RULES, "field: sbp", "field: x")
+    faults = small.faults()
+    assert [fault.file for fault in faults] == [RULES, VISIT, PLAN]
+    text = str(CatalogueError(faults))
+    assert text.splitlines()[0].startswith("规则目录有 3 处错误")
+    assert f"{PLAN}:{small.line(PLAN, 'scheme: none')}" in text
+
+
+def test_a_broken_field_is_blamed_once(small: Small) -> None:
+    """The rules that read the field, and the choice that leans on it, are not blamed for its faulty type."""
+    small.change(VISIT, "title: 舒张压, type: int", "title: 舒张压, type: integer")
+    assert "不认识的类型" in small.only_fault().problem
+
+
+def test_a_broken_form_is_blamed_once(small: Small) -> None:
+    small.change(VISIT, "subject: person", "subject: [person")
+    assert "YAML 语法错误" in small.only_fault().problem
+
+
+def test_a_broken_rule_does_not_hide_the_next(small: Small) -> None:
+    small.change(COMMON, "violated: record_id is null", "violated: record_id is nul")
+    small.change(COMMON, "violated: archive_no is null", "violated: archive_no +")
+    assert [fault.where for fault in small.faults()] == ["规则 COM-C-001", "规则 COM-C-002"]
+
+
+def test_named_forms_must_have_the_columns(small: Small) -> None:
+    """``*`` passes over forms that lack a column; a form that is named must have it."""
+    small.change(COMMON, "title: 档案编号未填\n    forms: person", "title: 档案编号未填\n    forms: [visit, profile]")
+    small.change(COMMON, "violated: archive_no is null", "violated: archive_no is null and sbp is null")
+    fault = small.only_fault()
+    assert fault.where == "规则 COM-C-002"
+    assert "表单 profile 没有字段 sbp" in fault.problem
