@@ -48,15 +48,13 @@ class Session:
     def in_force(self, snapshot: date) -> list[Delivery]:
         """The deliveries in force on ``snapshot`` that the plan judges: reports always, forms and institutions as
         it says."""
-        chosen = []
-        for delivery in self.books.in_force(snapshot):
-            if self.plan.institutions is not None and delivery.institution_code not in self.plan.institutions:
-                continue
-            if self.plan.forms is not None and delivery.form_id in self.cat.forms:
-                if delivery.form_id not in self.plan.forms:
-                    continue
-            chosen.append(delivery)
-        return chosen
+        plan = self.plan
+        return [
+            delivery
+            for delivery in self.books.in_force(snapshot)
+            if (plan.institutions is None or delivery.institution_code in plan.institutions)
+            and (plan.forms is None or delivery.form_id in plan.forms or delivery.form_id in self.cat.reports)
+        ]
 
     def work(self, snapshot: date) -> Path:
         """Where the stages of one night hand things on; worthless once the night is laid down."""

@@ -1,0 +1,138 @@
+"""The dbt project as Dagster sees it: one asset a model, one check a test, in the groups of the stages.
+
+Belongs here: specs from dbt's manifest, and dbt's results as Dagster's events.
+Does not belong here: running dbt (``warehouse.dbt_runner``), what a model asks (``dbt_project``).
+Dagster explains the translator under "dagster-dbt: customizing asset definitions" in its documentation.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from dagster import (
+    AssetCheckResult,
+    AssetCheckSeverity,
+    AssetCheckSpec,
+    AssetKey,
+    AssetSpec,
+    MaterializeResult,
+)
+from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings
+
+from phqc_pipeline.catalogue import Catalogue, Context
+from phqc_pipeline.home import DBT_PROJECT_DIR, Home
+from phqc_pipeline.warehouse.dbt_runner import NodeResult, parse_project
+from phqc_pipeline.warehouse.files import content_fingerprint, replace_file
+from phqc_pipeline.warehouse.staging import generate_models, prepare_project
+
+#: Which stage a model folder belongs to; anything else stands behind the marts.
+GROUP_OF_FOLDER = {"staging": "warehouse", "cross": "warehouse", "published": "marts", "marts": "marts"}
+
+
+@dataclass(frozen=True)
+class DbtModels:
+    """The specs of one part of the project, and how dbt's names map to Dagster's."""
+
+    assets: Mapping[str, AssetSpec]  # unique_id of a model → spec
+    checks: Mapping[str, AssetCheckSpec]  # unique_id of a test → spec
+
+    def events(self, nodes: Iterable[NodeResult]) -> Iterator[MaterializeResult | AssetCheckResult]:
+        """dbt's results as events: a model that was built, a test with the rows it selected."""
+        for node in nodes:
+            if (asset := self.assets.get(node.unique_id)) is not None and node.is_good:
+                yield MaterializeResult(asset_key=asset.key, metadata={"用时（秒）": round(node.seconds, 2)})
+            elif (check := self.checks.get(node.unique_id)) is not None:
+                yield AssetCheckResult(
+                    asset_key=check.asset_key,
+                    check_name=check.name,
+                    passed=node.status == "pass",
+                    # Findings are a night's product: they warn. What is wrong with our own tables is an error.
+                    severity=AssetCheckSeverity.WARN if node.rule_id else AssetCheckSeverity.ERROR,
+                    metadata={"规则": node.rule_id or node.name, "命中": node.failures or 0, "状态": node.status},
+                )
+
+
+def dbt_models(manifest: Mapping[str, Any], groups: Sequence[str], upstream: Mapping[str, Sequence[str]]) -> DbtModels:
+    """The models of ``groups``; one without a parent among the models depends on the assets ``upstream[group]``."""
+    translator = _Translator(upstream)
+    assets = {
+        unique_id: translator.get_asset_spec(manifest, unique_id, None)
+        for unique_id, node in manifest["nodes"].items()
+        if node["resource_type"] == "model" and _group(node) in groups
+    }
+    checks: dict[str, AssetCheckSpec] = {}
+    for unique_id, node in manifest["nodes"].items():
+        looked_at = node.get("attached_node")
+        if node["resource_type"] == "test" and looked_at in assets:
+            name = _check_name(node)
+            checks[unique_id] = AssetCheckSpec(
+                name=name, asset=assets[looked_at].key, description=node.get("description") or None
+            )
+    return DbtModels(assets, checks)
+
+
+def read_manifest(home: Home, cat: Catalogue) -> Mapping[str, Any]:
+    """dbt's manifest of the project with the catalogue's models, parsed once a catalogue and project.
+
+    Parsed in a working copy of its own: a code server that starts must not touch the copy a night is running on.
+    """
+    project = sorted(path for path in DBT_PROJECT_DIR.rglob("*") if path.is_file() and "target" not in path.parts)
+    fingerprint = f"{cat.fingerprint[:16]}-{content_fingerprint(project)[:16]}"
+    kept = home.dagster / "dbt_manifest" / f"{fingerprint}.json"
+    if not kept.is_file():
+        apart = Home(home.dagster / "dbt_manifest" / "work")
+        today = date(2024, 12, 31)  # any day: names and lineage do not depend on it
+        ctx = Context.natural_year(today)
+        prepare_project(apart.dbt_work, cat, ctx, apart.warehouse / "inputs")
+        generate_models(apart.dbt_work, cat, ctx, [])
+        parse_project(apart)
+        _keep(kept, apart.dbt_work / "target" / "manifest.json")
+    manifest: Mapping[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
+    return manifest
+
+
+def _keep(kept: Path, made: Path) -> None:
+    for older in kept.parent.glob("*.json"):
+        older.unlink()
+    with replace_file(kept) as target:
+        target.write_bytes(made.read_bytes())
+
+
+class _Translator(DagsterDbtTranslator):
+    """Keys and groups by stage; Chinese descriptions as the project has them."""
+
+    def __init__(self, upstream: Mapping[str, Sequence[str]]) -> None:
+        super().__init__(DagsterDbtTranslatorSettings(enable_asset_checks=False))
+        self.upstream = upstream
+
+    def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> AssetKey:
+        return AssetKey([_group(dbt_resource_props), dbt_resource_props["name"]])
+
+    def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
+        return _group(dbt_resource_props)
+
+    def get_description(self, dbt_resource_props: Mapping[str, Any]) -> str:
+        return dbt_resource_props.get("description") or ""
+
+    def get_asset_spec(self, manifest: Mapping[str, Any], unique_id: str, project: Any) -> AssetSpec:
+        spec = super().get_asset_spec(manifest, unique_id, project)
+        node = manifest["nodes"][unique_id]
+        if not any(parent in manifest["nodes"] for parent in node["depends_on"]["nodes"]):
+            spec = spec.replace_attributes(deps=[*spec.deps, *(AssetKey(n) for n in self.upstream[_group(node)])])
+        return spec
+
+
+def _group(node: Mapping[str, Any]) -> str:
+    # fqn: project, folder …; generated models lie one folder deeper.
+    return GROUP_OF_FOLDER.get(node["fqn"][1], "marts")
+
+
+def _check_name(node: Mapping[str, Any]) -> str:
+    """A readable, valid check name: the rule's id for a rule, else the test's own name."""
+    rule_id = ((node.get("test_metadata") or {}).get("kwargs") or {}).get("rule_id")
+    return (rule_id or node["name"]).replace("-", "_").replace(".", "_")
