@@ -69,7 +69,6 @@ class TypeChecker:
         if BAD in (left, right):
             return nodes.UNKNOWN
         types = {left.type, right.type}
-        place = f"：{shown(tree)}" if tree is not None else ""
         if types <= NUMBERS:
             return Call(op, (rounded(left), rounded(right)), "bool")
         if types <= DATES:
@@ -80,6 +79,7 @@ class TypeChecker:
             self._check_codes(left, right)
             self._check_codes(right, left)
             return Call(op, (left, right), "bool")
+        place = f"：{shown(tree)}" if tree is not None else ""
         if types == {"list"}:
             return self._compared_lists(op, left, right, place)
         if types == {"bool"} and op in ("eq", "ne"):
