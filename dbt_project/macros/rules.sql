@@ -71,3 +71,8 @@ where false
 {% macro input(name) -%}
   read_parquet('{{ var("inputs") }}/{{ name }}.parquet')
 {%- endmacro %}
+
+{# A number as people write it: 150, not 150.0; nothing where there is none. #}
+{% macro plain_number(column) -%}
+  coalesce(regexp_replace({{ column }}::varchar, '\.0$', ''), '—')
+{%- endmacro %}

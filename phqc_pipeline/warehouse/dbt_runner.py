@@ -3,18 +3,18 @@
 Belongs here: one call of dbt and what came of each node. Does not belong here: what is run when, what a result means.
 
 dbt holds the DuckDB file while it runs, so no connection of ours may be open. It is told to keep to itself: no
-telemetry, no version check, no package registry. A project is parsed once a process; later calls are handed the parsed
-manifest, since reading it again costs as much as a dozen models.
+telemetry, no version check, no package registry. A project is parsed once a night (``target/manifest.json`` is of that
+parse); the calls that follow are handed the parsed manifest, since reading it again costs as much as a dozen models.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from phqc_pipeline.home import Home
@@ -68,14 +68,13 @@ def run_dbt(home: Home, command: Sequence[str], manifest: Any = None) -> DbtRun:
 
     ``manifest``: of an earlier call in this process on the same working copy, to skip parsing.
     """
-    import time
-
     from dbt.cli.main import dbtRunner
 
+    manifest = parse_project(home) if manifest is None else manifest
     started = time.perf_counter()
     with _environment(home):
         runner = dbtRunner(manifest=manifest)
-        outcome = runner.invoke([*command, *_OPTIONS, *_folders(home)])
+        outcome = runner.invoke([*command, *_OPTIONS, "--no-write-json", *_folders(home)])
         _let_go()
     seconds = time.perf_counter() - started
     results = getattr(outcome.result, "results", None)
@@ -84,7 +83,7 @@ def run_dbt(home: Home, command: Sequence[str], manifest: Any = None) -> DbtRun:
         raise DbtError(f"dbt {command[0]} 未能运行：{problem.strip()}")
     nodes = tuple(_node_result(one) for one in results)
     _write_results(home, nodes)
-    return DbtRun(tuple(command), nodes, seconds, runner.manifest or manifest)
+    return DbtRun(tuple(command), nodes, seconds, manifest)
 
 
 def parse_project(home: Home) -> Any:

@@ -15,9 +15,10 @@ import json
 from datetime import date
 from pathlib import Path
 
-from phqc_pipeline.home import Home, parse_folder_date
+from phqc_pipeline.home import Home
 from phqc_pipeline.warehouse.db import columns_sql, empty_select, literal, open_duckdb
 from phqc_pipeline.warehouse.files import replace_file
+from phqc_pipeline.warehouse.night import list_nights, read_night
 from phqc_pipeline.warehouse.shapes import NIGHT_FINDING, STATE
 
 #: Changes when the fold itself does, so that remembered states of an older fold are not believed.
@@ -43,21 +44,13 @@ def fold(home: Home) -> Path | None:
     return previous
 
 
-def list_nights(home: Home) -> list[Path]:
-    """The folders of all nights, in date order."""
-    if not home.nights.is_dir():
-        return []
-    found = [(day, path) for path in home.nights.iterdir() if (day := parse_folder_date(path.name)) is not None]
-    return [path for _, path in sorted(found)]
-
-
 def state_step_sql(previous: Path | None, night: Path) -> str:
     """One step of the fold as a query: the state before × the night's folder → the state after, one row a finding.
 
     A night changes a finding only where it judged the finding's rule (``results.judged``), but for a rule that was
     withdrawn: its findings are retired without being judged.
     """
-    particulars = json.loads((night / "night.json").read_text(encoding="utf-8"))
+    particulars = read_night(night)
     day = literal(date.fromisoformat(particulars["snapshot_date"]))
     before = f"SELECT * FROM read_parquet({literal(previous)})" if previous else empty_select(STATE)
     finding = columns_sql(NIGHT_FINDING, "f")
@@ -144,7 +137,7 @@ def _chain(nights: list[Path]) -> list[str]:
     chain = []
     before = f"fold {FOLD_VERSION}"
     for night in nights:
-        particulars = json.loads((night / "night.json").read_text(encoding="utf-8"))
+        particulars = read_night(night)
         told = f"{before} {particulars['snapshot_date']} {particulars['run_id']} {particulars['content']}"
         before = hashlib.blake2b(told.encode(), digest_size=16).hexdigest()
         chain.append(before)

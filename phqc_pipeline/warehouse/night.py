@@ -8,20 +8,27 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
-from datetime import date
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from phqc_pipeline.home import Home
+from phqc_pipeline.catalogue import Catalogue, Context, Plan, Scheme
+from phqc_pipeline.home import Home, parse_folder_date
+from phqc_pipeline.warehouse.cross import read_forms
 from phqc_pipeline.warehouse.db import columns_sql, empty_select, literal, open_duckdb
 from phqc_pipeline.warehouse.files import content_fingerprint, replace_folder
 from phqc_pipeline.warehouse.shapes import JUDGED_FINDING, JUDGED_RESULT, NIGHT_FINDING, NIGHT_RESULT, PRESENT
+from phqc_pipeline.warehouse.staging import cross_rules, rule_instances
+
+if TYPE_CHECKING:
+    from phqc_pipeline.extracts import Delivery
 
 #: Statuses of a rule that was judged; the two others leave its findings as they were.
 JUDGED_STATUSES = ("pass", "fail", "not_applicable")
+_WORST_FIRST = ("error", "fail", "not_evaluable", "pass", "not_applicable")
 
 _FINDING_ID = "md5(concat_ws('|', rule_id, institution_code, form_id, subject_id, field, period))"
 _ROOT_ID = f"""CASE WHEN root_item IS NOT NULL AND archive_no IS NOT NULL
@@ -31,6 +38,86 @@ _ROOT_ID = f"""CASE WHEN root_item IS NOT NULL AND archive_no IS NOT NULL
 def finding_id(rule_id: str, institution_code: str, form_id: str, subject_id: str, field: str, period: str) -> str:
     """The finding's name, the same every night (contract, section 3); equals what the night's SQL computes."""
     return hashlib.md5("|".join((rule_id, institution_code, form_id, subject_id, field, period)).encode()).hexdigest()
+
+
+def assemble_night(
+    home: Home,
+    cat: Catalogue,
+    ctx: Context,
+    *,
+    plan: Plan,
+    scheme: Scheme,
+    deliveries: Sequence[Delivery],
+    records: Path,
+    cross: Path,
+    records_checked: int,
+    started_at: datetime,
+    finished_at: datetime,
+    held_back: Iterable[tuple[str, str]] = (),
+    registry_fingerprint: str = "",
+    run_id: str | None = None,
+) -> Path:
+    """The night of ``ctx.today`` from what both carriers judged, as its folder; an older one of that date is replaced.
+
+    ``records``: the folder ``checks.judge_records`` wrote; ``cross``: the one ``run_cross`` wrote. ``started_at``,
+    ``finished_at``: Asia/Shanghai, without a zone. ``run_id``: without one, the same for the same plan, date,
+    inputs and catalogue.
+    """
+    held = sorted(set(held_back))
+    inputs = input_fingerprint(deliveries, held)
+    told = _digest(inputs, cat.fingerprint, plan.plan_id, scheme.scheme_id, ctx.period, registry_fingerprint)
+    return write_night(
+        home,
+        ctx.today,
+        particulars={
+            "run_id": run_id or f"{plan.plan_id}-{ctx.today:%Y%m%d}-{told[:8]}",
+            "plan_id": plan.plan_id,
+            "scheme_id": scheme.scheme_id,
+            "period": ctx.period,
+            "inputs": inputs,
+            "catalogue_fingerprint": cat.fingerprint,
+            "registry_fingerprint": registry_fingerprint,
+            "records_checked": records_checked,
+            "started_at": started_at.isoformat(timespec="seconds"),
+            "finished_at": finished_at.isoformat(timespec="seconds"),
+        },
+        findings=[*sorted((records / "findings").glob("*.parquet")), cross / "findings.parquet"],
+        results=[records / "results.parquet", cross / "results.parquet"],
+        present=[*sorted((records / "present").glob("*.parquet")), cross / "present.parquet"],
+        rules=_rules_in_force(cat, ctx, scheme),
+        held_back=held,
+        reads=read_forms(cat, ctx),
+    )
+
+
+def input_fingerprint(deliveries: Iterable[Delivery], held_back: Iterable[tuple[str, str]] = ()) -> str:
+    """What a night was judged on: the deliveries in force on its date, and those held back."""
+    told = sorted(f"{one.institution_code} {one.form_id} {one.snapshot_date} {one.fingerprint}" for one in deliveries)
+    return _digest(*told, "held back", *(f"{institution} {form_id}" for institution, form_id in sorted(held_back)))
+
+
+def stale_nights(home: Home, after: date, fingerprint_on: Callable[[date], str]) -> list[date]:
+    """Nights later than ``after`` that would be judged on other inputs today: their dates, oldest first.
+
+    A late delivery is carried forward into the nights behind it. ``fingerprint_on`` gives ``input_fingerprint`` of what
+    is in force on a date now. A changed catalogue alone makes no past night stale: it was judged by the rules of its
+    own day.
+    """
+    found = []
+    for night in list_nights(home):
+        told = read_night(night)
+        day = date.fromisoformat(told["snapshot_date"])
+        if day > after and told.get("inputs") != fingerprint_on(day):
+            found.append(day)
+    return found
+
+
+def list_nights(home: Home) -> list[Path]:
+    """The folders of all nights, in date order."""
+    if not home.nights.is_dir():
+        return []
+    found = [(day, path) for path in home.nights.iterdir() if (day := parse_folder_date(path.name)) is not None]
+    return [path for _, path in sorted(found)]
 
 
 def write_night(
@@ -63,6 +150,7 @@ def write_night(
         connection.execute(_copy("SELECT * FROM rules_given ORDER BY ALL", folder / "rules.parquet"))
         connection.execute(_copy(_findings_sql(findings), folder / "findings.parquet"))
         connection.execute(_copy(_results_sql(results), folder / "results.parquet"))
+        connection.execute(_copy(_totals_sql(folder / "results.parquet"), folder / "totals.parquet"))
         connection.execute(_copy(_present_sql(present), folder / "present.parquet"))
         tables = [folder / f"{name}.parquet" for name in ("findings", "results", "present", "rules")]
         counted = connection.execute(
@@ -83,6 +171,24 @@ def read_night(night: Path) -> dict[str, Any]:
     """What ``night.json`` of a night's folder tells."""
     told: dict[str, Any] = json.loads((night / "night.json").read_text(encoding="utf-8"))
     return told
+
+
+def _rules_in_force(cat: Catalogue, ctx: Context, scheme: Scheme) -> pl.DataFrame:
+    """Every rule of the scheme as instantiated tonight; what is no longer among them is withdrawn."""
+    rows = [
+        (check.rule.rule_id, form_id, check.field, False) for form_id in cat.forms for check in cat.checks(form_id)
+    ] + [
+        (rule.rule_id, form_id, rule.field, rule.period_scoped)
+        for rule in cross_rules(cat, ctx)
+        for form_id in rule_instances(rule, cat)
+    ]
+    schema = {**dict.fromkeys(("rule_id", "form_id", "field"), pl.String), "period_scoped": pl.Boolean}
+    rules = pl.DataFrame(rows, schema=schema, orient="row").unique(maintain_order=True)
+    return rules if scheme.rules is None else rules.filter(pl.col("rule_id").is_in(scheme.rules))
+
+
+def _digest(*told: str) -> str:
+    return hashlib.blake2b("\n".join(told).encode(), digest_size=16).hexdigest()
 
 
 def _findings_sql(parts: Iterable[Path]) -> str:
@@ -120,6 +226,18 @@ def _results_sql(parts: Iterable[Path]) -> str:
                 ) AS judged
             FROM ({_read(parts, JUDGED_RESULT)}) AS r
         ) ORDER BY institution_code, form_id, rule_id, field"""
+
+
+def _totals_sql(results: Path) -> str:
+    """Each rule's results added up over its fields, the worst status first: what later nights publish of this one."""
+    worst = " ".join(f"WHEN bool_or(status = {literal(status)}) THEN {literal(status)}" for status in _WORST_FIRST)
+    told = "coalesce(any_value(reason) FILTER (status IN ('error', 'not_evaluable')), '')"
+    return f"""
+        SELECT institution_code, form_id, rule_id, '' AS field, CASE {worst} END AS status,
+            sum(checked)::BIGINT AS checked, sum(applicable)::BIGINT AS applicable, sum(violated)::BIGINT AS violated,
+            {told} AS reason, bool_and(judged) AS judged
+        FROM read_parquet({literal(results)}) GROUP BY institution_code, form_id, rule_id
+        ORDER BY institution_code, form_id, rule_id"""
 
 
 def _present_sql(parts: Iterable[Path]) -> str:

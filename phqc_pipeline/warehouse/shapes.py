@@ -86,3 +86,67 @@ DELIVERY: dict[str, str] = {
     "missing_columns": "VARCHAR[]",
     "held_back": "BOOLEAN",
 }
+
+#: ``ingest.file`` and ``ingest.rejected_row`` (contract, section 3).
+FILE: dict[str, str] = {
+    "file_id": "VARCHAR",
+    "sha256": "VARCHAR",
+    "institution_code": "VARCHAR",
+    "snapshot_date": "DATE",
+    "form_id": "VARCHAR",
+    "path": "VARCHAR",
+    "format": "VARCHAR",
+    "encoding": "VARCHAR",
+    "status": "VARCHAR",
+    "reason": "VARCHAR",
+    "rows_read": "BIGINT",
+    "rows_loaded": "BIGINT",
+    "rows_rejected": "BIGINT",
+}
+REJECTED_ROW: dict[str, str] = {
+    "file_id": "VARCHAR",
+    "row_number": "BIGINT",
+    "reason": "VARCHAR",
+    "raw": "VARCHAR",
+}
+
+#: ``registry/waiver.csv`` (contract, section 2).
+WAIVER: dict[str, str] = {
+    "rule_id": "VARCHAR",
+    "institution_code": "VARCHAR",
+    "subject_id": "VARCHAR",
+    "field": "VARCHAR",
+    "reason": "VARCHAR",
+    "approved_by": "VARCHAR",
+    "from_date": "DATE",
+    "until_date": "DATE",
+}
+
+#: What billing works out: ``billing.charge``.
+CHARGE: dict[str, str] = {
+    "order_no": "VARCHAR",
+    "institution_code": "VARCHAR",
+    "basis_report": "VARCHAR",
+    "basis_year": "INTEGER",
+    "basis_period": "VARCHAR",
+    "basis_item": "VARCHAR",
+    "quantity": "BIGINT",
+    "unit_price": "DECIMAL(12, 4)",
+    "amount_exact": "DECIMAL(18, 4)",
+    "amount": "DECIMAL(18, 2)",
+    "amount_words": "VARCHAR",
+    "due_on": "DATE",
+    "quantity_from_records": "BIGINT",
+    "quantity_difference": "BIGINT",
+    "penalty": "DECIMAL(18, 2)",
+    "status": "VARCHAR",
+    "reason": "VARCHAR",
+    "evidence_file_id": "VARCHAR",
+    "evidence_row": "BIGINT",
+    "evidence_column": "VARCHAR",
+    "snapshot_date": "DATE",
+    "currency": "VARCHAR",
+    "rounding": "VARCHAR",
+    "signed_on": "DATE",
+    "paid": "DECIMAL(18, 2)",
+}

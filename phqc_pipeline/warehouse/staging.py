@@ -11,6 +11,7 @@ views over the lake's Parquet files, so a model reads only the columns it names.
 
 from __future__ import annotations
 
+import io
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
@@ -26,6 +27,7 @@ from phqc_pipeline.catalogue.expressions import parse_expression, to_duckdb, unu
 from phqc_pipeline.checks.population import JUDGED_STATUSES
 from phqc_pipeline.home import DBT_PROJECT_DIR, Home
 from phqc_pipeline.warehouse.db import columns_sql, identifier, literal
+from phqc_pipeline.warehouse.dbt_runner import parse_project
 
 if TYPE_CHECKING:
     from phqc_pipeline.extracts import Delivery
@@ -61,6 +63,32 @@ _REPORT_COLUMNS = {
 #: An identity number by which people may be told apart: right in structure and check digit (reports.md, section 2).
 _VALID_ID = "id_checksum_ok(id_card_no) and id_birth_date(id_card_no) is not null"
 _GENERATED = "generated"
+
+
+def stage(
+    home: Home,
+    cat: Catalogue,
+    deliveries: Sequence[Delivery],
+    ctx: Context,
+    *,
+    scheme: Scheme,
+    institutions: pl.DataFrame | None = None,
+    held_back: Iterable[tuple[str, str]] = (),
+    records_from: date | None = None,
+) -> Any:
+    """Make the home's working copy ready to run for one night, and an empty working DuckDB file; dbt's manifest of it.
+
+    ``deliveries``: in force on ``ctx.today``, forms and reports. ``institutions``: the registry's institution.csv.
+    ``held_back``: (institution, form) whose newer delivery waits for acceptance. ``records_from``: the plan's.
+    """
+    clear_warehouse(home)
+    inputs = home.warehouse / "inputs"
+    inputs.mkdir(parents=True, exist_ok=True)
+    prepare_project(home.dbt_work, cat, ctx, scheme, inputs)
+    generate_models(home.dbt_work, cat, ctx, deliveries, records_from)
+    _deliveries(deliveries, set(held_back)).write_parquet(inputs / "delivery.parquet")
+    _institutions(institutions).write_parquet(inputs / "institution.parquet")
+    return parse_project(home)
 
 
 def prepare_project(target: Path, cat: Catalogue, ctx: Context, scheme: Scheme, inputs: Path) -> None:
@@ -117,7 +145,9 @@ def cross_rules(cat: Catalogue, ctx: Context) -> list[Rule]:
     """The rules dbt carries and the night asks: of a rule on people or institutions, the version in force at the
     period's end (0a.16); of a rule on records, every version."""
     return [
-        rule for rule in cat.rules if rule.carrier == "dbt" and (rule.grain == "row" or rule.in_force_on(ctx.period_end))
+        rule
+        for rule in cat.rules
+        if rule.carrier == "dbt" and (rule.grain == "row" or rule.in_force_on(ctx.period_end))
     ]
 
 
@@ -137,26 +167,36 @@ def form_models(form: Form, cat: Catalogue, ctx: Context, files: Sequence[Path])
     }
 
 
-def write_inputs(folder: Path, frames: Mapping[str, pl.DataFrame], copies: Mapping[str, Iterable[Path]]) -> None:
-    """The files handed to dbt: each frame as ``<name>.parquet``; of each group of Parquet files one that lists them.
+def _deliveries(deliveries: Sequence[Delivery], held: set[tuple[str, str]]) -> pl.DataFrame:
+    rows = [
+        {
+            "institution_code": one.institution_code,
+            "form_id": one.form_id,
+            "snapshot_date": one.snapshot_date,
+            "rows": sum(file.rows for file in one.files),
+            "missing_columns": sorted(one.missing_columns),
+            "held_back": (one.institution_code, one.form_id) in held,
+        }
+        for one in deliveries
+    ]
+    schema: Mapping[str, Any] = {
+        "institution_code": pl.String,
+        "form_id": pl.String,
+        "snapshot_date": pl.Date,
+        "rows": pl.Int64,
+        "missing_columns": pl.List(pl.String),
+        "held_back": pl.Boolean,
+    }
+    return pl.DataFrame(rows, schema=schema)
 
-    Groups stay where they are: ``<name>.parquet`` becomes a file with the columns of the group, gathered by DuckDB.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, frame in frames.items():
-        frame.write_parquet(folder / f"{name}.parquet")
-    for name, paths in copies.items():
-        _gather(folder / f"{name}.parquet", list(paths))
 
-
-def _gather(target: Path, paths: list[Path]) -> None:
-    if not paths:
-        return
-    with duckdb.connect() as connection:
-        connection.execute(
-            f"COPY (SELECT * FROM read_parquet({literal([str(path) for path in paths])}, union_by_name = true)) "
-            f"TO {literal(target)} (FORMAT parquet, COMPRESSION zstd)"
-        )
+def _institutions(registry: pl.DataFrame | None) -> pl.DataFrame:
+    columns = ("institution_code", "institution_name", "parent_code")
+    if registry is None:
+        return pl.DataFrame(schema=dict.fromkeys(columns, pl.String))
+    return registry.select(
+        (pl.col(name) if name in registry.columns else pl.lit(None)).cast(pl.String).alias(name) for name in columns
+    )
 
 
 def _rule_vars(rule: Rule, cat: Catalogue) -> list[dict[str, Any]]:
@@ -382,10 +422,11 @@ def _profile_of(form: Form) -> str:
     for number, column in enumerate(form.fields):
         name = identifier(column.name)
         told = column.kind in ("int", "dec", "date", "ym", "dt", "code") and not column.personal
-        unusable = unusable_duckdb(column)
+        flag = identifier(f"{column.name}__unusable")
+        unusable = "0" if unusable_duckdb(column) is None else f"count(*) filter ({flag})"
         aggregates += [
             f"count({name}) as f{number}",
-            f"count(*) filter ({identifier(column.name + '__unusable')}) as u{number}" if unusable else f"0 as u{number}",
+            f"{unusable} as u{number}",
             f"approx_count_distinct({name}) as d{number}",
             f"min({name})::varchar as n{number}" if told else f"null::varchar as n{number}",
             f"max({name})::varchar as x{number}" if told else f"null::varchar as x{number}",
@@ -419,8 +460,6 @@ def _project_yaml(tracked: bytes, variables: dict[str, Any]) -> bytes:
 
 
 def _yaml(data: Any) -> bytes:
-    import io
-
     writer = YAML(typ="safe")
     writer.default_flow_style = False
     writer.allow_unicode = True

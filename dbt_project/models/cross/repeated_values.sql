@@ -19,7 +19,7 @@ from (
   ),
   runs as (
     select
-      *, concat_ws('/', {% for c in columns %}{{ c }}::varchar{{ ", " if not loop.last }}{% endfor %}) as told,
+      *, concat_ws('/', {% for c in columns %}{{ plain_number(c) }}{{ ", " if not loop.last }}{% endfor %}) as told,
       count(*) over run as length,
       {% for c in columns %}count({{ c }}) over run = count(*) over run and min({{ c }}) over run = max({{ c }}) over run
       {{- " and " if not loop.last }}{% endfor %} as alike

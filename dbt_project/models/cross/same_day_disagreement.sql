@@ -14,8 +14,8 @@ select
 from (
   select
     a._institution_code, a.archive_no, a.record_id, a._record_key, a.doctor_name, a._service_date,
-    concat_ws('/', {% for c in rule.params.compare %}coalesce(a.{{ c }}::varchar, '—'){{ ", " if not loop.last }}{% endfor %}) as here,
-    concat_ws('/', {% for c in rule.params.compare %}coalesce(b.{{ c }}::varchar, '—'){{ ", " if not loop.last }}{% endfor %}) as there,
+    concat_ws('/', {% for c in rule.params.compare %}{{ plain_number('a.' ~ c) }}{{ ", " if not loop.last }}{% endfor %}) as here,
+    concat_ws('/', {% for c in rule.params.compare %}{{ plain_number('b.' ~ c) }}{{ ", " if not loop.last }}{% endfor %}) as there,
     {% for c in rule.params.compare %}a.{{ c }} <> b.{{ c }}{{ " or " if not loop.last }}{% endfor %} as violated
   from {{ ref('judged_' ~ rule.form_id) }} as a
   join {{ ref('judged_' ~ other) }} as b on b.archive_no = a.archive_no and b._service_date = a._service_date

@@ -1,0 +1,323 @@
+"""What the cross models found, as findings and results of the same shape as the record rules'.
+
+Belongs here: reading the cross models' tables, the statuses of the rules dbt carries, their messages.
+Does not belong here: the questions themselves (``dbt_project/models/cross``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import polars as pl
+
+from phqc_pipeline.catalogue import Catalogue, Context, Rule, Scheme
+from phqc_pipeline.checks import NOT_RECEIVED
+from phqc_pipeline.home import Home
+from phqc_pipeline.warehouse.db import identifier, literal, open_duckdb
+from phqc_pipeline.warehouse.dbt_runner import DbtRun, run_dbt
+from phqc_pipeline.warehouse.shapes import JUDGED_FINDING, JUDGED_RESULT, PRESENT
+from phqc_pipeline.warehouse.staging import cross_rules, rule_instances
+
+if TYPE_CHECKING:
+    from phqc_pipeline.extracts import Delivery
+
+#: Subjects that no record makes present; the models' own populations do.
+_OWN_SUBJECTS = ("doctor", "institution")
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+_COUNTS: dict[str, Any] = {"rule_id": pl.String, "form_id": pl.String, "institution_code": pl.String} | dict.fromkeys(
+    ("checked", "applicable", "violated"), pl.Int64
+)
+
+
+@dataclass(frozen=True)
+class CrossJudgement:
+    """What a night's cross rules came to. ``errors``: one line a rule that could not be asked."""
+
+    findings: int
+    results: int
+    errors: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One cross rule on the form it reports on; ``versions`` those asked tonight, the newest last."""
+
+    form_id: str
+    versions: tuple[Rule, ...]
+
+    @property
+    def rule(self) -> Rule:
+        return self.versions[-1]
+
+
+def run_cross(
+    home: Home,
+    cat: Catalogue,
+    deliveries: Sequence[Delivery],
+    ctx: Context,
+    out: Path,
+    *,
+    scheme: Scheme,
+    manifest: Any = None,
+    institutions: Collection[str] | None = None,
+) -> tuple[CrossJudgement, DbtRun]:
+    """Build staging and cross models with their rules' tests, and read what they found (see ``judge_cross``)."""
+    run = run_dbt(home, ["build", "--select", "path:models/staging", "path:models/cross"], manifest)
+    return judge_cross(home, cat, deliveries, ctx, run, out, scheme=scheme, institutions=institutions), run
+
+
+def judge_cross(
+    home: Home,
+    cat: Catalogue,
+    deliveries: Sequence[Delivery],
+    ctx: Context,
+    run: DbtRun,
+    out: Path,
+    *,
+    scheme: Scheme,
+    institutions: Collection[str] | None = None,
+) -> CrossJudgement:
+    """Findings, results and subjects of the rules dbt carries, from the cross models ``run`` built.
+
+    Writes ``out/findings.parquet``, ``out/results.parquet``, ``out/present.parquet``. ``institutions``: those to
+    report on (None: those with any delivery). A model that failed is the error of its rules and of nobody else.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    asked = list(_instances(cat, ctx, scheme))
+    broken = _broken_models(run, asked)
+    whose = sorted(institutions if institutions is not None else {one.institution_code for one in deliveries})
+    obstacles = Obstacles(cat, deliveries, _any_form_suffices(run))
+    models = sorted({str(one.rule.model) for one in asked} - set(broken))
+    with open_duckdb(home.warehouse_db, scratch=home.warehouse / "tmp") as connection:
+        counts = _counts(connection, models)
+        results = _results(asked, whose, counts, broken, obstacles)
+        results.write_parquet(out / "results.parquet")
+        connection.register("results", results.to_arrow())
+        connection.register("wording", _wording(asked).to_arrow())
+        found = connection.execute(_findings_sql(models, asked, out / "findings.parquet")).fetchone()
+        connection.execute(_present_sql(models, out / "present.parquet"))
+    errors = tuple(f"{one.rule.rule_id}：{broken[str(one.rule.model)]}" for one in asked if one.rule.model in broken)
+    return CrossJudgement(int(found[0]) if found else 0, results.height, tuple(dict.fromkeys(errors)))
+
+
+class Obstacles:
+    """Why a rule cannot be asked of an institution: a form not received, a required column missing (0a.8, 0a.18)."""
+
+    def __init__(self, cat: Catalogue, deliveries: Sequence[Delivery], any_suffices: Collection[str]) -> None:
+        self._cat = cat
+        self._missing = {(one.institution_code, one.form_id): one.missing_columns for one in deliveries}
+        self._any_suffices = any_suffices
+
+    def reason(self, one: Instance, institution: str) -> str | None:
+        """The reason in Chinese, or None when nothing stands in the way."""
+        rule = one.rule
+        if (institution, one.form_id) not in self._missing:
+            return NOT_RECEIVED
+        others = [form_id for form_id in rule.reads if form_id != one.form_id]
+        received = [form_id for form_id in others if (institution, form_id) in self._missing]
+        if rule.model in self._any_suffices:
+            if others and not received:
+                return f"{NOT_RECEIVED}：{'、'.join(self._title(form_id) for form_id in others)}中的任何一张"
+            needed = [one.form_id]
+        else:
+            lacking = [form_id for form_id in others if form_id not in received]
+            if lacking:
+                return f"{NOT_RECEIVED}：{'、'.join(self._title(form_id) for form_id in lacking)}"
+            needed = [one.form_id, *others]
+        columns = [told for form_id in needed for told in self._lacking_columns(rule, form_id, institution)]
+        return f"缺少列：{'、'.join(columns)}" if columns else None
+
+    def _lacking_columns(self, rule: Rule, form_id: str, institution: str) -> list[str]:
+        form = self._cat.forms.get(form_id)
+        if form is None:
+            return []
+        read = set(rule.reads.get(form_id, ())) or {"archive_no", form.service_date, *form.stage}
+        blocking = form.blocking(self._missing[institution, form_id]) & read
+        return [f"{form.field(name).title}（{form_id}.{name}）" for name in sorted(blocking)]
+
+    def _title(self, form_id: str) -> str:
+        known = self._cat.forms.get(form_id) or self._cat.reports.get(form_id)
+        return known.title if known else form_id
+
+
+def read_forms(cat: Catalogue, ctx: Context) -> pl.DataFrame:
+    """rule_id, form_id, reads_form: the forms a cross rule reads beside the one it reports on."""
+    rows = [
+        (rule.rule_id, form_id, read)
+        for rule in cross_rules(cat, ctx)
+        for form_id in rule_instances(rule, cat)
+        for read in rule.reads
+        if read != form_id
+    ]
+    columns = {"rule_id": pl.String, "form_id": pl.String, "reads_form": pl.String}
+    return pl.DataFrame(rows, schema=columns, orient="row").unique(maintain_order=True)
+
+
+def _instances(cat: Catalogue, ctx: Context, scheme: Scheme) -> Iterator[Instance]:
+    versions: dict[tuple[str, str], list[Rule]] = {}
+    for rule in cross_rules(cat, ctx):
+        if scheme.rules is None or rule.rule_id in scheme.rules:
+            for form_id in rule_instances(rule, cat):
+                versions.setdefault((rule.rule_id, form_id), []).append(rule)
+    for (_, form_id), found in versions.items():
+        yield Instance(form_id, tuple(sorted(found, key=lambda rule: rule.version)))
+
+
+def _broken_models(run: DbtRun, asked: Sequence[Instance]) -> dict[str, str]:
+    """Model → why there is nothing of it: not built, not even there, or behind one that was not built."""
+    built = {node.name: node for node in run.of("model")}
+    broken = {}
+    for model in {str(one.rule.model) for one in asked}:
+        node = built.get(model)
+        if node is None:
+            broken[model] = f"dbt 项目里没有模型 {model}"
+        elif not node.is_good:
+            why = "它所依赖的模型没有建成" if node.status == "skipped" else _last_line(node.message)
+            broken[model] = f"模型 {model} 没有建成：{why}"
+    return broken
+
+
+def _last_line(message: str) -> str:
+    """The telling part of an engine's message: its first line that names an error."""
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    return next((line for line in lines if "Error" in line and "in model" not in line), lines[0] if lines else "")
+
+
+def _any_form_suffices(run: DbtRun) -> frozenset[str]:
+    """Models whose rules look through other forms for what they have (``meta: {reads: any}``)."""
+    nodes: dict[str, Any] = getattr(run.manifest, "nodes", {})
+    return frozenset(node.name for node in nodes.values() if (node.config.meta or {}).get("reads") == "any")
+
+
+def _counts(connection: duckdb.DuckDBPyConnection, models: Sequence[str]) -> pl.DataFrame:
+    if not models:
+        return pl.DataFrame(schema=_COUNTS)
+    union = " UNION ALL ".join(
+        "SELECT rule_id, form_id, institution_code, count(*) AS checked, count(violated) AS applicable, "
+        f"count(*) FILTER (violated) AS violated FROM {_table(model)} GROUP BY ALL"
+        for model in models
+    )
+    found: pl.DataFrame = connection.execute(union).pl()
+    return found.cast(_COUNTS)
+
+
+def _results(
+    asked: Sequence[Instance],
+    institutions: Sequence[str],
+    counts: pl.DataFrame,
+    broken: dict[str, str],
+    obstacles: Obstacles,
+) -> pl.DataFrame:
+    """One row an institution, form and rule. A few thousand at most: this is the list of rules, not of records."""
+    counted = {row[:3]: row[3:] for row in counts.iter_rows()}
+    rows = []
+    for one in asked:
+        rule = one.rule
+        for institution in institutions:
+            figures, reason = (0, 0, 0), ""
+            if rule.model in broken:
+                status, reason = "error", broken[str(rule.model)]
+            elif obstacle := obstacles.reason(one, institution):
+                status, reason = "not_evaluable", obstacle
+            else:
+                figures = counted.get((rule.rule_id, one.form_id, institution), figures)
+                status = "not_applicable" if not figures[1] else "fail" if figures[2] else "pass"
+            rows.append((institution, one.form_id, rule.rule_id, rule.field, status, *figures, reason))
+    types = {"VARCHAR": pl.String, "BIGINT": pl.Int64}
+    return pl.DataFrame(rows, schema={name: types[kind] for name, kind in JUDGED_RESULT.items()}, orient="row")
+
+
+def _wording(asked: Sequence[Instance]) -> pl.DataFrame:
+    """What the catalogue says of each rule version, to be joined to what was found."""
+    return pl.DataFrame(
+        [
+            {
+                "rule_id": rule.rule_id,
+                "rule_version": rule.version,
+                "form_id": one.form_id,
+                "rule_fingerprint": rule.fingerprint,
+                "dimension": rule.dimension,
+                "severity": rule.severity,
+                "suggestion": rule.suggestion.text if rule.suggestion else None,
+                "root_item": rule.root,
+            }
+            for one in asked
+            for rule in one.versions
+        ],
+        schema={
+            "rule_id": pl.String,
+            "rule_version": pl.Int32,
+            **dict.fromkeys(
+                ("form_id", "rule_fingerprint", "dimension", "severity", "suggestion", "root_item"), pl.String
+            ),
+        },
+    )
+
+
+def _findings_sql(models: Sequence[str], asked: Sequence[Instance], target: Path) -> str:
+    """What is violated where it could be judged, with its message."""
+    rules = [rule for one in asked if one.rule.model in models for rule in one.versions]
+    messages = " ".join(
+        f"WHEN c.rule_id = {literal(rule.rule_id)} AND c.rule_version = {rule.version} THEN {_message_sql(rule)}"
+        for rule in {rule.key: rule for rule in rules}.values()
+    )
+    columns = ", ".join(f"CAST({_source(name)} AS {kind}) AS {name}" for name, kind in JUDGED_FINDING.items())
+    union = " UNION ALL BY NAME ".join(f"SELECT * FROM {_table(model)} WHERE violated" for model in models)
+    if not models:
+        union = "SELECT " + ", ".join(f"NULL::{kind} AS {name}" for name, kind in JUDGED_FINDING.items())
+        union += " WHERE FALSE"
+        messages = "WHEN FALSE THEN ''"
+    return f"""COPY (
+        SELECT {columns.replace("c.message", f"CASE {messages} END")}
+        FROM ({union}) AS c
+        JOIN wording AS w ON w.rule_id = c.rule_id AND w.rule_version = c.rule_version AND w.form_id = c.form_id
+        SEMI JOIN results AS r ON r.institution_code = c.institution_code AND r.form_id = c.form_id
+            AND r.rule_id = c.rule_id AND r.status = 'fail'
+    ) TO {literal(target)} (FORMAT parquet, COMPRESSION zstd)"""
+
+
+def _source(name: str) -> str:
+    told = ("rule_fingerprint", "dimension", "severity", "suggestion", "root_item")
+    return f"w.{name}" if name in told else f"c.{name}"
+
+
+def _message_sql(rule: Rule) -> str:
+    """The message as SQL: placeholders are the finding's own columns or the rule's parameters."""
+    parts: list[str] = []
+    end = 0
+    for found in _PLACEHOLDER.finditer(rule.message):
+        name = found.group(1)
+        parts.append(literal(rule.message[end : found.start()]))
+        if name in rule.params:
+            parts.append(literal(_told(rule.params[name])))
+        else:
+            parts.append(f"coalesce(CAST(c.{name} AS VARCHAR), '')")
+        end = found.end()
+    parts.append(literal(rule.message[end:]))
+    return f"concat({', '.join(parts)})"
+
+
+def _table(model: str) -> str:
+    return f'"cross".{identifier(model)}'
+
+
+def _told(value: Any) -> str:
+    return "、".join(str(item) for item in value) if isinstance(value, (list, tuple)) else str(value)
+
+
+def _present_sql(models: Sequence[str], target: Path) -> str:
+    kinds = ", ".join(literal(kind) for kind in _OWN_SUBJECTS)
+    union = (
+        " UNION ALL ".join(
+            "SELECT institution_code, form_id, subject_kind, md5_number_lower(subject_id) AS subject_id_hash "
+            f"FROM {_table(model)} WHERE subject_kind IN ({kinds}) AND subject_id IS NOT NULL"
+            for model in models
+        )
+        or "SELECT " + ", ".join(f"NULL::{kind} AS {name}" for name, kind in PRESENT.items()) + " WHERE FALSE"
+    )
+    return f"COPY (SELECT DISTINCT * FROM ({union})) TO {literal(target)} (FORMAT parquet)"

@@ -1,0 +1,200 @@
+"""The published models: what they are handed, and building them.
+
+Belongs here: the files below HOME/warehouse/inputs that ``qc``, ``ingest``, ``billing`` and the marts read, and the dbt
+call that builds and tests them. Does not belong here: the models (``dbt_project/models``), publishing (``publish``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars as pl
+
+from phqc_pipeline.catalogue import Catalogue
+from phqc_pipeline.catalogue.ruleset import is_generic
+from phqc_pipeline.home import Home
+from phqc_pipeline.warehouse.db import columns_sql, empty_select, literal, open_duckdb
+from phqc_pipeline.warehouse.dbt_runner import DbtRun, run_dbt
+from phqc_pipeline.warehouse.night import list_nights, read_night
+from phqc_pipeline.warehouse.shapes import CHARGE, FILE, NIGHT_RESULT, REJECTED_ROW, STATE, WAIVER
+
+
+class MartError(RuntimeError):
+    """A published model could not be built, or does not hold together; nothing is published."""
+
+
+def build_marts(
+    home: Home,
+    cat: Catalogue,
+    state: Path | None,
+    *,
+    files: pl.DataFrame | None,
+    rejected: Iterable[Path] | pl.DataFrame | None,
+    waivers: pl.DataFrame | None,
+    charges: pl.DataFrame | None,
+    manifest: Any = None,
+) -> DbtRun:
+    """Build and test everything that is published, in the working DuckDB file.
+
+    ``state``: the newest night's state (``life.fold``). ``files``, ``rejected``: the books' ``ingest.file`` and
+    ``ingest.rejected_row`` (a frame, or Parquet files). ``waivers``: the registry's; ``charges``: billing's frame.
+    Raises MartError when a model failed or a test of what was built did, naming each.
+    """
+    inputs = home.warehouse / "inputs"
+    inputs.mkdir(parents=True, exist_ok=True)
+    nights = list_nights(home)
+    _runs(nights).write_parquet(inputs / "run.parquet")
+    _rules(cat).write_parquet(inputs / "rule.parquet")
+    with open_duckdb(scratch=home.warehouse / "tmp") as connection:
+        _lay(connection, inputs / "result.parquet", _results_sql(nights))
+        _lay(connection, inputs / "file.parquet", _shaped(connection, "file", files, FILE))
+        _lay(connection, inputs / "waiver.parquet", _shaped(connection, "waiver", waivers, WAIVER))
+        _lay(connection, inputs / "charge.parquet", _shaped(connection, "charge", charges, CHARGE))
+        _lay(connection, inputs / "rejected_row.parquet", _rejected_sql(connection, rejected))
+        if state is None:
+            _lay(connection, inputs / "state.parquet", empty_select(STATE))
+    if state is not None:
+        _point(inputs / "state.parquet", state)
+    run = run_dbt(home, ["build", "--select", "path:models/published", "path:models/marts"], manifest)
+    broken = run.failed()
+    if broken:
+        told = "\n".join(f"  {node.name}（{node.status}）：{' '.join(node.message.split())[:400]}" for node in broken)
+        raise MartError(f"发布表没有通过，本夜不发布：\n{told}")
+    return run
+
+
+def read_report_figures(home: Home) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """What billing needs of the cross run: reported cells (institution_code, report_id, year, period, item, value,
+    file_id, row_number, column_name) and recomputed figures (institution_code, report_id, year, period, item,
+    recomputed)."""
+    with open_duckdb(home.warehouse_db, scratch=home.warehouse / "tmp") as connection:
+        values = connection.execute(
+            "SELECT institution_code, report_id, year, period, item, value, file_id, row_number, column_name "
+            "FROM stg.report_cells"
+        ).pl()
+        recomputed = connection.execute(
+            "SELECT institution_code, report_id, year, period, item, recomputed FROM stg.report_comparison "
+            "WHERE recomputed IS NOT NULL"
+        ).pl()
+    return values, recomputed
+
+
+def _runs(nights: list[Path]) -> pl.DataFrame:
+    rows = []
+    for night in nights:
+        told = read_night(night)
+        rows.append(
+            {
+                "run_id": told["run_id"],
+                "plan_id": told.get("plan_id"),
+                "scheme_id": told.get("scheme_id"),
+                "snapshot_date": told["snapshot_date"],
+                "started_at": _moment(told.get("started_at")),
+                "finished_at": _moment(told.get("finished_at")),
+                "status": "finished",
+                "catalogue_fingerprint": told.get("catalogue_fingerprint"),
+                "records_checked": told.get("records_checked"),
+                "findings": told.get("findings"),
+            }
+        )
+    texts = ("run_id", "plan_id", "scheme_id", "snapshot_date", "status", "catalogue_fingerprint")
+    schema: Mapping[str, Any] = {
+        **dict.fromkeys(texts, pl.String),
+        **dict.fromkeys(("started_at", "finished_at"), pl.Datetime("us")),
+        **dict.fromkeys(("records_checked", "findings"), pl.Int64),
+    }
+    return pl.DataFrame(rows, schema=schema).with_columns(pl.col("snapshot_date").str.to_date("%Y-%m-%d"))
+
+
+def _moment(text: str | None) -> datetime | None:
+    """A time as ``night.json`` keeps it, in Asia/Shanghai without a zone (contract, section 3)."""
+    return datetime.fromisoformat(text) if text else None
+
+
+def _rules(cat: Catalogue) -> pl.DataFrame:
+    """qc.rule: one row a rule version; a rule that goes wherever its columns are has the form ``*``."""
+    rows = [
+        {
+            "rule_id": rule.rule_id,
+            "version": rule.version,
+            "title": rule.title,
+            "form_id": "*" if is_generic(rule) else rule.form_id,
+            "dimension": rule.dimension,
+            "severity": rule.severity,
+            "grain": rule.grain,
+            "carrier": rule.carrier,
+            "expression": rule.expression,
+            "message": rule.message,
+            "basis": rule.basis,
+            "verified": rule.verified,
+            "valid_from": rule.valid_from,
+            "valid_to": rule.valid_to,
+            "fingerprint": rule.fingerprint,
+        }
+        for rule in cat.rules
+    ]
+    texts = ("title", "form_id", "dimension", "severity", "grain", "carrier", "expression", "message", "basis")
+    schema: Mapping[str, Any] = {
+        "rule_id": pl.String,
+        "version": pl.Int32,
+        **dict.fromkeys(texts, pl.String),
+        "verified": pl.Boolean,
+        "valid_from": pl.Date,
+        "valid_to": pl.Date,
+        "fingerprint": pl.String,
+    }
+    return pl.DataFrame(rows, schema=schema)
+
+
+def _results_sql(nights: list[Path]) -> str:
+    """The newest night's results in full, and of each night before it the totals over fields."""
+    columns = columns_sql(NIGHT_RESULT)
+    parts = []
+    for night in nights:
+        told = read_night(night)
+        table = "results" if night == nights[-1] else "totals"
+        parts.append(
+            f"SELECT {literal(told['run_id'])} AS run_id, DATE {literal(told['snapshot_date'])} AS snapshot_date, "
+            f"{columns} FROM read_parquet({literal(night / f'{table}.parquet')})"
+        )
+    return " UNION ALL BY NAME ".join(parts) or empty_select(
+        {"run_id": "VARCHAR", "snapshot_date": "DATE", **NIGHT_RESULT}
+    )
+
+
+def _rejected_sql(connection: duckdb.DuckDBPyConnection, given: Iterable[Path] | pl.DataFrame | None) -> str:
+    if given is None or isinstance(given, pl.DataFrame):
+        return _shaped(connection, "rejected_row", given, REJECTED_ROW)
+    paths = [str(path) for path in given]
+    if not paths:
+        return empty_select(REJECTED_ROW)
+    return f"SELECT {columns_sql(REJECTED_ROW)} FROM read_parquet({literal(paths)}, union_by_name = true)"
+
+
+def _shaped(
+    connection: duckdb.DuckDBPyConnection, name: str, frame: pl.DataFrame | None, shape: Mapping[str, str]
+) -> str:
+    """A frame in the shape its model reads; a column it does not have is NULL, one more is left out."""
+    if frame is None or not frame.width:
+        return empty_select(dict(shape))
+    connection.register(f"given_{name}", frame.to_arrow())
+    cells = ", ".join(
+        f'CAST("{column}" AS {kind}) AS "{column}"' if column in frame.columns else f'NULL::{kind} AS "{column}"'
+        for column, kind in shape.items()
+    )
+    return f"SELECT {cells} FROM given_{name}"
+
+
+def _lay(connection: duckdb.DuckDBPyConnection, target: Path, query: str) -> None:
+    target.unlink(missing_ok=True)
+    connection.execute(f"COPY ({query}) TO {literal(target)} (FORMAT parquet, COMPRESSION zstd)")
+
+
+def _point(link: Path, target: Path) -> None:
+    """Let ``link`` stand for ``target``: a state may be gigabytes, it is not copied to be read once."""
+    link.unlink(missing_ok=True)
+    link.symlink_to(target.resolve())
