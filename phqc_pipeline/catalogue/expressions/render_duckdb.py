@@ -15,6 +15,7 @@ from typing import Any
 from phqc_pipeline.catalogue.expressions import tables
 from phqc_pipeline.catalogue.expressions.nodes import (
     CELL_OPS,
+    COUNTING_OPS,
     Call,
     Column,
     Constant,
@@ -85,7 +86,7 @@ class DuckDBRenderer:
     """Renders trees as SQL text for one evaluation; parameters as for ``PolarsRenderer``.
 
     ``context`` None leaves ``today``, ``period_start`` and ``period_end`` as names. ``plain`` writes the SQL a reader
-    wants to see: cells as bare columns, without the handling of unusable cells, a long code list by its name.
+    wants to see: cells as bare columns, without the handling of unusable cells, long lists and counts by their names.
     """
 
     def __init__(
@@ -162,22 +163,25 @@ class DuckDBRenderer:
         empty = f"{self._operand(tested)} IS NULL"
         if self.plain:
             return empty if isinstance(tested, Column) else f"({empty})"
-        unusable = self._any_unusable(tested)
-        if unusable is None:
+        if isinstance(tested, Column):
+            return _cell_is_null(tested.field, self.table)
+        hidden = self._any_hidden(tested)
+        if hidden is None:
             return f"({empty})"
-        return f"CASE WHEN NOT ({empty}) THEN FALSE WHEN NOT {unusable} THEN TRUE END"
+        return f"CASE WHEN NOT ({empty}) THEN FALSE WHEN NOT {hidden} THEN TRUE END"
 
-    def _any_unusable(self, node: Node) -> str | None:
+    def _any_hidden(self, node: Node) -> str | None:
+        """Whether a cell below holds something that the computed value cannot show."""
         if isinstance(node, Column):
-            return unusable_duckdb(node.field, self.table)
+            return _is_hidden(node.field, self.table)
         if isinstance(node, Derived):
-            below = self._any_unusable(node.body)
+            below = self._any_hidden(node.body)
             if below is not None and node.name in self.given:
                 return f"({below} AND NOT {_name(f'_has_{node.name}', self.table)})"
             return below
         if not isinstance(node, Call) or node.op in CELL_OPS:
             return None
-        flags = [flag for flag in map(self._any_unusable, node.args) if flag is not None]
+        flags = [flag for flag in map(self._any_hidden, node.args) if flag is not None]
         return f"({' OR '.join(dict.fromkeys(flags))})" if flags else None
 
     def _unreadable(self, node: Call) -> str:
@@ -195,6 +199,8 @@ class DuckDBRenderer:
         return "FALSE" if _cell(node).name in self.missing_columns else "TRUE"
 
     def _count_true(self, node: Call) -> str:
+        if self.plain and node.op in COUNTING_OPS:
+            return f"{node.op}()"
         parts = [f"CASE WHEN {self.render(part)} THEN 1.0::DOUBLE ELSE 0.0::DOUBLE END" for part in node.args]
         return f"({' + '.join(parts)})" if parts else "0.0::DOUBLE"
 
@@ -274,6 +280,25 @@ class DuckDBRenderer:
             f"CASE WHEN {text} IN ({_listed(whole)}) THEN {exact} "
             f"ELSE element_at({_map(mentioned, node.type)}, {named})[1] END"
         )
+
+
+def _cell_is_null(field: Field, table: str) -> str:
+    """``x is null`` of one cell: TRUE when nothing was delivered, NULL when the cell is unusable."""
+    column, raw = _name(field.name, table), _name(field.name + RAW_SUFFIX, table)
+    unusable = unusable_duckdb(field, table)
+    if unusable is None:
+        return f"({column} IS NULL)"
+    return f"CASE WHEN NOT {unusable} THEN {column} IS NULL AND {raw} IS NULL END"
+
+
+def _is_hidden(field: Field, table: str) -> str | None:
+    """The cell is not blank but has no usable value: unusable, or a valid word in a numeric column (视力 盲)."""
+    if field.kind == "text":
+        return None
+    column, raw = _name(field.name, table), _name(field.name + RAW_SUFFIX, table)
+    wordy = f"({column} IS NULL AND {raw} IS NOT NULL)"
+    inside = _inside_hard(field, table)
+    return wordy if inside is None else f"({wordy} OR NOT coalesce({inside}, TRUE))"
 
 
 def _wrapped(sql: str, binds: int, least: int) -> str:

@@ -117,24 +117,27 @@ class PolarsRenderer:
 
     def _is_null(self, node: Call) -> pl.Expr:
         tested = node.args[0]
-        if isinstance(tested, Column) and tested.field.kind == "text":
-            return pl.col(tested.name).is_null()
+        if isinstance(tested, Column):
+            unusable = unusable_polars(tested.field)
+            nothing = _is_blank(tested.field)
+            return nothing if unusable is None else pl.when(~unusable).then(nothing)
         empty = self.render(tested).is_null()
-        unusable = self._any_unusable(tested)
-        # Kleene: FALSE where there is a value, else TRUE, but NULL where an unusable cell hides what is there.
-        return empty if unusable is None else empty & pl.when(~unusable).then(True)
+        hidden = self._any_hidden(tested)
+        # Kleene: FALSE where there is a value, else TRUE, but NULL where a cell without a value is not blank.
+        return empty if hidden is None else empty & pl.when(~hidden).then(True)
 
-    def _any_unusable(self, node: Node) -> pl.Expr | None:
+    def _any_hidden(self, node: Node) -> pl.Expr | None:
+        """Whether a cell below holds something that the computed value cannot show."""
         if isinstance(node, Column):
-            return unusable_polars(node.field)
+            return _is_hidden(node.field)
         if isinstance(node, Derived):
-            below = self._any_unusable(node.body)
+            below = self._any_hidden(node.body)
             if below is not None and node.name in self.given:
                 return below & ~pl.col(f"_has_{node.name}")
             return below
         if not isinstance(node, Call) or node.op in CELL_OPS:
             return None
-        flags = [flag for flag in map(self._any_unusable, node.args) if flag is not None]
+        flags = [flag for flag in map(self._any_hidden, node.args) if flag is not None]
         return reduce(or_, flags) if flags else None
 
     def _unreadable(self, node: Call) -> pl.Expr:
@@ -153,9 +156,30 @@ class PolarsRenderer:
         return pl.lit(_cell(node).name not in self.missing_columns)
 
     def _count_true(self, node: Call) -> pl.Expr:
-        if not node.args:
-            return pl.lit(0.0)
-        return reduce(add, (self.render(part).fill_null(False).cast(pl.Float64) for part in node.args))
+        certain, counted = 0, []
+        for part in node.args:
+            flag = self._is_true(part)
+            if isinstance(flag, pl.Expr):
+                counted.append(flag.cast(pl.Int32))
+            else:
+                certain += flag
+        return _as_float(reduce(add, counted, pl.lit(certain, dtype=pl.Int32)))
+
+    def _is_true(self, node: Node) -> pl.Expr | bool:
+        """Whether a judgement is TRUE (NULL is not), cheaply: a form's required fields are counted by the hundred."""
+        if isinstance(node, Constant):
+            return node.value is True
+        if isinstance(node, Call) and node.op == "delivered":
+            return _cell(node).name not in self.missing_columns
+        if isinstance(node, Call) and node.op == "is_null" and isinstance(node.args[0], Column):
+            return _is_blank(node.args[0].field)
+        if isinstance(node, Call) and node.op == "and":
+            flags = [self._is_true(part) for part in node.args]
+            if not all(flag is not False for flag in flags):
+                return False
+            unsure = [flag for flag in flags if isinstance(flag, pl.Expr)]
+            return reduce(and_, unsure) if unsure else True
+        return self.render(node).fill_null(False)
 
     # --- operations that look at their arguments before they render them --------------------------------------
 
@@ -238,6 +262,21 @@ class PolarsRenderer:
             list(mentioned), _cast_all(mentioned.values(), node.type), default=None, return_dtype=dtype
         )
         return pl.when(text.is_in(list(whole))).then(exact).otherwise(found)
+
+
+def _is_blank(field: Field) -> pl.Expr:
+    """Nothing was delivered in the cell. (A text cell of mere blanks is blank too.)"""
+    blank = pl.col(field.name).is_null()
+    return blank if field.kind == "text" else blank & pl.col(field.name + RAW_SUFFIX).is_null()
+
+
+def _is_hidden(field: Field) -> pl.Expr | None:
+    """The cell is not blank but has no usable value: unusable, or a valid word in a numeric column (视力 盲)."""
+    if field.kind == "text":
+        return None
+    wordy = pl.col(field.name).is_null() & pl.col(field.name + RAW_SUFFIX).is_not_null()
+    inside = _inside_hard(field)
+    return wordy if inside is None else wordy | ~inside.fill_null(True)
 
 
 def _cell(node: Call) -> Column:
