@@ -27,7 +27,10 @@ FIRST_SNAPSHOT = date(2009, 1, 1)  # 国家基本公共卫生服务项目 began 
 FAILED, WRONG_USAGE = 1, 2
 
 app = typer.Typer(
-    help="公共卫生信息质控：取数、质控、核对、计费，一夜一次。", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+    help="公共卫生信息质控：取数、质控、核对、计费，一夜一次。",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
 )
 rules_app = typer.Typer(help="规则库：校验、测试、列出、解释。", no_args_is_help=True)
 app.add_typer(rules_app, name="rules")
@@ -92,7 +95,7 @@ def nightly(
     with _failures():
         from phqc_pipeline.orchestration.run import run_night
 
-        outcome = run_night(where, cat, day, plan, say=typer.echo)
+        outcome = run_night(where, day, plan, say=typer.echo)
         if outcome.error:
             typer.echo(outcome.error, err=True)
             raise typer.Exit(FAILED)

@@ -10,7 +10,7 @@ from datetime import date
 from functools import cached_property
 from pathlib import Path
 
-from phqc_pipeline.catalogue import Catalogue, Context, Plan, load_catalogue
+from phqc_pipeline.catalogue import Catalogue, Context, Plan, Scheme, load_catalogue
 from phqc_pipeline.extracts import Books, Delivery, Registry, read_registry
 from phqc_pipeline.home import Home
 
@@ -37,6 +37,10 @@ class Session:
         return self.cat.plans[self.plan_id]
 
     @property
+    def scheme(self) -> Scheme:
+        return self.cat.schemes[self.plan.scheme]
+
+    @property
     def books(self) -> Books:
         """Read anew each time: taking in deliveries changes them."""
         return Books(self.home, self.cat)
@@ -55,6 +59,12 @@ class Session:
             if (plan.institutions is None or delivery.institution_code in plan.institutions)
             and (plan.forms is None or delivery.form_id in plan.forms or delivery.form_id in self.cat.reports)
         ]
+
+    def institutions(self, snapshot: date) -> list[str]:
+        """Every institution that had delivered anything by ``snapshot`` and that the plan judges, in order of code."""
+        codes = self.books.files(snapshot)["institution_code"].unique().sort().to_list()
+        wanted = self.plan.institutions
+        return [code for code in codes if wanted is None or code in wanted]
 
     def work(self, snapshot: date) -> Path:
         """Where the stages of one night hand things on; worthless once the night is laid down."""

@@ -1,0 +1,64 @@
+"""What `definitions` loads: assets, checks, one job and schedule a plan, the landing sensor.
+
+Belongs here: assembling. Does not belong here: deciding.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dagster import AssetSelection, Definitions, define_asset_job, in_process_executor
+
+from phqc_pipeline.catalogue import load_catalogue
+from phqc_pipeline.home import Home
+from phqc_pipeline.orchestration import findings, landing, publishing
+from phqc_pipeline.orchestration.cross_rules import cross_rules_asset
+from phqc_pipeline.orchestration.dbt_models import dbt_models, read_manifest
+from phqc_pipeline.orchestration.partitions import SNAPSHOTS
+from phqc_pipeline.orchestration.record_rules import record_judgement_asset
+from phqc_pipeline.orchestration.sensors import landing_sensor, plan_schedule
+from phqc_pipeline.orchestration.session_resource import SessionResource
+
+
+def build_definitions(home: Home, rules: Path) -> Definitions:
+    """Everything Dagster needs to know of this home. The catalogue read here only names checks, jobs and schedules;
+    a run reads it again."""
+    cat = load_catalogue(rules)
+    manifest = read_manifest(home, cat)
+    upstream = {"warehouse": ["lake", "registry"], "marts": ["finding_state", "charges"]}
+    staging = dbt_models(manifest, ["warehouse"], upstream)
+    marts = dbt_models(manifest, ["marts"], upstream)
+    assets = [
+        landing.landing,
+        landing.registry,
+        landing.lake,
+        record_judgement_asset(cat),
+        cross_rules_asset(staging),
+        findings.night_asset([spec.key for spec in staging.assets.values()]),
+        findings.later_nights,
+        findings.finding_state,
+        publishing.charges,
+        publishing.marts_asset(marts),
+        publishing.published_asset([spec.key for spec in marts.assets.values()]),
+    ]
+    jobs = {
+        plan.plan_id: define_asset_job(
+            plan.plan_id,
+            selection=AssetSelection.all(),
+            partitions_def=SNAPSHOTS,
+            executor_def=in_process_executor,  # one process: the home's lock and the catalogue span the run
+            config={"resources": {"session": {"config": {"plan": plan.plan_id}}}},
+            description=f"{plan.title}：取数、判定、跟踪、计费、发布",
+        )
+        for plan in cat.plans.values()
+    }
+    schedules = [plan_schedule(plan, jobs[plan.plan_id]) for plan in cat.plans.values()]
+    first = next(iter(cat.plans.values()), None)
+    return Definitions(
+        assets=assets,
+        jobs=list(jobs.values()),
+        schedules=schedules,
+        sensors=[] if first is None else [landing_sensor(jobs[first.plan_id], first)],
+        resources={"session": SessionResource()},
+        executor=in_process_executor,
+    )
