@@ -30,7 +30,7 @@ def load_catalogue(directory: Path) -> Catalogue:
 
 @contextmanager
 def _no_garbage_collection() -> Iterator[None]:
-    """Nothing made while loading becomes garbage, yet the collector would walk it all again and again: half the time."""
+    """What loading makes stays; the collector would only walk it again and again, for half the time taken."""
     enabled = gc.isenabled()
     gc.disable()
     try:
