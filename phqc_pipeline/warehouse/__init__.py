@@ -10,7 +10,7 @@ from phqc_pipeline.warehouse.dbt_runner import DbtError, DbtRun, NodeResult, par
 from phqc_pipeline.warehouse.files import recover_folders
 from phqc_pipeline.warehouse.life import fold
 from phqc_pipeline.warehouse.marts import MartError, build_marts, read_report_figures
-from phqc_pipeline.warehouse.night import assemble_night, input_fingerprint, list_nights, read_night, stale_nights
+from phqc_pipeline.warehouse.night import assemble_night, input_fingerprint, list_nights, read_night
 from phqc_pipeline.warehouse.publish import Published, PublishError, publish
 from phqc_pipeline.warehouse.staging import prepare_project, stage
 
@@ -36,5 +36,4 @@ __all__ = [
     "run_cross",
     "run_dbt",
     "stage",
-    "stale_nights",
 ]

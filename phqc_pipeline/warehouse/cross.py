@@ -203,7 +203,7 @@ def _counts(connection: duckdb.DuckDBPyConnection, models: Sequence[str]) -> pl.
         for model in models
     )
     found: pl.DataFrame = connection.execute(union).pl()
-    return found.cast(_COUNTS)
+    return found.cast(pl.Schema(_COUNTS))
 
 
 def _results(

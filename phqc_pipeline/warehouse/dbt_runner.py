@@ -9,16 +9,19 @@ parse); the calls that follow are handed the parsed manifest, since reading it a
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from phqc_pipeline.home import Home
 from phqc_pipeline.warehouse.db import memory_limit, thread_count
+from phqc_pipeline.warehouse.files import content_fingerprint
 
 #: Statuses of a node that did what it was to do (a warning is a rule with findings).
 GOOD = ("success", "pass", "warn")
@@ -66,13 +69,14 @@ class DbtError(RuntimeError):
 def run_dbt(home: Home, command: Sequence[str], manifest: Any = None) -> DbtRun:
     """Run ``dbt <command>`` on the home's working copy; DbtError when no node could be run at all.
 
-    ``manifest``: of an earlier call in this process on the same working copy, to skip parsing.
+    ``manifest``: of an earlier call in this process on the same working copy; without it the one parsed last is used
+    when the working copy has not changed since.
     """
     from dbt.cli.main import dbtRunner
 
-    manifest = parse_project(home) if manifest is None else manifest
     started = time.perf_counter()
-    with _environment(home):
+    manifest = _parsed(home) if manifest is None else manifest
+    with _environment(home), _uncollected():
         runner = dbtRunner(manifest=manifest)
         outcome = runner.invoke([*command, *_OPTIONS, "--no-write-json", *_folders(home)])
         _let_go()
@@ -90,12 +94,41 @@ def parse_project(home: Home) -> Any:
     """dbt's manifest of the home's working copy (parsed, nothing run); DbtError when it does not parse."""
     from dbt.cli.main import dbtRunner
 
-    with _environment(home):
+    with _environment(home), _uncollected():
         outcome = dbtRunner().invoke(["parse", *_OPTIONS, *_folders(home)])
         _let_go()
     if not outcome.success:
         raise DbtError(f"dbt 项目无法解析：{outcome.exception or ''}")
+    _PARSED.clear()
+    _PARSED[home.dbt_work] = (_project_fingerprint(home), outcome.result)
     return outcome.result
+
+
+#: The manifest parsed last in this process, with the fingerprint of the project it was parsed from.
+_PARSED: dict[Path, tuple[str, Any]] = {}
+
+
+def _parsed(home: Home) -> Any:
+    fingerprint, manifest = _PARSED.get(home.dbt_work, ("", None))
+    return manifest if fingerprint == _project_fingerprint(home) else parse_project(home)
+
+
+def _project_fingerprint(home: Home) -> str:
+    folders = ("models", "macros", "tests")
+    files = [path for folder in folders for path in (home.dbt_work / folder).rglob("*") if path.is_file()]
+    return content_fingerprint(sorted([*files, home.dbt_work / "dbt_project.yml"]))
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without the garbage collector: dbt makes objects by the hundred thousand and keeps them all."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
 
 
 _OPTIONS = (

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -94,22 +94,6 @@ def input_fingerprint(deliveries: Iterable[Delivery], held_back: Iterable[tuple[
     """What a night was judged on: the deliveries in force on its date, and those held back."""
     told = sorted(f"{one.institution_code} {one.form_id} {one.snapshot_date} {one.fingerprint}" for one in deliveries)
     return _digest(*told, "held back", *(f"{institution} {form_id}" for institution, form_id in sorted(held_back)))
-
-
-def stale_nights(home: Home, after: date, fingerprint_on: Callable[[date], str]) -> list[date]:
-    """Nights later than ``after`` that would be judged on other inputs today: their dates, oldest first.
-
-    A late delivery is carried forward into the nights behind it. ``fingerprint_on`` gives ``input_fingerprint`` of what
-    is in force on a date now. A changed catalogue alone makes no past night stale: it was judged by the rules of its
-    own day.
-    """
-    found = []
-    for night in list_nights(home):
-        told = read_night(night)
-        day = date.fromisoformat(told["snapshot_date"])
-        if day > after and told.get("inputs") != fingerprint_on(day):
-            found.append(day)
-    return found
 
 
 def list_nights(home: Home) -> list[Path]:
