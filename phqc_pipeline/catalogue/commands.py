@@ -268,12 +268,14 @@ def _scope_title(catalogue: Catalogue, rule: Rule) -> str:
 
 
 def _form_title(catalogue: Catalogue, form_id: str) -> str:
-    return catalogue.forms[form_id].title if form_id in catalogue.forms else form_id
+    known = catalogue.forms.get(form_id) or catalogue.reports.get(form_id)
+    return known.title if known else form_id
 
 
 def _columns(catalogue: Catalogue, form_id: str, names: Iterable[str]) -> str:
-    form = catalogue.forms.get(form_id)
-    return "、".join(f"{name} {form.field(name).title}" if form and form.has(name) else name for name in names)
+    form, report = catalogue.forms.get(form_id), catalogue.reports.get(form_id)
+    known: Mapping[str, Any] = form.by_name if form else report.by_item if report else {}
+    return "、".join(f"{name} {known[name].title}" if name in known else name for name in names)
 
 
 def _read_columns(catalogue: Catalogue, rule: Rule, checks: Sequence[RuleCheck]) -> str:

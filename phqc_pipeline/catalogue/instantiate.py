@@ -31,7 +31,7 @@ from phqc_pipeline.catalogue.ruleset import Written, is_generic, scope_of
 
 # What a message may name beside columns, parameters and derived names.
 FIELD_PLACEHOLDERS = ("value", "title", "field", "unit", "codes")
-DBT_PLACEHOLDERS = ("observed", "expected", "period", "field")
+DBT_PLACEHOLDERS = ("observed", "expected", "period", "field", "service_date", "archive_no", "record_id", "doctor_name")
 
 
 def compile_conditions(reader: Reader, catalogue: Catalogue) -> dict[str, Form]:
@@ -96,11 +96,14 @@ class _Bench:
         return rule
 
     def _place_dbt(self, one: Written, rule: Rule) -> Rule:
+        """A rule of dbt's goes to the forms of its scope, or to the report it is at home on."""
         forms = scope_of(rule, self.catalogue.forms)
         for form in forms:
             self.tested[form.form_id].update(rule.checks_empty)
         self._check_placeholders(one, rule, "message", rule.message, [*rule.params, *DBT_PLACEHOLDERS])
-        return replace(rule, form_ids=tuple(form.form_id for form in forms))
+        if rule.suggestion and rule.suggestion.text:
+            self._check_placeholders(one, rule, "suggestion", rule.suggestion.text, [])
+        return replace(rule, form_ids=tuple(form.form_id for form in forms) if forms else rule.form_ids)
 
     def _forms(self, one: Written, rule: Rule) -> list[Form]:
         """The forms of the scope that have every column the rule reads; for named forms, simply all of them."""

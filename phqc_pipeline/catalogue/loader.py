@@ -54,7 +54,7 @@ def _load(directory: Path) -> Catalogue:
     can_compile = not reader.broken & {"_envelope", "derived"}  # else every expression would be blamed for one file
     if can_compile:
         catalogue = replace(catalogue, forms=compile_conditions(reader, catalogue))
-    written = read_rules(reader, catalogue.forms)
+    written = read_rules(reader, catalogue.forms, reports)
     rules = [one.rule for one in written]
     checks: dict[str, tuple[RuleCheck, ...]] = {}
     if can_compile:

@@ -22,6 +22,7 @@ from phqc_pipeline.catalogue.model import (
     Example,
     Form,
     PerField,
+    Report,
     Rule,
     Suggestion,
 )
@@ -51,8 +52,10 @@ class Written:
         return f"规则 {self.rule.rule_id}{version}"
 
 
-def read_rules(reader: Reader, forms: Mapping[str, Form]) -> list[Written]:
+def read_rules(reader: Reader, forms: Mapping[str, Form], reports: Mapping[str, Report]) -> list[Written]:
     """Every rule version of ``checks/*.yaml``, in the order of files and entries; faulty entries are left out."""
+    columns = {form_id: frozenset(form.by_name) for form_id, form in forms.items()}
+    columns |= {report_id: frozenset(report.by_item) for report_id, report in reports.items()}
     found: list[Written] = []
     for document in reader.folder("checks"):
         stem = document.file.rsplit("/", 1)[-1].removesuffix(".yaml")
@@ -65,7 +68,7 @@ def read_rules(reader: Reader, forms: Mapping[str, Form]) -> list[Written]:
             if source is None:
                 reader.broken.add(rule_id)
                 continue
-            found.append(Written(_rule(reader, source, document, path, stem, forms), document, path))
+            found.append(Written(_rule(reader, source, document, path, stem, forms, columns), document, path))
     _check_versions(reader, found)
     _check_suppression(reader, found)
     return found
@@ -88,8 +91,15 @@ def is_generic(rule: Rule) -> bool:
 
 
 def _rule(
-    reader: Reader, source: RuleIn, document: Document, path: Path_, stem: str, forms: Mapping[str, Form]
+    reader: Reader,
+    source: RuleIn,
+    document: Document,
+    path: Path_,
+    stem: str,
+    forms: Mapping[str, Form],
+    columns: Mapping[str, frozenset[str]],
 ) -> Rule:
+    """``columns``: what each form (its fields) and each report (its items) has, for rules that dbt carries."""
     where = f"规则 {source.id}"
 
     def fault(key: str, problem: str, remedy: str) -> None:
@@ -97,20 +107,20 @@ def _rule(
 
     if not _RULE_ID.fullmatch(source.id):
         fault("id", f"编号“{source.id}”不合格式", "写成 前缀-维度-三位序号，例如 HTN-L-001")
-    named = _scope(reader, source, document, path, stem, forms, fault)
+    named = _scope(reader, source, stem, columns if source.carrier == "dbt" else forms, fault)
     if source.valid_from and source.valid_to and source.valid_from > source.valid_to:
         fault("valid_from", "生效日期晚于失效日期", "改正 valid_from 或 valid_to")
     _check_params(reader, source, fault)
     _check_carrier(source, fault)
     if source.carrier == "dbt" and "_envelope" not in reader.broken:
-        _check_reads(reader, source, document, path, where, forms)
+        _check_reads(reader, source, document, path, where, columns)
     suggestion = Suggestion(source.suggestion.text, source.suggestion.expr) if source.suggestion else None
     return Rule(
         rule_id=source.id,
         version=source.version,
         title=source.title,
         forms=named,
-        form_ids=tuple(form_id for form_id in named if form_id in forms),
+        form_ids=tuple(form_id for form_id in named if form_id in columns),
         carrier=source.carrier,
         dimension=source.dimension,
         severity=source.severity,
@@ -144,15 +154,8 @@ def _rule(
     )
 
 
-def _scope(
-    reader: Reader,
-    source: RuleIn,
-    document: Document,
-    path: Path_,
-    stem: str,
-    forms: Mapping[str, Form],
-    fault: Any,
-) -> tuple[str, ...]:
+def _scope(reader: Reader, source: RuleIn, stem: str, known: Mapping[str, Any], fault: Any) -> tuple[str, ...]:
+    """The scope as written, or the file's own; ``known`` are the forms (for a dbt rule also reports) there are."""
     if source.form_id and source.forms:
         fault("forms", "form_id 和 forms 只写一个", "一张表写 form_id，几张表或 * 写 forms")
     key = "form_id" if source.form_id else "forms"
@@ -164,9 +167,9 @@ def _scope(
     if len(named) > 1 and {EVERY_FORM, EVERY_PERSON_FORM} & set(named):
         fault(key, f"forms 里 {EVERY_FORM} 或 {EVERY_PERSON_FORM} 不与别的并列", "只写 * 或只列表单编号")
     for form_id in (*named, *source.except_forms):
-        known = form_id in (EVERY_FORM, EVERY_PERSON_FORM) or form_id in forms or form_id in reader.broken
-        if not known and form_id != stem:
-            near = did_you_mean(form_id, [*forms, EVERY_PERSON_FORM], "改成 forms/ 里有的表单编号，或补上该表单")
+        sound = form_id in (EVERY_FORM, EVERY_PERSON_FORM) or form_id in known or form_id in reader.broken
+        if not sound and form_id != stem:
+            near = did_you_mean(form_id, [*known, EVERY_PERSON_FORM], "改成 forms/ 里有的表单编号，或补上该表单")
             fault("except_forms" if form_id in source.except_forms else key, f"没有表单 {form_id}", near)
     return named
 
@@ -189,10 +192,12 @@ def _check_carrier(source: RuleIn, fault: Any) -> None:
                 fault(name, f"跨记录规则（carrier: dbt）不写 {name}", "判断写在 dbt 模型里；可读的说法写 expression")
         if not source.model:
             fault("id", "缺少“model”", "补上 model: 承担它的 dbt 模型名")
-        if not source.reads:
+        if not source.reads and source.form_id:
             fault("id", "缺少“reads”", "补上 reads: {表单: [读到的字段]}")
         if not source.expression:
             fault("id", "缺少“expression”", "补上 expression: 用中文或 SQL 写出命中条件，供人阅读")
+        if source.suggestion and source.suggestion.expr:
+            fault("suggestion", "跨记录规则的建议不能用 expr", "写成 {text: 固定文字}")
         return
     for key in _DBT_ONLY:
         if getattr(source, key):
@@ -213,25 +218,31 @@ def _check_carrier(source: RuleIn, fault: Any) -> None:
 
 
 def _check_reads(
-    reader: Reader, source: RuleIn, document: Document, path: Path_, where: str, forms: Mapping[str, Form]
+    reader: Reader,
+    source: RuleIn,
+    document: Document,
+    path: Path_,
+    where: str,
+    columns: Mapping[str, frozenset[str]],
 ) -> None:
-    for form_id, columns in source.reads.items():
-        if form_id not in forms:
-            if form_id not in reader.broken:
-                remedy = did_you_mean(form_id, forms, "改成 forms/ 里有的表单编号")
-                reader.fault(document, (*path, "reads", form_id), where, f"没有表单 {form_id}", remedy)
-            continue
-        for index, name in enumerate(columns):
-            if not forms[form_id].has(name) and name not in reader.broken:
-                remedy = did_you_mean(name, forms[form_id].by_name, "改成该表单已有的字段名")
-                problem = f"表单 {form_id} 没有字段 {name}"
-                reader.fault(document, (*path, "reads", form_id, index), where, problem, remedy)
-    home = forms.get(source.form_id or "")
-    for key, names in (("checks_empty", source.checks_empty), ("field", [source.field] if source.field else [])):
-        for name in names:
-            if home is not None and not home.has(name) and name not in reader.broken:
-                remedy = did_you_mean(name, home.by_name, "改成归属表已有的字段名")
-                reader.fault(document, (*path, key), where, f"归属表 {home.form_id} 没有字段 {name}", remedy)
+    def known(key: Path_, form_id: str, name: str) -> None:
+        if name not in columns[form_id] and name not in reader.broken:
+            remedy = did_you_mean(name, columns[form_id], f"改成 {form_id} 已有的字段名")
+            reader.fault(document, (*path, *key), where, f"{form_id} 没有字段 {name}", remedy)
+
+    for form_id, names in source.reads.items():
+        if form_id in columns:
+            for index, name in enumerate(names):
+                known(("reads", form_id, index), form_id, name)
+        elif form_id not in reader.broken:
+            remedy = did_you_mean(form_id, columns, "改成 forms/ 或 reports/ 里有的编号")
+            reader.fault(document, (*path, "reads", form_id), where, f"没有表单 {form_id}", remedy)
+    home = source.form_id
+    if home and home in columns:
+        for name in source.checks_empty:
+            known(("checks_empty",), home, name)
+        if source.field:
+            known(("field",), home, source.field)
 
 
 def _per_field(source: RuleIn) -> PerField | None:

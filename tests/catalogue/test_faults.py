@@ -266,7 +266,7 @@ CASES = {
         CROSS, "reads: {visit:", "reads: {visits:", "reads:", "没有表单 visits", "是否应为“visit”"
     ),
     "reads unknown column": Case(
-        CROSS, "[archive_no, visit_date]", "[archive_no, visit_dat]", "reads:", "没有字段 visit_dat", "visit_date"
+        CROSS, "[archive_no, visit_date]", "[archive_no, visit_dat]", "reads:", "visit 没有字段 visit_dat", "visit_date"
     ),
     "home unknown": Case(
         CROSS, "form_id: visit", "form_id: visitt", "form_id: visitt", "没有表单 visitt", "是否应为“visit”"
@@ -276,6 +276,17 @@ CASES = {
     ),
     "cross with when": Case(
         CROSS, "model: same_day", "model: same_day\n    when: sbp > 1", "when:", "不写 when", "dbt 模型里"
+    ),
+    "cross suggestion": Case(
+        CROSS, "basis: 规范三", "basis: 规范三\n    suggestion: {expr: dbp}", "suggestion:", "不能用 expr", "text"
+    ),
+    "cross suggestion with a name": Case(
+        CROSS,
+        "basis: 规范三",
+        "basis: 规范三\n    suggestion: 留下 {observed}",
+        "suggestion:",
+        "{observed} 不是已知的",
+        "参数名",
     ),
     "cross message": Case(CROSS, "{observed}", "{sbp}", "message:", "{sbp} 不是已知的", "参数名"),
     # --- reports, schemes, plans ---

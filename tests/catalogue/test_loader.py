@@ -170,6 +170,37 @@ def test_cross_rule_as_written(small: Small) -> None:
     assert rule in catalogue.rules_of("visit")
 
 
+REPORT_RULE = """\
+  - id: RPT-R-030
+    title: 电子档案数大于建档数
+    form_id: r_archive
+    carrier: dbt
+    dimension: 报表核对
+    severity: 严重
+    grain: inst
+    model: report_logic
+    reads: {r_archive: [ehr_electronic, ehr_archive]}
+    expression: ehr_electronic > ehr_archive
+    message: 电子档案 {observed} 大于建档 {expected}
+    basis: 部分不大于整体
+    verified: true
+"""
+
+
+def test_a_cross_rule_may_be_at_home_on_a_report(small: Small) -> None:
+    rule = small.append("checks/cross.yaml", REPORT_RULE).load().versions("RPT-R-030")[0]
+    assert (rule.form_id, rule.form_ids, rule.subject_kind) == ("r_archive", ("r_archive",), "institution")
+    small.change("checks/cross.yaml", "[ehr_electronic, ehr_archive]", "[ehr_electronik]")
+    assert "r_archive 没有字段 ehr_electronik" in small.only_fault().problem
+
+
+def test_a_cross_rule_may_be_on_every_form(small: Small) -> None:
+    small.change("checks/cross.yaml", "form_id: visit", 'forms: "*"')
+    small.change("checks/cross.yaml", "    reads: {visit: [archive_no, visit_date]}\n", "")
+    rule = small.load().versions("VIS-U-001")[0]
+    assert rule.form_ids == ("patrol", "profile", "visit")
+
+
 def test_identity_items_are_their_own_root(small: Small) -> None:
     small.change(COMMON, "field: archive_no\n", "field: birth_date\n")
     assert small.load().versions("COM-C-002")[0].root == "birth_date"
