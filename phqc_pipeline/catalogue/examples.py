@@ -23,7 +23,7 @@ import polars as pl
 
 from phqc_pipeline.catalogue.expressions import DuckDBRenderer, ExpressionError, PolarsRenderer, parse_expression
 from phqc_pipeline.catalogue.expressions.nodes import CONTEXT_NAMES
-from phqc_pipeline.catalogue.expressions.types import COLUMN_TYPES
+from phqc_pipeline.catalogue.expressions.types import COLUMN_TYPES, Vocabulary
 from phqc_pipeline.catalogue.faults import closest
 from phqc_pipeline.catalogue.model import Catalogue, Context, Example, Field, Form, Place, Rule, RuleCheck
 
@@ -81,7 +81,7 @@ def run_examples(cat: Catalogue, rule_ids: Iterable[str] | None = None) -> list[
     return bench.failures
 
 
-def lake_frame(form: Form, cat: Catalogue, records: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
+def lake_frame(form: Form, vocabulary: Vocabulary, records: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
     """Records as the lake holds them: each field of the form and its ``__raw``, a row a record.
 
     Values are converted as on delivery (numbers and dates from text, codes from names); what cannot be converted is
@@ -90,7 +90,7 @@ def lake_frame(form: Form, cat: Catalogue, records: Sequence[Mapping[str, Any]])
     columns: dict[str, pl.Series] = {}
     for field in form.fields:
         raw_name = field.name + RAW_SUFFIX
-        cells = [_cell(record.get(field.name), field, cat) for record in records]
+        cells = [_cell(record.get(field.name), field, vocabulary) for record in records]
         raws = [
             str(record[raw_name]) if raw_name in record else cell[1]
             for record, cell in zip(records, cells, strict=True)
@@ -341,16 +341,16 @@ def _given(value: Any, kind: str) -> Any:
     return value if kind in ("bool", "date", "ts") else str(value)
 
 
-def _cell(value: Any, field: Field, cat: Catalogue) -> tuple[Any, str | None]:
+def _cell(value: Any, field: Field, vocabulary: Vocabulary) -> tuple[Any, str | None]:
     """(typed value, raw text or None) of one cell, as the conversion on delivery would leave it."""
-    if value is None or _means_empty(value, field, cat):
+    if value is None or _means_empty(value, field, vocabulary):
         return None, None
     if field.kind == "multi":
-        return _multi_cell(value, field, cat)
+        return _multi_cell(value, field, vocabulary)
     text = _as_text(value)
     trimmed = text.strip(_BLANKS)
     if field.kind in ("text", "code"):
-        spellings = _spellings(field, cat)
+        spellings = _spellings(field, vocabulary)
         if field.kind == "code" and spellings and trimmed not in spellings:
             return None, text
         return spellings.get(trimmed, trimmed), None if trimmed == text else text
@@ -360,24 +360,24 @@ def _cell(value: Any, field: Field, cat: Catalogue) -> tuple[Any, str | None]:
     return typed, text if field.is_numeric and _too_precise(trimmed, field) else None
 
 
-def _spellings(field: Field, cat: Catalogue) -> Mapping[str, str]:
-    code_list = cat.codes.get(field.codes) if field.codes else None
+def _spellings(field: Field, vocabulary: Vocabulary) -> Mapping[str, str]:
+    code_list = vocabulary.codes.get(field.codes) if field.codes else None
     return code_list.spellings if code_list else {}
 
 
-def _means_empty(value: Any, field: Field, cat: Catalogue) -> bool:
+def _means_empty(value: Any, field: Field, vocabulary: Vocabulary) -> bool:
     if not isinstance(value, str):
         return value == []
     word = value.strip(_BLANKS)
-    if word in _spellings(field, cat) or word in field.text_values:
+    if word in _spellings(field, vocabulary) or word in field.text_values:
         return False
     return word in _EMPTY_WORDS or ((field.is_numeric or field.is_date) and word in _NOT_ANSWERED)
 
 
-def _multi_cell(value: Any, field: Field, cat: Catalogue) -> tuple[Any, str | None]:
+def _multi_cell(value: Any, field: Field, vocabulary: Vocabulary) -> tuple[Any, str | None]:
     parts = list(value) if isinstance(value, (list, tuple)) else _SEPARATORS.split(_as_text(value))
     words = [word for part in parts if (word := _as_text(part).strip(_BLANKS))]
-    spellings = _spellings(field, cat) or {word: word for word in words}
+    spellings = _spellings(field, vocabulary) or {word: word for word in words}
     if any(word not in spellings for word in words):
         return None, ",".join(words)
     return list(dict.fromkeys(spellings[word] for word in words)), None

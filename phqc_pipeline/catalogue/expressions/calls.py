@@ -13,6 +13,7 @@ from phqc_pipeline.catalogue.expressions.functions import FUNCTIONS, Function
 from phqc_pipeline.catalogue.expressions.names import NameReader
 from phqc_pipeline.catalogue.expressions.nodes import (
     DATE_UNITS,
+    DATES,
     NUMBERS,
     TYPE_TITLES,
     Call,
@@ -43,7 +44,9 @@ class CallReader(NameReader):
             return self._fault(
                 f"{name} 的参数个数不对（写了 {len(tree.expressions)} 个）：{shown(tree)}", f"写成 {function.signature}"
             )
-        arguments = [self.read(item) for item in tree.expressions]
+        arguments = [
+            self._as_parameter(function, position, self.read(item)) for position, item in enumerate(tree.expressions)
+        ]
         if not all(self._accepts(function, position, node, tree) for position, node in enumerate(arguments)):
             return BAD
         if BAD in arguments:
@@ -54,6 +57,13 @@ class CallReader(NameReader):
         if function.result is None:
             arguments = self._unified(arguments, tree)
         return Call(name, tuple(arguments), function.result or common_type(arguments))
+
+    def _as_parameter(self, function: Function, position: int, node: Node) -> Node:
+        """A text constant where only a date fits is a date written as text."""
+        types = function.parameter(position).types if function.parameters else frozenset()
+        if types & DATES and "text" not in types and isinstance(node, Constant) and node.type == "text":
+            return self._date_constant(str(node.value))
+        return node
 
     def _accepts(self, function: Function, position: int, node: Node, tree: Any) -> bool:
         parameter = function.parameter(position)
