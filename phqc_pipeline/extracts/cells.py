@@ -1,0 +1,277 @@
+"""Cells as delivered → columns of the lake: typed value, and the delivered text where the cell is irregular.
+
+Belongs here: what is empty, what a number, a date, a code, a choice of several codes looks like (contract, section 2;
+rules.md 0a.20 to 22). Does not belong here: rows and files (``rows``, ``take_in``).
+
+Every conversion takes a column of texts and gives ``Cells``. All but free text are converted once per distinct text.
+The delivered text stays beside the value when the cell cannot be converted (the value is then null: unreadable), when
+trimming or completing changed it, or when a number has more decimals than its column.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import polars as pl
+import pyarrow.compute as pc
+
+from phqc_pipeline.catalogue.model import CodeList, Field
+from phqc_pipeline.extracts.dates import NO_SERIALS, Serials, parse_times
+
+#: Texts that say nothing (0a.20), unless the column's code list or text_values hold them. ``——`` is how Chinese
+#: keyboards write ``—``.
+EMPTY = ("", "-", "/", "—", "——")
+#: Words that say why there is no value: empty in numeric and date columns, with the word kept (0a.20).
+NULL_REASONS = ("无", "不详", "未查", "拒查", "拒绝")
+SEPARATORS = ",，;；|、"
+
+VALUE_TYPES: Mapping[str, pl.DataType] = {
+    "text": pl.String(),
+    "code": pl.String(),
+    "int": pl.Float64(),
+    "dec": pl.Float64(),
+    "date": pl.Date(),
+    "ym": pl.Date(),
+    "dt": pl.Datetime("us"),
+    "multi": pl.List(pl.String),
+}
+
+# White space of Unicode, and the marks that leave no trace on screen (zero width space and joiners, byte order mark).
+_SPACES = " \t\r\n\v\f\x1c\x1d\x1e\x1f\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+_SPACES += "\u2028\u2029\u202f\u205f\u3000\u200b\u200c\u200d\u2060\ufeff"
+_NUMBER = r"^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?$"
+_GROUPED = r"^[+-]?\d{1,3}(?:,\d{3})+(?:\.\d*)?$"
+_LEADING_ZEROS = r"^0+(\d)"
+#: What a reader puts before the text of a cell that holds an error (#N/A): unreadable whatever the column's type.
+ERROR_MARK = "\x00"
+_EXACT = 2.0**53  # up to here a double holds every whole number
+
+
+@dataclass(frozen=True)
+class Cells:
+    """One converted column: ``value``, ``raw`` (text, null where regular), ``word`` (a null reason) if there is any."""
+
+    value: pl.Series
+    raw: pl.Series
+    word: pl.Series | None = None
+
+
+Converter = Callable[[pl.Series], Cells]
+
+
+def converter(field: Field, codes: Mapping[str, CodeList], serials: Serials = NO_SERIALS) -> Converter:
+    """How the cells of ``field`` are converted: a function from delivered texts (String, null = empty) to ``Cells``."""
+    if field.kind == "text" and field.codes not in codes:
+        narrow = field.role in ("identifier", "phone")
+        return _with_errors(lambda text: _text(text, narrow))
+    return _with_errors(_once_per_text(_by_kind(field, codes, serials)))
+
+
+def empty_cells(field: Field, rows: int) -> Cells:
+    """The column of a field that the file does not have."""
+    return Cells(pl.Series(field.name, [None], VALUE_TYPES[field.kind]).new_from_index(0, rows), _nulls(rows))
+
+
+def stripped(text: pl.Series) -> pl.Series:
+    """Without white space around, empty as null."""
+    bare = text.str.strip_chars(_SPACES)
+    return bare.set(bare == "", None)
+
+
+def narrowed(text: pl.Series) -> pl.Series:
+    """Full-width digits and letters as narrow ones (NFKC)."""
+    if (text.str.len_bytes() == text.str.len_chars()).all():
+        return text
+    return text.str.normalize("NFKC")
+
+
+class _Spellings:
+    """A code list as cells are looked up in it: narrow, and letter case aside when that is unambiguous."""
+
+    def __init__(self, codes: CodeList) -> None:
+        exact = pl.Series(list(codes.spellings), dtype=pl.String)
+        narrow = stripped(narrowed(exact)).to_list()
+        self.exact: dict[str, str] = {}
+        folded: dict[str, set[str]] = {}
+        for text, code in zip(narrow, codes.spellings.values(), strict=True):
+            if text is not None:
+                self.exact.setdefault(text, code)
+                folded.setdefault(text.lower(), set()).add(code)
+        self.folded = {text: next(iter(found)) for text, found in folded.items() if len(found) == 1}
+        self.empty = tuple(text for text in EMPTY if text not in self.exact)
+        # A name such as 肝、胆 must not be taken apart at its separator.
+        self.whole = {text: code for text, code in self.exact.items() if any(mark in text for mark in SEPARATORS)}
+
+    def find(self, text: pl.Series) -> pl.Series:
+        """The code of every text, null where there is none: as written, without leading zeros, in other letter case."""
+        found = _looked_up(text, self.exact)
+        for other, spellings in (
+            (text.str.replace(_LEADING_ZEROS, "$1"), self.exact),
+            (text.str.to_lowercase(), self.folded),
+        ):
+            if found.null_count() == text.null_count():
+                break
+            found = found.fill_null(_looked_up(other, spellings))
+        return found
+
+
+def _by_kind(field: Field, codes: Mapping[str, CodeList], serials: Serials) -> Converter:
+    if field.kind in ("text", "code", "multi"):
+        spellings = _Spellings(codes[field.codes or ""])
+        convert = {"text": _coded_text, "code": _code, "multi": _choice}[field.kind]
+        return lambda text: convert(text, spellings)
+    if field.is_numeric:
+        return lambda text: _number(text, field)
+    return lambda text: _date(text, field, serials)
+
+
+def _with_errors(convert: Converter) -> Converter:
+    """Error cells of a workbook made null, with their text kept."""
+
+    def converted(text: pl.Series) -> Cells:
+        errors = text.str.starts_with(ERROR_MARK).fill_null(False)
+        if not errors.any():
+            return convert(text)
+        made = convert(_set_null(text, errors))
+        return Cells(made.value, made.raw.fill_null(_where(errors, text.str.strip_prefix(ERROR_MARK))), made.word)
+
+    return converted
+
+
+def _once_per_text(convert: Converter) -> Converter:
+    def converted(text: pl.Series) -> Cells:
+        encoded = pc.dictionary_encode(text.to_arrow(compat_level=pl.CompatLevel.oldest()))
+        if len(encoded.dictionary) == 0:
+            made = convert(pl.Series(text.name, [None], pl.String))
+            return Cells(made.value.new_from_index(0, len(text)), _nulls(len(text)))
+        places = pl.Series(encoded.indices)
+        made = convert(pl.Series(text.name, encoded.dictionary))
+        raw = made.raw.gather(places) if made.raw.null_count() < len(made.raw) else _nulls(len(text))
+        word = made.word.gather(places) if made.word is not None else None
+        return Cells(made.value.gather(places), raw, word)
+
+    return converted
+
+
+def _text(text: pl.Series, narrow: bool) -> Cells:
+    value = stripped(text)
+    if narrow:
+        value = narrowed(value)
+    value = _without_empty(value, EMPTY)
+    changed = value.is_not_null() & (value != text)
+    return Cells(value, _where(changed, text))
+
+
+def _coded_text(text: pl.Series, spellings: _Spellings) -> Cells:
+    bare = stripped(text)
+    narrow = narrowed(bare)
+    bare = _set_null(bare, narrow.is_in(spellings.empty))
+    value = spellings.find(narrow).fill_null(bare)
+    value = _set_null(value, bare.is_null())
+    return Cells(value, _where(bare.is_not_null() & (bare != text), text))
+
+
+def _code(text: pl.Series, spellings: _Spellings) -> Cells:
+    narrow = _without_empty(narrowed(stripped(text)), spellings.empty)
+    value = spellings.find(narrow)
+    return Cells(value, _where(value.is_null() & narrow.is_not_null(), text))
+
+
+def _choice(text: pl.Series, spellings: _Spellings) -> Cells:
+    """Several codes in one cell; one unknown code makes the whole cell unreadable."""
+    narrow = _without_empty(narrowed(stripped(text)), spellings.empty)
+    whole = spellings.find(narrow)
+    codes = _split_codes(_set_null(narrow, whole.is_not_null()), spellings)
+    cells = pl.DataFrame({"whole": whole, "codes": codes})
+    several = pl.when(pl.col("codes").list.len() > 0).then("codes")
+    value = cells.select(pl.when(pl.col("whole").is_not_null()).then(pl.concat_list("whole")).otherwise(several))
+    unreadable = whole.is_null() & narrow.is_not_null() & codes.is_null()
+    return Cells(value.to_series().rename(text.name), _where(unreadable, text))
+
+
+def _split_codes(narrow: pl.Series, spellings: _Spellings) -> pl.Series:
+    """The codes of every text, each once, in the order given; null where one is unknown, [] where there is none."""
+    if spellings.whole:
+        names = sorted(spellings.whole, key=len, reverse=True)
+        narrow = narrow.str.replace_many(names, [spellings.whole[name] for name in names], leftmost=True)
+    for mark in SEPARATORS[1:]:
+        narrow = narrow.str.replace_all(mark, ",", literal=True)
+    cells = pl.int_range(len(narrow), eager=True).alias("cell")
+    parts = pl.DataFrame([cells, narrow.str.split(",").alias("part")]).explode("part")
+    parts = parts.with_columns(stripped(parts["part"])).drop_nulls("part")
+    parts = parts.with_columns(spellings.find(parts["part"]).alias("code"))
+    known = pl.col("code").is_not_null().all()
+    lists = parts.group_by("cell").agg(
+        codes=pl.when(known).then(pl.col("code").drop_nulls().unique(maintain_order=True).implode())
+    )
+    found = cells.to_frame().join(lists, on="cell", how="left", maintain_order="left", coalesce=True)
+    nothing = ~cells.is_in(parts["cell"].implode())
+    return found.select(
+        pl.when(nothing & narrow.is_not_null()).then(pl.lit([], pl.List(pl.String))).otherwise("codes")
+    ).to_series()
+
+
+def _number(text: pl.Series, field: Field) -> Cells:
+    narrow, word = _without_words(narrowed(stripped(text)), field)
+    plain = _set_null(narrow, ~narrow.str.contains(_NUMBER))
+    if plain.null_count() > narrow.null_count():
+        grouped = _set_null(narrow, ~narrow.str.contains(_GROUPED)).str.replace_all(",", "", literal=True)
+        plain = plain.fill_null(grouped)
+    value = plain.cast(pl.Float64, strict=False)
+    value = value.set(value.is_infinite(), None)
+    scale = field.scale if field.kind == "dec" else 0
+    excess = _decimals_exceed(value, scale or 0)
+    raw = _where(value.is_null() & narrow.is_not_null(), text).fill_null(_where(excess, plain))
+    return Cells(value, raw, word)
+
+
+def _date(text: pl.Series, field: Field, serials: Serials) -> Cells:
+    narrow, word = _without_words(narrowed(stripped(text)), field)
+    times = parse_times(narrow, month_only=field.kind == "ym", serials=serials)
+    value = times if field.kind == "dt" else times.dt.date()
+    return Cells(value.rename(text.name), _where(value.is_null() & narrow.is_not_null(), text), word)
+
+
+def _without_words(narrow: pl.Series, field: Field) -> tuple[pl.Series, pl.Series | None]:
+    """Texts that say nothing, and words that say why there is nothing, as null; the words."""
+    narrow = _without_empty(narrow, tuple(text for text in EMPTY if text not in field.text_values))
+    reasons = [word for word in NULL_REASONS if word not in field.text_values]
+    said = narrow.is_in(reasons)
+    if not said.any():
+        return narrow, None
+    return _set_null(narrow, said), _where(said, narrow)
+
+
+def _decimals_exceed(value: pl.Series, scale: int) -> pl.Series:
+    """Whether a number has more decimals than ``scale`` (0s at the end do not count).
+
+    Exact: a double that stands for a text of so many decimals is what dividing its whole number by 10**scale gives.
+    """
+    factor = 10.0**scale
+    whole = (value * factor).round(mode="half_away_from_zero")
+    return ((whole / factor) != value) & (whole.abs() < _EXACT)
+
+
+def _without_empty(text: pl.Series, empty: tuple[str, ...]) -> pl.Series:
+    return _set_null(text, text.is_in(empty))
+
+
+def _set_null(series: pl.Series, mask: pl.Series) -> pl.Series:
+    return series.set(mask.fill_null(False), None) if mask.any() else series
+
+
+def _where(mask: pl.Series, text: pl.Series) -> pl.Series:
+    """``text`` where ``mask``, null elsewhere."""
+    mask = mask.fill_null(False)
+    return text.set(~mask, None) if mask.any() else _nulls(len(text))
+
+
+def _nulls(rows: int) -> pl.Series:
+    return pl.Series([None], dtype=pl.String).new_from_index(0, rows)
+
+
+def _looked_up(text: pl.Series, spellings: Mapping[str, str]) -> pl.Series:
+    if not spellings:
+        return _nulls(len(text))
+    return text.replace_strict(list(spellings), list(spellings.values()), default=None, return_dtype=pl.String)
