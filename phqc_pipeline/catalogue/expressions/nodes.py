@@ -32,8 +32,8 @@ TYPE_TITLES: dict[str, str] = {
     "list": "多选代码",
     "null": "空值",
 }
-NUMBERS = frozenset({"int", "num"})
-DATES = frozenset({"date", "ts"})
+NUMBERS: frozenset[Type] = frozenset({"int", "num"})
+DATES: frozenset[Type] = frozenset({"date", "ts"})
 DATE_UNITS = ("day", "month", "year")
 
 # Context scalars: given with the evaluation, not with the record.

@@ -11,6 +11,7 @@ import string
 from collections.abc import Iterable
 from functools import lru_cache
 
+import duckdb
 import polars as pl
 
 _SHORTHAND = {"d": "0-9", "w": "0-9A-Za-z_", "s": r"\t\n\f\r "}  # ASCII in RE2, Unicode in Rust: spelled out for both
@@ -55,9 +56,10 @@ def portable_regex(pattern: str) -> str:
             out.append(char)
         position += 1
     translated = "".join(out)
-    try:
+    try:  # each engine has its own view of what a pattern is: RE2 takes no ``a**``, Rust does
         pl.Series([""]).str.contains(translated)
-    except pl.exceptions.PolarsError:
+        _duckdb().cursor().execute("SELECT regexp_matches('', $1)", [translated]).fetchall()
+    except (pl.exceptions.PolarsError, duckdb.Error):
         raise PatternError("不是正确的正则") from None
     return translated
 
@@ -76,6 +78,11 @@ def alternation(words: Iterable[str]) -> str:
     """One group matching any of the words; of those that start at one place the longest wins."""
     ordered = sorted({word for word in words if word}, key=lambda word: (-len(word), word))
     return "(" + "|".join(regex_literal(word) for word in ordered) + ")"
+
+
+@lru_cache(maxsize=1)
+def _duckdb() -> duckdb.DuckDBPyConnection:
+    return duckdb.connect()  # an empty database in memory, to try patterns in
 
 
 def _escape(pattern: str, position: int, in_class: bool) -> tuple[str, int]:

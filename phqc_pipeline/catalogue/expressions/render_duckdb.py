@@ -51,6 +51,7 @@ _INFIX = {
     "concat": (" || ", 5),
 }
 _ATOM = 9
+_BINDS = {"is_null": 4, "in": 4, "in_list": 4, "like": 4, "div": 7}
 _LONGEST_SHOWN_LIST = 12
 
 
@@ -127,7 +128,8 @@ class DuckDBRenderer:
             return self._not(node)
         special = _SPECIAL.get(node.op)
         if special is not None:
-            return special(self, node), _ATOM
+            sql = special(self, node)
+            return sql, _ATOM if sql.endswith(" END") else _BINDS.get(node.op, _ATOM)
         return _PLAIN[node.op](*(self.render(argument) for argument in node.args)), _ATOM
 
     def _infix(self, node: Call) -> tuple[str, int]:
@@ -162,12 +164,12 @@ class DuckDBRenderer:
         tested = node.args[0]
         empty = f"{self._operand(tested)} IS NULL"
         if self.plain:
-            return empty if isinstance(tested, Column) else f"({empty})"
+            return empty
         if isinstance(tested, Column):
             return _cell_is_null(tested.field, self.table)
         hidden = self._any_hidden(tested)
         if hidden is None:
-            return f"({empty})"
+            return empty
         return f"CASE WHEN NOT ({empty}) THEN FALSE WHEN NOT {hidden} THEN TRUE END"
 
     def _any_hidden(self, node: Node) -> str | None:
@@ -208,7 +210,7 @@ class DuckDBRenderer:
 
     def _divide(self, node: Call) -> str:
         left = _wrapped(*self._rendered(node.args[0]), 7)
-        return f"({left} / {self._divisor(node.args[1])})"
+        return f"{left} / {self._divisor(node.args[1])}"
 
     def _modulo(self, node: Call) -> str:
         left = _wrapped(*self._rendered(node.args[0]), 8)
@@ -219,7 +221,7 @@ class DuckDBRenderer:
         """The divisor, NULL instead of zero: dividing by zero gives NULL."""
         if isinstance(node, Constant) and node.value:
             return self.render(node)
-        return f"nullif({self.render(node)}, 0.0::DOUBLE)"
+        return f"nullif({self.render(node)}, {'0' if self.plain else '0.0::DOUBLE'})"
 
     def _case(self, node: Call) -> str:
         parts = [self.render(argument) for argument in node.args]
@@ -228,7 +230,7 @@ class DuckDBRenderer:
 
     def _in(self, node: Call) -> str:
         members = ", ".join(self.render(member) for member in node.args[1:])
-        return f"({self._operand(node.args[0])} IN ({members}))"
+        return f"{self._operand(node.args[0])} IN ({members})"
 
     def _same_codes(self, node: Call) -> str:
         chosen, codes = self.render(node.args[0]), sorted(set(_texts(node.args[1])))
@@ -239,7 +241,7 @@ class DuckDBRenderer:
         return f"list_has_any({self.render(node.args[0])}, [{_listed(_texts(node.args[1]))}])"
 
     def _like(self, node: Call) -> str:
-        return f"({self._operand(node.args[0])} LIKE {self.render(node.args[1])})"
+        return f"{self._operand(node.args[0])} LIKE {self.render(node.args[1])}"
 
     def _substr(self, node: Call) -> str:
         bounds = ", ".join(str(int(_value(argument))) for argument in node.args[1:])
@@ -256,7 +258,7 @@ class DuckDBRenderer:
     def _in_list(self, node: Call) -> str:
         if self._too_long_to_show(node):
             return f"in_list({self.render(node.args[0])}, {_text(_list(node).list_id)})"
-        return f"({self._operand(node.args[0])} IN ({_listed(_list(node).code_list.by_code)}))"
+        return f"{self._operand(node.args[0])} IN ({_listed(_list(node).code_list.by_code)})"
 
     def _mentions_any(self, node: Call) -> str:
         text, code_list = self.render(node.args[0]), _list(node).code_list
@@ -287,7 +289,7 @@ def _cell_is_null(field: Field, table: str) -> str:
     column, raw = _name(field.name, table), _name(field.name + RAW_SUFFIX, table)
     unusable = unusable_duckdb(field, table)
     if unusable is None:
-        return f"({column} IS NULL)"
+        return f"{column} IS NULL"
     return f"CASE WHEN NOT {unusable} THEN {column} IS NULL AND {raw} IS NULL END"
 
 
