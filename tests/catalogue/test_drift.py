@@ -1,12 +1,14 @@
-"""Things that are described twice say the same: here, YAML keys in the schema and in rules/README.md."""
+"""Things that are described twice say the same: YAML keys and their explanation, cross rules and their dbt models."""
 
 from __future__ import annotations
 
 import re
 
-from phqc_pipeline.catalogue import schema
+import yaml
+
+from phqc_pipeline.catalogue import load_catalogue, schema
 from phqc_pipeline.catalogue.drift import drift
-from phqc_pipeline.home import DEFAULT_RULES
+from phqc_pipeline.home import DBT_PROJECT_DIR, DEFAULT_RULES
 
 
 def test_drift_tells_both_directions_and_changed_values() -> None:
@@ -26,3 +28,17 @@ def test_the_readme_explains_every_key_and_no_other() -> None:
     tables = set(re.findall(r"^\| ((?:`[a-z_]+` ?)+)\|", text, flags=re.MULTILINE))
     rows = {key for row in tables for key in re.findall(r"`([a-z_]+)`", row)}
     assert not rows - keys, f"rules/README.md 写了不存在的键：{sorted(rows - keys)}"
+
+
+def test_the_rules_on_the_dbt_models_are_the_catalogues() -> None:
+    """Rule by rule the same model carries it as the catalogue says; a title stands in the catalogue alone."""
+    described = yaml.safe_load((DBT_PROJECT_DIR / "models" / "cross" / "_cross.yml").read_text(encoding="utf-8"))
+    carried = {
+        test["carries_rule"]["arguments"]["rule_id"]: model["name"]
+        for model in described["models"]
+        for test in model.get("data_tests", [])
+        if "carries_rule" in test
+    }
+    entered = {rule.rule_id: rule.model for rule in load_catalogue(DEFAULT_RULES).rules if rule.carrier == "dbt"}
+    lines = drift(entered, carried, "rules/checks/cross.yaml", "dbt_project/models/cross/_cross.yml")
+    assert not lines, "\n".join(lines)
