@@ -3,8 +3,6 @@
 Belongs here: what Dagster shows of dbt's first call. Does not belong here: running it (``warehouse``).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from dagster import AssetCheckResult, AssetExecutionContext, AssetsDefinition, MaterializeResult, multi_asset

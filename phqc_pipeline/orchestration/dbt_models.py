@@ -24,7 +24,7 @@ from dagster import (
 )
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings
 
-from phqc_pipeline.catalogue import Catalogue, Context
+from phqc_pipeline.catalogue import Catalogue, Context, Scheme
 from phqc_pipeline.home import DBT_PROJECT_DIR, Home
 from phqc_pipeline.warehouse.dbt_runner import NodeResult, parse_project
 from phqc_pipeline.warehouse.files import content_fingerprint, replace_file
@@ -88,7 +88,8 @@ def read_manifest(home: Home, cat: Catalogue) -> Mapping[str, Any]:
         apart = Home(home.dagster / "dbt_manifest" / "work")
         today = date(2024, 12, 31)  # any day: names and lineage do not depend on it
         ctx = Context.natural_year(today)
-        prepare_project(apart.dbt_work, cat, ctx, apart.warehouse / "inputs")
+        scheme = Scheme("every_rule", "全部规则", None, {}, ())
+        prepare_project(apart.dbt_work, cat, ctx, scheme, apart.warehouse / "inputs")
         generate_models(apart.dbt_work, cat, ctx, [])
         parse_project(apart)
         _keep(kept, apart.dbt_work / "target" / "manifest.json")

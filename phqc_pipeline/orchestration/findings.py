@@ -3,8 +3,6 @@
 Belongs here: what Dagster shows of it. Does not belong here: the fold (``warehouse.life``).
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import polars as pl

@@ -3,8 +3,6 @@
 Belongs here: what Dagster shows of taking in. Does not belong here: reading files (``extracts``).
 """
 
-from __future__ import annotations
-
 from dagster import AssetExecutionContext, AssetSpec, MaterializeResult, MetadataValue, asset
 
 from phqc_pipeline.orchestration import stages

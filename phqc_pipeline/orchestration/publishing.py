@@ -3,8 +3,6 @@
 Belongs here: what Dagster shows of it. Does not belong here: computing it (``billing``, ``warehouse``, ``reports``).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 from dagster import (

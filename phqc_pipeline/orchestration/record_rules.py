@@ -5,8 +5,6 @@ One asset check costs Dagster about 33 ms, so the checks are few and thick: the 
 each check's metadata, and in full ``qc.rule_result``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 
 import polars as pl

@@ -6,7 +6,6 @@ Does not belong here: printing.
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,12 +34,18 @@ def run_night(home: Home, day: date, plan_id: str, say: Callable[[str], None]) -
 
     from phqc_pipeline.orchestration.jobs import build_definitions
 
-    logging.getLogger("dagster").setLevel(logging.WARNING)
     definitions = build_definitions(home, resolve_rules())
     with DagsterInstance.get() as instance:
         job = definitions.resolve_job_def(plan_id)
         result = job.execute_in_process(
-            instance=instance, partition_key=day.isoformat(), raise_on_error=False, tags={"phqc/home": home.root.name}
+            instance=instance,
+            partition_key=day.isoformat(),
+            raise_on_error=False,
+            run_config={
+                "resources": {"session": {"config": {"plan": plan_id}}},
+                # The event log keeps everything; the terminal gets the summary, or the failure in Chinese.
+                "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+            },
         )
         if not result.success:
             return Outcome(day, [], _what_failed(result))

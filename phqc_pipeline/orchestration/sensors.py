@@ -4,8 +4,6 @@ Belongs here: when. Does not belong here: what a night does.
 Dagster explains both under "Automate": schedules, sensors.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Iterator

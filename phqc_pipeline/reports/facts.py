@@ -119,7 +119,7 @@ def read_facts(
             LEFT JOIN (SELECT rule_id, max_by(title, version) AS title FROM qc.rule GROUP BY rule_id) r USING (rule_id)
             WHERE f.institution_code = $1
             GROUP BY f.rule_id, f.form_id
-            ORDER BY {SEVERITY_ORDER}, findings DESC, f.rule_id LIMIT 20
+            ORDER BY {SEVERITY_ORDER.replace("severity", "any_value(f.severity)")}, findings DESC, f.rule_id LIMIT 20
             """,
             institution_code,
         ),
