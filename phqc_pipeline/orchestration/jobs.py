@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dagster import AssetSelection, Definitions, define_asset_job, in_process_executor
+from dagster import AssetsDefinition, AssetSelection, AssetSpec, Definitions, define_asset_job, in_process_executor
 
 from phqc_pipeline.catalogue import load_catalogue
 from phqc_pipeline.home import Home
@@ -28,7 +28,7 @@ def build_definitions(home: Home, rules: Path) -> Definitions:
     upstream = {"warehouse": ["lake", "registry"], "marts": ["finding_state", "charges"]}
     staging = dbt_models(manifest, ["warehouse"], upstream)
     marts = dbt_models(manifest, ["marts"], upstream)
-    assets = [
+    assets: list[AssetsDefinition | AssetSpec] = [
         landing.landing,
         landing.registry,
         landing.lake,

@@ -60,12 +60,6 @@ class Session:
             and (plan.forms is None or delivery.form_id in plan.forms or delivery.form_id in self.cat.reports)
         ]
 
-    def held_back(self, snapshot: date) -> list[tuple[str, str]]:
-        """(institution, form) whose newest delivery on ``snapshot`` waits for a clerk: its findings keep their state."""
-        return sorted(
-            {(held.institution_code, held.form_id) for held in self.books.held_back(snapshot) if held.form_id}
-        )
-
     def institutions(self, snapshot: date) -> list[str]:
         """Every institution that had delivered anything by ``snapshot`` and that the plan judges, in order of code."""
         codes = self.books.files(snapshot)["institution_code"].unique().sort().to_list()

@@ -116,7 +116,7 @@ def lay_down(session: Session, day: date) -> dict[str, Any]:
         records_checked=judgement["records_judged"],
         started_at=datetime.fromisoformat((work / "started_at").read_text(encoding="utf-8")),
         finished_at=_now(),
-        held_back=session.held_back(day),
+        held_back=session.books.held_back(day),
         registry_fingerprint=session.registry.fingerprint,
     )
     shutil.rmtree(work, ignore_errors=True)
@@ -195,7 +195,7 @@ def _stage(session: Session, day: date) -> Any:
         session.context(day),
         scheme=session.scheme,
         institutions=session.registry.institutions,
-        held_back=session.held_back(day),
+        held_back=session.books.held_back(day),
         records_from=session.plan.records_from,
     )
     _staged_path(session).write_text(day.isoformat(), encoding="utf-8")
@@ -225,7 +225,7 @@ def _later_nights(session: Session, day: date) -> list[date]:
 
 def _is_stale(session: Session, day: date) -> bool:
     told = read_night(session.home.night(day))
-    inputs = input_fingerprint(session.in_force(day), session.held_back(day))
+    inputs = input_fingerprint(session.in_force(day), session.books.held_back(day))
     return told["inputs"] != inputs or told["catalogue_fingerprint"] != session.cat.fingerprint
 
 
