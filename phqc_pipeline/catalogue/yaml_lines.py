@@ -3,7 +3,7 @@
 Belongs here: one file → plain values and the line each of them stands on; YAML faults in words a person can act on.
 Does not belong here: what the values mean.
 
-PyYAML's C parser composes the nodes (ruamel's round-trip loader, the alternative, takes some forty times as long on
+PyYAML's C parser composes the nodes (ruamel's round-trip loader, the alternative, takes nine times as long on
 the whole catalogue); the values are made here, by YAML 1.2's core rules, so that ``no``, ``on`` and ``12:30`` stay
 text and a number with a leading zero (``01``) stays the code that was written.
 """
