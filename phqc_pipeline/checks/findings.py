@@ -8,7 +8,7 @@ Only violating rows are gathered, check by check, in portions of bounded size; n
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,8 +65,15 @@ class FindingBuilder:
     depend on the record (rule, severity, texts without placeholders) is laid down once.
     """
 
-    def __init__(self, cat: Catalogue, form: Form, ctx: Context, judgements: Sequence[Judgement]) -> None:
-        texts = [_texts(cat, judgement, ctx) for judgement in judgements]
+    def __init__(
+        self,
+        cat: Catalogue,
+        form: Form,
+        ctx: Context,
+        judgements: Sequence[Judgement],
+        missing_columns: frozenset[str] = frozenset(),
+    ) -> None:
+        texts = [_texts(Wording(cat, judgement.check, ctx, missing_columns)) for judgement in judgements]
         self._constants = _constants(form, judgements, texts)
         keys = _keys(form)
         self._written = [
@@ -127,8 +134,10 @@ class FindingWriter:
         if self._waiting_rows >= _ROWS_AT_ONCE:
             self._flush()
 
-    def withdraw(self, institutions: Sequence[int]) -> None:
+    def withdraw(self, institutions: Collection[int]) -> None:
         """Take back every finding of these institutions (positions), as their records are to be judged again."""
+        if not institutions:
+            return
         self._flush()
         codes = [self._codes[position] for position in institutions]
         for path in self._files:
@@ -151,8 +160,7 @@ class FindingWriter:
         self._waiting, self._waiting_rows = [], 0
 
 
-def _texts(cat: Catalogue, judgement: Judgement, ctx: Context) -> dict[str, Text]:
-    wording = Wording(cat, judgement.check, ctx)
+def _texts(wording: Wording) -> dict[str, Text]:
     return {
         "observed": wording.observed(),
         "expected": wording.expected(),

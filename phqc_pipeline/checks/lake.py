@@ -1,7 +1,7 @@
 """Lake rows of one form, read in batches of bounded size.
 
-Belongs here: the Parquet columns of a form's lake files, how the files of many deliveries are cut and packed into
-batches, reading one. Does not belong here: which rows are judged (``population``), what is asked of them (``runner``).
+Belongs here: how the files of many deliveries are cut and packed into batches, reading one. Does not belong here: what
+the files hold (``extracts``), which rows are judged (``population``), what is asked of them (``runner``).
 
 Rows of all deliveries handed over together are numbered through, delivery by delivery, file by file: a row's ordinal
 says which delivery it is of, and is the same whatever the size of the batches.
@@ -12,33 +12,29 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import polars as pl
 
-from phqc_pipeline.catalogue import Form
-from phqc_pipeline.catalogue.model import Kind
+from phqc_pipeline.extracts import lake_schema
+from phqc_pipeline.extracts.rows import NULL_REASON, RAW_SUFFIX, RECORD_KEY
 
-if TYPE_CHECKING:
-    pass
+__all__ = [
+    "INSTITUTION",
+    "NULL_REASON",
+    "ORDINAL",
+    "RAW_SUFFIX",
+    "RECORD_KEY",
+    "Batch",
+    "LakeError",
+    "Piece",
+    "lake_schema",
+    "pack",
+    "read_batch",
+    "scan_files",
+]
 
 INSTITUTION = "_institution"  # position of the row's delivery among those read together
 ORDINAL = "_ordinal"
-ROW_NUMBER = "_row_number"
-RECORD_KEY = "_record_key"
-RAW_SUFFIX = "__raw"
-NULL_REASON = "_null_reason"
-
-TYPES: dict[Kind, pl.DataType] = {
-    "text": pl.String(),
-    "code": pl.String(),
-    "int": pl.Float64(),
-    "dec": pl.Float64(),
-    "date": pl.Date(),
-    "ym": pl.Date(),
-    "dt": pl.Datetime("us"),
-    "multi": pl.List(pl.String),
-}
 
 # Files packed into one scan: footers are read in parallel, and a wide form's cost several milliseconds each.
 _FILES_PER_BATCH = 500
@@ -69,21 +65,6 @@ class Piece:
 
 
 Batch = tuple[Piece, ...]
-
-
-def lake_schema(form: Form) -> dict[str, pl.DataType]:
-    """Column → type of a lake file of the form: the pipeline's own, then every field and its delivered text."""
-    schema: dict[str, pl.DataType] = {
-        ROW_NUMBER: pl.Int64(),
-        RECORD_KEY: pl.String(),
-        "_institution_code": pl.String(),
-        "station_code": pl.String(),
-        NULL_REASON: pl.String(),
-    }
-    for column in form.fields:
-        schema[column.name] = TYPES[column.kind]
-        schema[column.name + RAW_SUFFIX] = pl.String()
-    return schema
 
 
 def pack(pieces: Iterable[Piece], rows_per_batch: int) -> Iterator[Batch]:

@@ -5,10 +5,9 @@ Belongs here: the tally over batches, the five statuses and their order, the rea
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import polars as pl
-import polars.selectors as cs
 
 from phqc_pipeline.catalogue import Form, RuleCheck
 from phqc_pipeline.checks.lake import INSTITUTION
@@ -44,11 +43,12 @@ class Tally:
         """``flags``: ``_institution`` (rows come institution by institution) and one boolean column a flag."""
         if flags.is_empty():
             return
-        counts = _counts(flags).cast({cs.exclude(INSTITUTION): pl.Int64})
+        counts = _counts(flags).with_columns(pl.exclude(INSTITUTION).cast(pl.Int64))
         long = counts.unpivot(index=INSTITUTION, variable_name="flag", value_name="rows")
-        self._parts.append(long.filter(pl.col("rows") > 0).cast(_COUNT_SCHEMA))
+        counted = long.filter(pl.col("rows") > 0)
+        self._parts.append(counted.select(pl.col(name).cast(kind) for name, kind in _COUNT_SCHEMA.items()))
 
-    def drop(self, institutions: Sequence[int]) -> None:
+    def drop(self, institutions: Collection[int]) -> None:
         """Forget everything counted for these institutions."""
         self._parts = [part.filter(~pl.col(INSTITUTION).is_in(list(institutions))) for part in self._parts]
 

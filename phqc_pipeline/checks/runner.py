@@ -38,8 +38,8 @@ from phqc_pipeline.checks.schemas import Judgement, ResultKey, judgements_of, no
 if TYPE_CHECKING:
     from phqc_pipeline.extracts import Delivery
 
-# A wide form's batch holds fewer rows: about 12 bytes a cell, so some 300 MB.
-_CELLS_PER_BATCH = 24_000_000
+# A wide form's batch holds fewer rows: with what its checks compute on the way, some 80 bytes a cell.
+_CELLS_PER_BATCH = 8_000_000
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def judge_records(
     return RecordJudgement(
         records_read=sum(outcome.read for outcome in done),
         records_judged=sum(outcome.judged for outcome in done),
-        evaluations=results["checked"].sum(),
+        evaluations=int(results["checked"].sum()),
         findings=sum(outcome.findings for outcome in done),
         results=results.height,
         errors=_errors(results),
@@ -193,9 +193,12 @@ def _alike(form: Form, deliveries: Sequence[Delivery]) -> dict[frozenset[str], l
     """Positions of the deliveries by which of the form's columns they lack."""
     alike: dict[frozenset[str], list[int]] = {}
     for position, delivery in enumerate(deliveries):
-        missing = frozenset(name for name in delivery.missing_columns if form.has(name))
-        alike.setdefault(missing, []).append(position)
+        alike.setdefault(_missing_in(form, delivery), []).append(position)
     return alike
+
+
+def _missing_in(form: Form, delivery: Delivery) -> frozenset[str]:
+    return frozenset(name for name in delivery.missing_columns if form.has(name))
 
 
 def _judge_alike(run: _FormRun, missing: frozenset[str], positions: Sequence[int]) -> Iterator[pl.DataFrame]:
@@ -278,8 +281,9 @@ def _pass(
     """
     form, night = run.form, run.night
     schema = lake_schema(form)
+    missing = _missing_in(form, run.deliveries[positions[0]])  # the same for all of them
     evaluation = Evaluation(judgements, without)
-    builder = FindingBuilder(night.cat, form, night.ctx, evaluation.judgements)
+    builder = FindingBuilder(night.cat, form, night.ctx, evaluation.judgements, missing)
     takes_part = judged(form, night.records_from)
     needed = {*evaluation.columns, *builder.columns, *run.present.columns, *takes_part.meta.root_names()}
     columns = [name for name in schema if name in needed]

@@ -150,7 +150,22 @@ def _compiled(
         in_force = _in_force(check, form, ctx)
     except Exception as error:  # one rule that does not compile must cost only itself
         return Judgement(check, name, None, None, pl.lit(None), failure=f"{type(error).__name__}: {error}")
-    return Judgement(check, name, in_force, None if check.when is None else applicable, violated)
+    concerns_all = check.when is None or _constant(applicable) is True
+    return Judgement(check, name, in_force, None if concerns_all else _by_row(applicable), _by_row(violated))
+
+
+def _constant(judgement: pl.Expr) -> bool | None:
+    """The value of a judgement that reads no column (a field that is always required), else None."""
+    return None if judgement.meta.root_names() else bool(pl.select(judgement).item())
+
+
+def _by_row(judgement: pl.Expr) -> pl.Expr:
+    """A constant as one value a row.
+
+    Polars gives up sharing sub-expressions in the whole select when one that is shared has a single value.
+    """
+    value = _constant(judgement)
+    return judgement if value is None else pl.repeat(value, pl.len())
 
 
 def _in_force(check: RuleCheck, form: Form, ctx: Context) -> pl.Expr | None:

@@ -28,10 +28,13 @@ Text = pl.Expr | str | None  # an expression over lake columns, or the same text
 class Wording:
     """The texts of one check's findings. Each is an expression over the form's lake columns, or a constant."""
 
-    def __init__(self, cat: Catalogue, check: RuleCheck, ctx: Context) -> None:
+    def __init__(
+        self, cat: Catalogue, check: RuleCheck, ctx: Context, missing_columns: frozenset[str] = frozenset()
+    ) -> None:
         self._cat = cat
         self._check = check
         self._ctx = ctx
+        self._missing_columns = missing_columns
         self._form = cat.form(check.form_id)
         self._field = self._form.by_name.get(check.field)
 
@@ -58,8 +61,7 @@ class Wording:
         if suggestion.expr is None:
             return self._filled(suggestion.text or "")
         assert self._check.suggestion is not None  # the catalogue compiles every suggestion expression
-        codes = self._field.codes if self._field is not None else None
-        return self._computed(self._check.suggestion, self._cat.codes.get(codes) if codes else None)
+        return self._computed(self._check.suggestion, _code_list(self._field, self._cat))
 
     def _filled(self, template: str) -> Text:
         """The template with every placeholder replaced; a value that is not there reads 未填."""
@@ -97,7 +99,7 @@ class Wording:
 
     def _computed(self, expression: Expression, codes: CodeList | None) -> pl.Expr:
         """A language expression's value as text; personal data it may pass on is masked."""
-        value = to_polars(expression, self._ctx)
+        value = to_polars(expression, self._ctx, self._missing_columns)
         kind = pl.DataFrame(schema=lake_schema(self._form)).lazy().select(value.alias("value")).collect_schema()
         text = value_text(value, kind["value"])
         if kind["value"] != pl.String:
@@ -114,8 +116,8 @@ def cell_text(field: Field, cat: Catalogue) -> pl.Expr:
     """
     raw = pl.col(field.name + RAW_SUFFIX)
     if field.kind == "text":
-        codes = cat.codes.get(field.codes) if field.codes else None
-        return mask_personal(pl.coalesce(raw, _labelled(pl.col(field.name), codes)), field.personal)
+        text = _labelled(pl.col(field.name), _code_list(field, cat))
+        return mask_personal(pl.coalesce(raw, text), field.personal)
     # Only delivered text can hold what does not belong in the column: a date, a number, a known code cannot.
     shown = pl.coalesce(mask_personal(raw, field.personal), _regular_text(field, cat))
     if field.is_numeric or field.is_date:
@@ -126,8 +128,7 @@ def cell_text(field: Field, cat: Catalogue) -> pl.Expr:
 
 def _regular_text(field: Field, cat: Catalogue) -> pl.Expr:
     """A converted cell of any kind but text."""
-    value = pl.col(field.name)
-    codes = cat.codes.get(field.codes) if field.codes else None
+    value, codes = pl.col(field.name), _code_list(field, cat)
     if field.kind == "multi":
         return (value.list.eval(_labelled(pl.element(), codes)) if codes else value).list.join("、")
     if field.kind == "code":
@@ -205,8 +206,8 @@ def _allowed(field: Field, has: str | None, cat: Catalogue) -> str | None:
         return _range_text(field.hard, field.unit)
     if has == "soft" and field.soft is not None:
         return _range_text(field.soft, field.unit)
-    if has == "codes" and field.codes in cat.codes:
-        return _codes_text(cat.codes[field.codes])
+    if has == "codes":
+        return _codes_text(field, cat)
     if has == "scale" and field.scale is not None:
         return f"至多 {field.scale} 位小数"
     return None
@@ -220,10 +221,17 @@ def _range_text(bounds: tuple[float | None, float | None], unit: str) -> str:
     return f"≥{constant_text(low)}{unit}" if high is None else f"{constant_text(low)}～{constant_text(high)}{unit}"
 
 
-def _codes_text(codes: CodeList) -> str:
+def _codes_text(field: Field, cat: Catalogue) -> str | None:
+    codes = _code_list(field, cat)
+    if codes is None:
+        return None
     if len(codes.codes) > _LONGEST_CODE_LIST:
         return f"{codes.title}中的代码"
     return "、".join(f"{entry.code} {entry.name}" for entry in codes.codes)
+
+
+def _code_list(field: Field | None, cat: Catalogue) -> CodeList | None:
+    return cat.codes.get(field.codes) if field is not None and field.codes else None
 
 
 def _bound(side: int, attribute: str) -> Callable[[Field, Catalogue], str]:
@@ -245,7 +253,7 @@ _FIELD_FACTS: Mapping[str, Callable[[Field, Catalogue], Text]] = {
     "hard_max": _bound(1, "hard"),
     "soft_min": _bound(0, "soft"),
     "soft_max": _bound(1, "soft"),
-    "codes": lambda field, cat: _codes_text(cat.codes[field.codes]) if field.codes in cat.codes else "",
+    "codes": _codes_text,
     "exclusive_codes": lambda field, _: "、".join(field.exclusive),
     "other_code": lambda field, _: field.other_of.code if field.other_of is not None else "",
 }
