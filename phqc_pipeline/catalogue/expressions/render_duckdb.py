@@ -251,9 +251,14 @@ class DuckDBRenderer:
         return f"round({self.render(node.args[0])}, {int(_value(node.args[1]))})"
 
     def _shift(self, node: Call) -> str:
+        """Days are added as a whole number: DuckDB takes ``x + INTERVAL 30 DAY`` and ``x + INTERVAL 1 MONTH`` in one
+        query for the same expression (seen in 1.5.6) and computes one of them for both."""
         day, count = self._operand(node.args[0]), int(_value(node.args[1]))
         sign, unit = "+" if count >= 0 else "-", node.op.removeprefix("shift_").upper()
-        return f"CAST({day} {sign} INTERVAL {abs(count)} {unit} AS {_SQL_TYPES[node.type]})"
+        if node.op != "shift_day" or self.plain:
+            return f"CAST({day} {sign} INTERVAL {abs(count)} {unit} AS {_SQL_TYPES[node.type]})"
+        moved = f"(CAST({day} AS DATE) {sign} {abs(count)})"
+        return f"({moved} + CAST({day} AS TIME))" if node.type == "ts" else moved
 
     def _in_list(self, node: Call) -> str:
         if self._too_long_to_show(node):
