@@ -11,7 +11,7 @@ from phqc_pipeline.warehouse.files import recover_folders
 from phqc_pipeline.warehouse.life import fold
 from phqc_pipeline.warehouse.marts import MartError, build_marts, read_report_figures
 from phqc_pipeline.warehouse.night import assemble_night, input_fingerprint, list_nights, read_night
-from phqc_pipeline.warehouse.publish import Published, PublishError, publish
+from phqc_pipeline.warehouse.publishing import Published, PublishError, publish
 from phqc_pipeline.warehouse.staging import prepare_project, stage
 
 __all__ = [

@@ -133,11 +133,14 @@ class Obstacles:
         return f"缺少列：{'、'.join(columns)}" if columns else None
 
     def _lacking_columns(self, rule: Rule, form_id: str, institution: str) -> list[str]:
-        form = self._cat.forms.get(form_id)
-        if form is None:
-            return []
+        """Required columns the rule reads and the delivery lacks; of a report, every item it reads."""
+        missing = self._missing[institution, form_id]
+        if form_id in self._cat.reports:
+            items = self._cat.reports[form_id].by_item
+            return [f"{items[name].title}（{form_id}.{name}）" for name in sorted(missing & set(rule.reads[form_id]))]
+        form = self._cat.forms[form_id]
         read = set(rule.reads.get(form_id, ())) or {"archive_no", form.service_date, *form.stage}
-        blocking = form.blocking(self._missing[institution, form_id]) & read
+        blocking = form.blocking(missing) & read
         return [f"{form.field(name).title}（{form_id}.{name}）" for name in sorted(blocking)]
 
     def _title(self, form_id: str) -> str:

@@ -24,7 +24,7 @@ from phqc_pipeline.warehouse.shapes import JUDGED_FINDING, JUDGED_RESULT, NIGHT_
 from phqc_pipeline.warehouse.staging import cross_rules, rule_instances
 
 if TYPE_CHECKING:
-    from phqc_pipeline.extracts import Delivery
+    from phqc_pipeline.extracts import Delivery, HeldBack
 
 #: Statuses of a rule that was judged; the two others leave its findings as they were.
 JUDGED_STATUSES = ("pass", "fail", "not_applicable")
@@ -53,17 +53,17 @@ def assemble_night(
     records_checked: int,
     started_at: datetime,
     finished_at: datetime,
-    held_back: Iterable[tuple[str, str]] = (),
+    held_back: Iterable[HeldBack] = (),
     registry_fingerprint: str = "",
     run_id: str | None = None,
 ) -> Path:
     """The night of ``ctx.today`` from what both carriers judged, as its folder; an older one of that date is replaced.
 
-    ``records``: the folder ``checks.judge_records`` wrote; ``cross``: the one ``run_cross`` wrote. ``started_at``,
-    ``finished_at``: Asia/Shanghai, without a zone. ``run_id``: without one, the same for the same plan, date,
-    inputs and catalogue.
+    ``held_back``: deliveries that wait for a clerk; what reads such a form is not judged. ``records``: the folder
+    ``checks.judge_records`` wrote; ``cross``: the one ``run_cross`` wrote. ``started_at``, ``finished_at``:
+    Asia/Shanghai, without a zone. ``run_id``: without one, the same for the same plan, date, inputs and catalogue.
     """
-    held = sorted(set(held_back))
+    held = list(held_back)
     inputs = input_fingerprint(deliveries, held)
     told = _digest(inputs, cat.fingerprint, plan.plan_id, scheme.scheme_id, ctx.period, registry_fingerprint)
     return write_night(
@@ -85,15 +85,16 @@ def assemble_night(
         results=[records / "results.parquet", cross / "results.parquet"],
         present=[*sorted((records / "present").glob("*.parquet")), cross / "present.parquet"],
         rules=_rules_in_force(cat, ctx, scheme),
-        held_back=held,
+        held_back=sorted({(one.institution_code, one.form_id) for one in held}),
         reads=read_forms(cat, ctx),
     )
 
 
-def input_fingerprint(deliveries: Iterable[Delivery], held_back: Iterable[tuple[str, str]] = ()) -> str:
-    """What a night was judged on: the deliveries in force on its date, and those held back."""
+def input_fingerprint(deliveries: Iterable[Delivery], held_back: Iterable[HeldBack] = ()) -> str:
+    """What a night was judged on: the deliveries in force on its date, and which institution's form is held back."""
     told = sorted(f"{one.institution_code} {one.form_id} {one.snapshot_date} {one.fingerprint}" for one in deliveries)
-    return _digest(*told, "held back", *(f"{institution} {form_id}" for institution, form_id in sorted(held_back)))
+    held = sorted({f"{one.institution_code} {one.form_id}" for one in held_back})
+    return _digest(*told, "held back", *held)
 
 
 def list_nights(home: Home) -> list[Path]:

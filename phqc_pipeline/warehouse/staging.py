@@ -30,7 +30,7 @@ from phqc_pipeline.warehouse.db import columns_sql, identifier, literal
 from phqc_pipeline.warehouse.dbt_runner import parse_project
 
 if TYPE_CHECKING:
-    from phqc_pipeline.extracts import Delivery
+    from phqc_pipeline.extracts import Delivery, HeldBack
 
 #: Types of the lake's columns (spec: lake columns), by kind of field.
 LAKE_TYPES: Mapping[str, str] = {
@@ -73,20 +73,22 @@ def stage(
     *,
     scheme: Scheme,
     institutions: pl.DataFrame | None = None,
-    held_back: Iterable[tuple[str, str]] = (),
+    held_back: Iterable[HeldBack] = (),
     records_from: date | None = None,
 ) -> Any:
     """Make the home's working copy ready to run for one night, and an empty working DuckDB file; dbt's manifest of it.
 
     ``deliveries``: in force on ``ctx.today``, forms and reports. ``institutions``: the registry's institution.csv.
-    ``held_back``: (institution, form) whose newer delivery waits for acceptance. ``records_from``: the plan's.
+    ``held_back``: deliveries newer than those in force that wait for a clerk. ``records_from``: the plan's.
     """
     clear_warehouse(home)
     inputs = home.warehouse / "inputs"
     inputs.mkdir(parents=True, exist_ok=True)
     prepare_project(home.dbt_work, cat, ctx, scheme, inputs)
     generate_models(home.dbt_work, cat, ctx, deliveries, records_from)
-    _deliveries(deliveries, set(held_back)).write_parquet(inputs / "delivery.parquet")
+    _deliveries(deliveries, {(one.institution_code, one.form_id) for one in held_back}).write_parquet(
+        inputs / "delivery.parquet"
+    )
     _institutions(institutions).write_parquet(inputs / "institution.parquet")
     return parse_project(home)
 
@@ -355,7 +357,7 @@ def _reported_sql(reports: Sequence[Delivery]) -> str:
             parts.append(
                 f"select {literal(one.form_id)} as report_id, {literal(one.institution_code)} as delivered_by, "
                 f"{literal(one.snapshot_date)} as snapshot_date, {literal(file.path.stem)} as file_id, "
-                f"{columns_sql(_REPORT_COLUMNS)} from read_parquet({literal(str(file.path))})"
+                f"{_casts(_REPORT_COLUMNS)} from read_parquet({literal(str(file.path))})"
             )
     if not parts:
         empty = {
@@ -367,6 +369,10 @@ def _reported_sql(reports: Sequence[Delivery]) -> str:
         }
         parts.append("select " + ", ".join(f"null::{kind} as {name}" for name, kind in empty.items()) + " where false")
     return "-- 现行各报表的每一格\n" + "\nunion all by name\n".join(parts) + "\n"
+
+
+def _casts(columns: Mapping[str, str]) -> str:
+    return ", ".join(f"cast({identifier(name)} as {kind}) as {identifier(name)}" for name, kind in columns.items())
 
 
 def _records_sql(form: Form) -> str:

@@ -2,11 +2,10 @@
 {{ config(alias='reconciliation') }}
 
 with watched as (
+  select null::varchar as report_id, null::varchar as item, null::double as tolerance where false
   {% for rule in rules_on('report_reconciliation') %}
-  select '{{ rule.form_id }}' as report_id, {{ sql_text(rule.params.item) }} as item, {{ rule.params.tolerance }} as tolerance
-  union all
+  union all select '{{ rule.form_id }}', {{ sql_text(rule.params.item) }}, {{ rule.params.tolerance }}
   {% endfor %}
-  select null::varchar, null::varchar, 0 where false
 ),
 
 compared as (
