@@ -93,7 +93,7 @@ def _households(residents: int, times: Times, chance: Chance) -> _Members:
     number = residents  # every household has at least its head
     band = chance.indexes(number, [0.16, 0.2, 0.28, 0.22, 0.1, 0.04])
     low = np.array([25, 35, 45, 55, 65, 75])[band]
-    high = np.array([35, 45, 55, 65, 75, 90])[band]
+    high = np.array([35, 45, 55, 65, 75, 95])[band]
     head_age = chance.uniform(number, low, high)
     couple = chance.flags(number, np.array([0.86, 0.9, 0.88, 0.84, 0.7, 0.45])[band])
     head_female = np.where(couple, chance.flags(number, 0.1), chance.flags(number, np.array([0.4, 0.4, 0.45, 0.55, 0.65, 0.7])[band]))

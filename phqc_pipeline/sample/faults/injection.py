@@ -1,0 +1,239 @@
+"""Record and field faults: proposals tried on clean records, those that work put in.
+
+Belongs here: how many faults of which rule, which record carries each, trying and choosing.
+Does not belong here: how a rule is broken (``proposals``), what is violated (``judge``).
+
+A proposal is tried on a few records that fit; all trials of a form are judged together, and the one is taken that
+violates the rule meant with the fewest others. Where a fault touches what cross rules count (who, when, judged how),
+it is put on records whose loss no cross rule would notice: of the year before, of a disease without follow-up here, of
+a resident without any service.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from phqc_pipeline.catalogue import Form, RuleCheck
+from phqc_pipeline.sample.calendar import to_date
+from phqc_pipeline.sample.chance import Bools, Chance, Ints
+from phqc_pipeline.sample.faults.cells import Cell, read
+from phqc_pipeline.sample.faults.judge import RAW, Judge
+from phqc_pipeline.sample.faults.proposals import Proposal, Setting, proposals
+from phqc_pipeline.sample.faults.work import Fault, Work, typed_rows
+
+_TRIALS = 2  # records tried for each proposal in the first round, more in the next
+_PROPOSALS = (5, 12, 40)  # proposals tried for one fault, round by round
+_FULLEST = 0.5  # at most this share of a form's records is made faulty
+
+# What cross rules, and the reports, count by: a fault in one of these may change more than its own record.
+_COUNTED_EVERYWHERE = frozenset(
+    "archive_no person_name sex_code birth_date id_card_no record_status archive_status archive_status_date created_at".split()
+)
+_COUNTED = {
+    "resident_profile": frozenset({"archive_date", "phone"}),
+    "chronic_registry": frozenset({"disease", "diagnosis_date", "register_date", "end_date", "manage_status"}),
+    "htn_followup": frozenset({"visit_date", "visit_mode_code", "class_code", "referral_reason", "sbp", "dbp", "weight_kg"}),
+    "t2dm_followup": frozenset({"visit_date", "visit_mode_code", "class_code", "referral_reason", "sbp", "dbp", "weight_kg", "fbg"}),
+    "health_exam": frozenset({"exam_date"}),
+    "elderly_self_care": frozenset({"assess_date"}),
+}
+
+
+@dataclass(frozen=True)
+class Rates:
+    """How many faults. ``per_records``: one for so many records of the form, for each rule (of a field rule: on some
+    field). ``at_least``: no fewer for each rule and form. ``every_field``: a field rule on each field at least once.
+    ``share``: (part, parts): of the rules only every so-manieth, for a sample that has too few records for all."""
+
+    per_records: float = 2000.0
+    at_least: int = 1
+    every_field: bool = False
+    share: tuple[int, int] = (0, 1)
+
+
+@dataclass(frozen=True)
+class _Trial:
+    fault: int  # position in the list of faults wanted
+    check: int  # position in the judge's checks of the form
+    row: int
+    proposal: Proposal
+
+
+def inject(work: Work, form: Form, judge: Judge, rates: Rates, setting: Setting) -> list[tuple[str, str]]:
+    """Put faults into one form's records; the checks (rule, field) for which none could be put in."""
+    chance = work.institution.chance(0, "inject", form.form_id, setting.chance.whole(0, 10**6))
+    checks = judge.checks[form.form_id]
+    pool = _Pool(work, form)
+    wanted = _wanted(checks, form, pool.size, rates, chance)
+    failed: list[int] = []
+    left = list(range(len(wanted)))
+    for round_ in range(len(_PROPOSALS)):
+        trials = [one for n in left for one in _trials(n, wanted[n], checks, form, pool, setting, chance, round_)]
+        if not trials:
+            break
+        rows, cells = _written(pool, trials, form, work)
+        violated = judge.violations(form, rows)
+        done = _choose(trials, violated, wanted, pool)
+        _put_in(work, form, rows, cells, trials, done, checks)
+        left = [n for n in left if n not in done]
+    failed = left
+    return [(checks[wanted[n]].rule.rule_id, checks[wanted[n]].field) for n in failed]
+
+
+def _wanted(checks: Sequence[RuleCheck], form: Form, size: int, rates: Rates, chance: Chance) -> list[int]:
+    """Positions of the checks to violate, one entry a fault; those of record rules first, no more than there is room."""
+    by_rule: dict[str, list[int]] = {}
+    for n, check in enumerate(checks):
+        by_rule.setdefault(check.rule.rule_id, []).append(n)
+    part, parts = rates.share
+    wanted: list[int] = []
+    for position, (_, members) in enumerate(sorted(by_rule.items())):
+        if position % parts != part:
+            continue
+        expected = size / rates.per_records
+        count = max(rates.at_least, int(expected) + int(chance.uniform(1)[0] < expected % 1))
+        order = [members[int(n)] for n in chance.order(len(members))]
+        if rates.every_field:
+            count = max(count, len(members))
+        wanted += [order[n % len(order)] for n in range(count)]
+    wanted.sort(key=lambda n: checks[n].rule.per_field is not None)
+    return wanted[: max(int(size * _FULLEST), 1)]
+
+
+class _Pool:
+    """A form's records that may carry a fault: not reserved, not yet touched."""
+
+    def __init__(self, work: Work, form: Form) -> None:
+        rows = work.frames[form.form_id]
+        taken = work.touched[form.form_id]
+        open_ = ~rows["_person"].is_in(list(work.reserved)) & ~rows["_row"].is_in(list(taken))
+        self.rows = rows.filter(open_)
+        self.form = form
+        self.size = rows.height
+        self.free = np.ones(self.rows.height, dtype=bool)
+        self.safe = _safe(work, form, self.rows)
+        service = self.rows[form.service_date].cast(pl.Int32).to_numpy().astype(np.int64)
+        birth = self.rows["birth_date"].cast(pl.Int32).to_numpy().astype(np.int64)
+        self.age = ((service - birth) / 365.2425).astype(np.int64)
+        self.age_today = ((work.times.today - birth) / 365.2425).astype(np.int64)
+        self.sex = self.rows["sex_code"].to_numpy()
+        self.counted = _COUNTED_EVERYWHERE | _COUNTED.get(form.form_id, frozenset())
+        self._filled: dict[str, Bools] = {}
+
+    def filled(self, name: str) -> Bools:
+        if name not in self._filled:
+            self._filled[name] = self.rows[name].is_not_null().to_numpy()
+        return self._filled[name]
+
+    def fitting(self, proposal: Proposal, count: int, chance: Chance) -> Ints:
+        """Positions of some records the proposal fits, the most suitable that there are."""
+        mask = self.free.copy()
+        if proposal.sex is not None and (mask & (self.sex == proposal.sex)).any():
+            mask &= self.sex == proposal.sex
+        for name in proposal.filled:
+            if not (mask & self.filled(name)).any():
+                return np.array([], dtype=np.int64)
+            mask &= self.filled(name)
+        if self.counted & set(proposal.cells) and (mask & self.safe).any():
+            mask &= self.safe
+        places = np.flatnonzero(mask)
+        if proposal.age is not None and len(places):
+            distance = np.minimum(np.abs(self.age[places] - proposal.age), np.abs(self.age_today[places] - proposal.age))
+            near = np.lexsort((chance.uniform(len(places)), distance))[: count * 6]
+            places = places[near]
+        if len(places) <= count:
+            return places
+        return places[chance.order(len(places))[:count]]
+
+
+def _safe(work: Work, form: Form, rows: pl.DataFrame) -> Bools:
+    """Records that no cross rule would miss."""
+    times = work.times
+    served = rows[form.service_date].cast(pl.Int32).to_numpy().astype(np.int64)
+    if form.form_id == "resident_profile":
+        with_services = set()
+        for form_id, others in work.frames.items():
+            if form_id != "resident_profile":
+                with_services |= set(others["_person"].to_list())
+        lonely = ~rows["_person"].is_in(list(with_services)).to_numpy() & (rows["archive_status"] == "1").to_numpy()
+        fresh = lonely & (served > times.basis_end)
+        return fresh if fresh.sum() >= 30 else lonely
+    if form.form_id == "chronic_registry":
+        ended = rows["end_date"].cast(pl.Int32).fill_null(10**6).to_numpy() < times.period_start
+        return ended | ~rows["disease"].is_in(["HTN", "T2DM"]).to_numpy()
+    earlier = served < times.period_start
+    if form.form_id in ("htn_followup", "t2dm_followup"):
+        before = rows.select(
+            pl.when(pl.col(form.service_date) < to_date(times.period_start)).then(pl.col(form.service_date)).max().over("_person")
+        ).to_series()
+        last = (rows[form.service_date] == before).fill_null(False).to_numpy()
+        return earlier & ~last
+    return earlier
+
+
+def _trials(
+    n: int, place: int, checks: Sequence[RuleCheck], form: Form, pool: _Pool, setting: Setting, chance: Chance, round_: int
+) -> list[_Trial]:
+    found: list[_Trial] = []
+    offered = proposals(checks[place], form, setting)
+    if len(offered) > _PROPOSALS[round_]:
+        keep = sorted(chance.order(len(offered))[: _PROPOSALS[round_]])
+        offered = [offered[int(one)] for one in keep]
+    for proposal in offered:
+        for row in pool.fitting(proposal, _TRIALS + 2 * round_, chance):
+            if proposal.where is None or proposal.where(pool.rows.row(int(row), named=True)):
+                found.append(_Trial(n, place, int(row), proposal))
+    return found
+
+
+def _written(pool: _Pool, trials: list[_Trial], form: Form, work: Work) -> tuple[pl.DataFrame, list[dict[str, Cell]]]:
+    """The trials' records with their cells written."""
+    rows = pool.rows[[trial.row for trial in trials]]
+    needed = {"archive_no", "person_name", "id_card_no", "sex_code", "birth_date", form.service_date}
+    needed |= {name for trial in trials for name in trial.proposal.cells} | {n for n in ("phone",) if form.has(n)}
+    dicts = rows.select(sorted(needed)).to_dicts()
+    cells: list[dict[str, Cell]] = []
+    for trial, row in zip(trials, dicts, strict=True):
+        one: dict[str, Cell] = {}
+        for name, written in trial.proposal.cells.items():
+            given = written(row) if callable(written) else written
+            one[name] = read(given, form.field(name), work.cat)
+        cells.append(one)
+    return typed_rows(rows, cells), cells
+
+
+def _choose(trials: list[_Trial], violated: list[frozenset[int]], wanted: list[int], pool: _Pool) -> dict[int, int]:
+    """For each fault the trial taken: the fewest violations, on a record not taken yet."""
+    good = [t for t in range(len(trials)) if trials[t].check in violated[t]]
+    good.sort(key=lambda t: (len(violated[t]), t))
+    by_fault: dict[int, list[int]] = {}
+    for t in good:
+        by_fault.setdefault(trials[t].fault, []).append(t)
+    done: dict[int, int] = {}
+    # Faults with few choices first, or others would take their records.
+    for fault in sorted(by_fault, key=lambda one: (len({trials[t].row for t in by_fault[one]}), one)):
+        for t in by_fault[fault]:
+            if pool.free[trials[t].row]:
+                pool.free[trials[t].row] = False
+                done[fault] = t
+                break
+    return done
+
+
+def _put_in(
+    work: Work, form: Form, rows: pl.DataFrame, cells: list[dict[str, Cell]], trials: list[_Trial], done: dict[int, int], checks: Sequence[RuleCheck]
+) -> None:
+    chosen = sorted(done.values())
+    if not chosen:
+        return
+    made = rows[chosen]
+    numbers = made["_row"].to_list()
+    work.replace(form.form_id, made.drop([name for name in made.columns if name.endswith(RAW)]), dict(zip(numbers, [cells[t] for t in chosen], strict=True)))
+    for t, number in zip(chosen, numbers, strict=True):
+        check = checks[trials[t].check]
+        work.faults.append(Fault(check.rule.rule_id, form.form_id, check.field, row=number))
+

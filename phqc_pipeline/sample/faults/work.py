@@ -1,0 +1,154 @@
+"""One institution's records while faults are put in.
+
+Belongs here: the frames, which rows and people are taken, clones, the final frames with what is delivered verbatim.
+Does not belong here: what is made faulty (``recipes``, ``injection``).
+
+Every row has a ``_row`` number, unique within its form and never reused. A row is taken by at most one fault; a person
+whom a recipe needs whole is reserved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import polars as pl
+
+from phqc_pipeline.catalogue import Catalogue
+from phqc_pipeline.sample.calendar import Times
+from phqc_pipeline.sample.chance import Chance
+from phqc_pipeline.sample.faults.cells import Cell, read
+from phqc_pipeline.sample.faults.judge import RAW
+from phqc_pipeline.sample.people import spare_mobile_numbers
+from phqc_pipeline.sample.places import Institution
+from phqc_pipeline.sample.rows import PREFIX
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One fault put in on purpose: the finding that must come of it, among others perhaps.
+
+    ``subject`` is the record's ``_row`` for a record rule, else the finding's subject id.
+    """
+
+    rule_id: str
+    form_id: str
+    field: str
+    row: int | None = None
+    subject: str | None = None
+
+
+@dataclass
+class Work:
+    """``frames``: the current records of each form. ``texts``: cells to deliver verbatim, by form, row and field."""
+
+    cat: Catalogue
+    institution: Institution
+    times: Times
+    people: pl.DataFrame
+    frames: dict[str, pl.DataFrame]
+    chance: Chance
+    reserved: set[int] = field(default_factory=set)
+    touched: dict[str, set[int]] = field(default_factory=dict)
+    texts: dict[str, dict[int, dict[str, str | None]]] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
+    _next_row: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for form_id, rows in self.frames.items():
+            self.frames[form_id] = rows.with_row_index("_row").with_columns(pl.col("_row").cast(pl.Int64))
+            self.touched[form_id] = set()
+            self.texts[form_id] = {}
+            self._next_row[form_id] = rows.height
+        self.phones = iter(spare_mobile_numbers(200, self.institution))
+
+    def rows_of(self, form_id: str, person: int) -> pl.DataFrame:
+        """A person's records on one form, in order of service."""
+        return self.frames[form_id].filter(pl.col("_person") == person).sort(self.cat.forms[form_id].service_date)
+
+    def free_people(self) -> set[int]:
+        return set(range(self.people.height)) - self.reserved
+
+    def edit(self, form_id: str, row: int, values: Mapping[str, Any]) -> None:
+        """Put regular values into one record."""
+        rows = self.frames[form_id]
+        here = pl.col("_row") == row
+        self.frames[form_id] = rows.with_columns(
+            pl.when(here).then(_literal(value, rows.schema[name])).otherwise(pl.col(name)).alias(name)
+            for name, value in values.items()
+        )
+        self.touched[form_id].add(row)
+
+    def remove(self, form_id: str, rows: Iterable[int]) -> None:
+        self.frames[form_id] = self.frames[form_id].filter(~pl.col("_row").is_in(list(rows)))
+
+    def clone(self, form_id: str, row: int, values: Mapping[str, Any], *, new_number: bool = True) -> int:
+        """A copy of a record with some values changed, at the end of the form; its ``_row``."""
+        number = self._next_row[form_id]
+        self._next_row[form_id] += 1
+        copy = self.frames[form_id].filter(pl.col("_row") == row)
+        changed = dict(values)
+        if new_number:
+            changed.setdefault("record_id", f"{PREFIX[form_id]}{self.institution.town}{90000000 + number:08d}")
+        copy = copy.with_columns(pl.lit(number, pl.Int64).alias("_row"), *(_literal(v, copy.schema[n]).alias(n) for n, v in changed.items()))
+        self.frames[form_id] = pl.concat([self.frames[form_id], copy])
+        self.touched[form_id].add(number)
+        return number
+
+    def replace(self, form_id: str, rows: pl.DataFrame, cells: Mapping[int, Mapping[str, Cell]]) -> None:
+        """Put whole faulty rows (as judged) in the place of those with the same ``_row``."""
+        numbers = rows["_row"].to_list()
+        kept = self.frames[form_id].filter(~pl.col("_row").is_in(numbers))
+        self.frames[form_id] = pl.concat([kept, rows.select(kept.columns)])
+        self.touched[form_id].update(numbers)
+        for number in numbers:
+            for name, cell in cells[number].items():
+                if cell.text is not None:
+                    self.texts[form_id].setdefault(number, {})[name] = cell.text
+
+    def lake_rows(self, form_id: str, rows: pl.DataFrame) -> pl.DataFrame:
+        """Rows with the ``<field>__raw`` columns that the verbatim cells make."""
+        form = self.cat.forms[form_id]
+        columns: dict[str, list[str | None]] = {}
+        for place, number in enumerate(rows["_row"].to_list()):
+            for name, text in self.texts[form_id].get(number, {}).items():
+                columns.setdefault(name, [None] * rows.height)[place] = self._raw(form_id, number, name, text)
+        return rows.with_columns(pl.Series(f.name + RAW, columns[f.name], pl.String) for f in form.fields if f.name in columns)
+
+    def _raw(self, form_id: str, row: int, name: str, text: str | None) -> str | None:
+        return read(text, self.cat.forms[form_id].field(name), self.cat).raw
+
+    def finish(self) -> None:
+        """Rows in their final order: as they were made, clones among them by time of entry."""
+        for form_id, rows in self.frames.items():
+            self.frames[form_id] = rows.sort("_row")
+
+    def entered(self, day: date, hours: float = 0.0) -> datetime:
+        """A time of entry on a day, in working hours, different for every call."""
+        minute = 10 * 60 + self.chance.whole(0, 560)
+        return datetime(day.year, day.month, day.day) + timedelta(minutes=minute, seconds=self.chance.whole(0, 59), hours=hours)
+
+
+def _literal(value: Any, dtype: Any) -> pl.Expr:
+    if isinstance(value, pl.Expr):
+        return value
+    if dtype == pl.List(pl.String):
+        return pl.lit(pl.Series([value], dtype=dtype)).first()
+    return pl.lit(value, dtype)
+
+
+def typed_rows(rows: pl.DataFrame, cells: list[Mapping[str, Cell]]) -> pl.DataFrame:
+    """Rows with the values of some cells put in, and their ``__raw`` columns; ``cells`` runs parallel to the rows."""
+    names = {name for one in cells for name in one}
+    columns = []
+    for name in sorted(names):
+        values: list[Any] = rows[name].to_list()
+        raws: list[str | None] = [None] * rows.height
+        for place, one in enumerate(cells):
+            if name in one:
+                values[place], raws[place] = one[name].value, one[name].raw
+        columns += [pl.Series(name, values, rows.schema[name]), pl.Series(name + RAW, raws, pl.String)]
+    return rows.with_columns(columns)
+
