@@ -23,6 +23,7 @@ from phqc_pipeline.sample.chance import Bools, Chance, Ints
 from phqc_pipeline.sample.faults.cells import Cell, read
 from phqc_pipeline.sample.faults.judge import RAW, Judge
 from phqc_pipeline.sample.faults.proposals import Proposal, Setting, proposals
+from phqc_pipeline.sample.faults.recipes import RECIPES
 from phqc_pipeline.sample.faults.work import Fault, Work, typed_rows
 
 _TRIALS = 2  # records tried for each proposal in the first round, more in the next
@@ -63,12 +64,18 @@ class _Trial:
     proposal: Proposal
 
 
-def inject(work: Work, form: Form, judge: Judge, rates: Rates, setting: Setting) -> list[tuple[str, str]]:
-    """Put faults into one form's records; the checks (rule, field) for which none could be put in."""
+def inject(
+    work: Work, form: Form, judge: Judge, rates: Rates, setting: Setting, dropped: frozenset[str] = frozenset()
+) -> list[tuple[str, str]]:
+    """Put faults into one form's records; the checks (rule, field) for which none could be put in.
+
+    ``dropped``: columns the file will not have, so that nothing can be wrong in them.
+    """
     chance = work.institution.chance(0, "inject", form.form_id, setting.chance.whole(0, 10**6))
     checks = judge.checks[form.form_id]
     pool = _Pool(work, form)
-    wanted = _wanted(checks, form, pool.size, rates, chance)
+    able = [n for n, check in enumerate(checks) if not check.reads & dropped and check.rule.rule_id not in RECIPES]
+    wanted = _wanted(checks, able, pool.size, rates, chance)
     failed: list[int] = []
     left = list(range(len(wanted)))
     for round_ in range(len(_PROPOSALS)):
@@ -84,11 +91,11 @@ def inject(work: Work, form: Form, judge: Judge, rates: Rates, setting: Setting)
     return [(checks[wanted[n]].rule.rule_id, checks[wanted[n]].field) for n in failed]
 
 
-def _wanted(checks: Sequence[RuleCheck], form: Form, size: int, rates: Rates, chance: Chance) -> list[int]:
+def _wanted(checks: Sequence[RuleCheck], able: list[int], size: int, rates: Rates, chance: Chance) -> list[int]:
     """Positions of the checks to violate, one entry a fault; those of record rules first, no more than there is room."""
     by_rule: dict[str, list[int]] = {}
-    for n, check in enumerate(checks):
-        by_rule.setdefault(check.rule.rule_id, []).append(n)
+    for n in able:
+        by_rule.setdefault(checks[n].rule.rule_id, []).append(n)
     part, parts = rates.share
     wanted: list[int] = []
     for position, (_, members) in enumerate(sorted(by_rule.items())):
@@ -141,10 +148,10 @@ class _Pool:
         if self.counted & set(proposal.cells) and (mask & self.safe).any():
             mask &= self.safe
         places = np.flatnonzero(mask)
-        if proposal.age is not None and len(places):
-            distance = np.minimum(np.abs(self.age[places] - proposal.age), np.abs(self.age_today[places] - proposal.age))
-            near = np.lexsort((chance.uniform(len(places)), distance))[: count * 6]
-            places = places[near]
+        for wanted, ages in ((proposal.age, self.age), (proposal.age_today, self.age_today)):
+            if wanted is not None and len(places):
+                near = np.lexsort((chance.uniform(len(places)), np.abs(ages[places] - wanted)))
+                places = places[near[: count * 3]]
         if len(places) <= count:
             return places
         return places[chance.order(len(places))[:count]]

@@ -24,13 +24,13 @@ _EXAMPLE_TODAY = date(2024, 12, 31)
 
 @dataclass(frozen=True)
 class Proposal:
-    """Cells to write on a record that fits: ``age`` and ``sex`` of the person, ``filled`` columns."""
+    """Cells to write on a record that fits: ``age`` (when served), ``age_today``, ``sex``, ``filled`` columns."""
 
     cells: Mapping[str, Written]
     age: int | None = None
+    age_today: int | None = None
     sex: str | None = None
     filled: tuple[str, ...] = ()
-    empty: tuple[str, ...] = ()
     where: Callable[[Row], bool] | None = attribute(default=None, compare=False)
 
 
@@ -101,8 +101,8 @@ def _from_example(
         cells |= {name: None for name in check.reads if name not in kept and form.has(name)}
     if not cells:
         return None
-    age = given.get("age", given.get("age_today"))
-    return Proposal(cells, age=int(age) if age is not None else None, sex=given.get("sex_code"))
+    ages = {name: int(given[name]) for name in ("age", "age_today") if given.get(name) is not None}
+    return Proposal(cells, age=ages.get("age"), age_today=ages.get("age_today"), sex=given.get("sex_code"))
 
 
 def _own(name: str) -> Written:

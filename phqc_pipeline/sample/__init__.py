@@ -1,0 +1,8 @@
+"""Demonstration data: what real institutions would deliver, with the answer key of the faults put in.
+
+``write_sample`` writes landing extracts, registry and answer key of a home, the same bytes for the same arguments.
+"""
+
+from phqc_pipeline.sample.write import DEFAULT_SNAPSHOT, SampleSummary, write_sample
+
+__all__ = ["DEFAULT_SNAPSHOT", "SampleSummary", "write_sample"]

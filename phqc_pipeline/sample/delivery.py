@@ -1,0 +1,293 @@
+"""Records as real institutions deliver them: formats, encodings, headers, spellings, one mixture for each form.
+
+Belongs here: typed frames → files in a landing folder, byte for byte the same from the same rows.
+Does not belong here: what the records say.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow.parquet as pq
+import xlsxwriter
+
+from phqc_pipeline.catalogue import Catalogue, Form
+from phqc_pipeline.catalogue.model import Field
+from phqc_pipeline.sample.places import Institution
+
+Texts = Mapping[int, Mapping[str, str | None]]  # cells to deliver verbatim: _row → field → text
+
+_MOST_CELLS = 260_000  # of a workbook; more is delivered as CSV
+_GPS = frozenset({"service_lng", "service_lat", "evidence_photo_count"})
+
+
+@dataclass(frozen=True)
+class Style:
+    """How one file is written.
+
+    ``container``: csv, csv.gz, xlsx, parquet. ``header``: english, chinese or synonym. ``named``: codes are written as
+    their names, in the columns whose position among the coded ones is not a multiple of three. ``zeros``: codes padded
+    (1), bare (-1) or as they are. ``empty``: what stands in an empty numeric or date cell.
+    """
+
+    container: str = "csv"
+    encoding: str = "utf-8"
+    header: str = "english"
+    named: bool = False
+    zeros: int = 0
+    dates: str = "%Y-%m-%d"
+    months: str = "%Y-%m"
+    times: str = "%Y-%m-%d %H:%M:%S"
+    separator: str = ","
+    line_end: str = "\n"
+    empty: str = ""
+    titles: int = 0
+    serial_column: bool = False
+    parts: int = 1
+    file_title: bool = False
+    dropped: frozenset[str] = frozenset()
+
+
+_CHINESE_DATES = {"dates": "%Y年%-m月%-d日", "months": "%Y年%-m月", "times": "%Y年%-m月%-d日 %H:%M:%S"}
+_SLASHES = {"dates": "%Y/%-m/%-d", "months": "%Y/%m", "times": "%Y/%-m/%-d %H:%M:%S"}
+_DOTS = {"dates": "%Y.%-m.%-d", "months": "%Y.%m", "times": "%Y-%m-%d %H:%M:%S"}
+_COMPACT = {"dates": "%Y%m%d", "months": "%Y%m", "times": "%Y-%m-%d %H:%M:%S"}
+
+_STYLES: tuple[Style, ...] = (
+    Style(encoding="gb18030", header="chinese", named=True, separator="，", line_end="\r\n", titles=1, file_title=True, **_SLASHES),
+    Style(container="csv.gz", encoding="utf-8"),
+    Style(encoding="utf-8-sig", header="chinese", named=True, separator="、", file_title=True, empty="/", **_CHINESE_DATES),
+    Style(container="parquet", header="english", separator=","),
+    Style(container="xlsx", header="chinese", titles=2, named=True, separator=";", serial_column=True, file_title=True),
+    Style(encoding="utf-16", header="synonym", zeros=1, separator="|", line_end="\r\n", file_title=True, dropped=_GPS, **_DOTS),
+    Style(encoding="gb18030", header="synonym", zeros=-1, separator="；", empty="-", parts=2, file_title=True, **_COMPACT),
+    Style(encoding="utf-8", header="english", named=True, separator=";", line_end="\r\n", serial_column=True, dropped=_GPS),
+)
+# The founding institution's own mixture: every kind of file once, every column there.
+_FOUNDING = {
+    "resident_profile": _STYLES[0],
+    "health_exam": _STYLES[1],
+    "htn_followup": _STYLES[2],
+    "t2dm_followup": _STYLES[3],
+    "chronic_registry": _STYLES[4],
+    "elderly_self_care": replace(_STYLES[4], titles=0, named=False, serial_column=False),
+}
+
+
+def style_for(institution: Institution, form: Form, position: int) -> Style:
+    """The style of one institution's files of one form; ``position`` of the form in the catalogue."""
+    if institution.is_founding and form.form_id in _FOUNDING:
+        return _FOUNDING[form.form_id]
+    return _STYLES[(institution.index * 3 + position * 5) % len(_STYLES)]
+
+
+def deliver(
+    folder: Path, form: Form, rows: pl.DataFrame, texts: Texts, style: Style, cat: Catalogue, institution: Institution, day: date
+) -> list[Path]:
+    """Write one form's rows into a landing folder; the files written. ``rows`` has ``_row`` and the form's columns."""
+    fields = [field for field in form.fields if field.name not in style.dropped]
+    if style.container == "xlsx" and rows.height * len(fields) > _MOST_CELLS:
+        style = replace(style, container="csv", encoding="gb18030")
+    name = f"{form.title}_{day.year}" if style.file_title else form.form_id
+    paths = []
+    size = -(-rows.height // style.parts) if style.parts > 1 and rows.height > 20 else max(rows.height, 1)
+    for part, start in enumerate(range(0, max(rows.height, 1), size), 1):
+        stem = f"{name}_{part}" if size < rows.height else name
+        path = folder / f"{stem}.{style.container}"
+        _write(path, _Sheet(form, fields, rows.slice(start, size), texts, style, cat, institution, day))
+        paths.append(path)
+    return paths
+
+
+def deliver_report(folder: Path, report: pl.DataFrame, cat: Catalogue, institution: Institution) -> Path:
+    """The archive report: a workbook with Chinese headers for the founding institution, else CSV."""
+    entry = cat.reports["r_archive"]
+    titles = {item.item: item.title for item in entry.items}
+    if institution.index % 2:
+        path = folder / "r_archive.csv"
+        path.write_bytes(report.write_csv().encode("utf-8-sig"))
+        return path
+    path = folder / f"{entry.title}.xlsx"
+    # The report's own columns are known by their English names; the items by their titles as well.
+    header = [titles.get(name, name) for name in report.columns]
+    _workbook(path, header, [report[name].to_list() for name in report.columns], [], {})
+    return path
+
+
+@dataclass(frozen=True)
+class _Sheet:
+    form: Form
+    fields: Sequence[Field]
+    rows: pl.DataFrame
+    texts: Texts
+    style: Style
+    cat: Catalogue
+    institution: Institution
+    day: date
+
+    @property
+    def headers(self) -> list[str]:
+        return [_header(field, self.style.header) for field in self.fields]
+
+    @property
+    def titles(self) -> list[str]:
+        lines = [f"{self.institution.name} {self.form.title}", f"导出日期：{self.day.isoformat()}  导出人：系统管理员"]
+        return lines[: self.style.titles]
+
+    def overridden(self, field: Field) -> dict[int, str]:
+        """Places in the sheet whose text is given: position → text."""
+        numbers = self.rows["_row"].to_list()
+        return {place: self.texts[n][field.name] or "" for place, n in enumerate(numbers) if field.name in self.texts.get(n, {})}
+
+    def text(self, field: Field, position: int) -> pl.Series:
+        """The field's column as delivered text."""
+        series = _text(self.rows[field.name], field, position, self.style, self.cat)
+        given = self.overridden(field)
+        if given:
+            series = series.scatter(list(given), list(given.values()))
+        return series
+
+
+def _write(path: Path, sheet: _Sheet) -> None:
+    writer = {"csv": _write_csv, "csv.gz": _write_csv, "xlsx": _write_xlsx, "parquet": _write_parquet}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    writer[sheet.style.container](path, sheet)
+
+
+def _write_csv(path: Path, sheet: _Sheet) -> None:
+    columns = [sheet.text(field, n).alias(header) for n, (field, header) in enumerate(zip(sheet.fields, sheet.headers, strict=True))]
+    if sheet.style.serial_column:
+        columns.insert(0, pl.int_range(1, sheet.rows.height + 1, eager=True).cast(pl.String).alias("序号"))
+    end = sheet.style.line_end
+    body = pl.DataFrame(columns).write_csv(line_terminator=end)
+    text = "".join(line + end for line in sheet.titles) + body
+    data = text.encode(sheet.style.encoding)
+    if sheet.style.container == "csv.gz":
+        packed = io.BytesIO()
+        with gzip.GzipFile(filename="", mode="wb", fileobj=packed, compresslevel=6, mtime=0) as file:
+            file.write(data)
+        data = packed.getvalue()
+    path.write_bytes(data)
+
+
+def _write_parquet(path: Path, sheet: _Sheet) -> None:
+    """Typed columns where every cell is regular, text where one is not."""
+    columns = []
+    for n, (field, header) in enumerate(zip(sheet.fields, sheet.headers, strict=True)):
+        if sheet.overridden(field) or field.kind in ("text", "code", "multi", "ym"):
+            series = sheet.text(field, n)
+        elif field.kind == "int":
+            series = sheet.rows[field.name].cast(pl.Int64)
+        else:
+            series = sheet.rows[field.name]
+        columns.append(series.alias(header))
+    table = pl.DataFrame(columns).to_arrow(compat_level=pl.CompatLevel.oldest())
+    pq.write_table(table, path, compression="snappy", row_group_size=20_000)
+
+
+def _write_xlsx(path: Path, sheet: _Sheet) -> None:
+    """Numbers and dates as such, the rest as text; a row number in front, titles above."""
+    columns: list[list[Any]] = []
+    headers = sheet.headers
+    for n, field in enumerate(sheet.fields):
+        given = sheet.overridden(field)
+        if field.is_numeric:
+            values: list[Any] = sheet.rows[field.name].to_list()
+        elif field.kind == "date" and n % 2 == 0:
+            values = [None if one is None else datetime(one.year, one.month, one.day) for one in sheet.rows[field.name].to_list()]
+        else:
+            values = _text(sheet.rows[field.name], field, n, sheet.style, sheet.cat).to_list()
+        for place, text in given.items():
+            values[place] = text
+        columns.append(values)
+    if sheet.style.serial_column:
+        columns.insert(0, list(range(1, sheet.rows.height + 1)))
+        headers = ["序号", *headers]
+    _workbook(path, headers, columns, sheet.titles, {"title": sheet.form.title})
+
+
+def _workbook(path: Path, header: Sequence[str], columns: Sequence[Sequence[Any]], titles: Sequence[str], about: Mapping[str, str]) -> None:
+    """A workbook of one sheet, the same bytes whenever it is written."""
+    book = xlsxwriter.Workbook(str(path), {"strings_to_numbers": False, "strings_to_urls": False, "strings_to_formulas": False})
+    book.set_properties({**about, "created": datetime(2020, 1, 1)})
+    sheet = book.add_worksheet("Sheet1")
+    dated = book.add_format({"num_format": "yyyy-mm-dd"})
+    for n, line in enumerate(titles):
+        sheet.write_string(n, 0, line)
+    top = len(titles)
+    for column, (name, values) in enumerate(zip(header, columns, strict=True)):
+        sheet.write_string(top, column, name)
+        for n, value in enumerate(values, top + 1):
+            if value is None or value == "":
+                continue
+            if isinstance(value, datetime):
+                sheet.write_datetime(n, column, value, dated)
+            elif isinstance(value, int | float):
+                sheet.write_number(n, column, value)
+            else:
+                sheet.write_string(n, column, value)
+    book.close()
+
+
+def _header(field: Field, kind: str) -> str:
+    if kind == "english":
+        return field.name
+    if kind == "synonym" and field.synonyms:
+        return field.synonyms[0]
+    return field.title
+
+
+def _text(series: pl.Series, field: Field, position: int, style: Style, cat: Catalogue) -> pl.Series:
+    """A typed column as text in the file's style; NULL where the file has nothing."""
+    if field.kind == "multi":
+        return series.list.eval(_spelled(pl.element(), field, position, style, cat)).list.join(style.separator)
+    if field.kind == "code" or (field.kind == "text" and field.codes):
+        return series.to_frame("c").select(_spelled(pl.col("c"), field, position, style, cat)).to_series()
+    if field.kind == "text":
+        return series
+    if field.is_date:
+        spelling = {"date": style.dates, "ym": style.months, "dt": style.times}[field.kind]
+        text = series.dt.strftime(spelling)
+    else:
+        text = _decimal(series, 0 if field.kind == "int" else field.scale or 0)
+    if style.empty and style.empty not in field.text_values:
+        text = text.fill_null(style.empty)
+    return text
+
+
+def _decimal(series: pl.Series, scale: int) -> pl.Series:
+    """Numbers with exactly ``scale`` decimals (they have no more)."""
+    if scale == 0:
+        return series.round(0).cast(pl.Int64).cast(pl.String)
+    whole = (series.abs() * 10**scale).round(0).cast(pl.Int64)
+    frame = pl.DataFrame({"w": whole, "negative": series < 0})
+    sign = pl.when("negative").then(pl.lit("-")).otherwise(pl.lit(""))
+    digits = pl.col("w") % 10**scale
+    return frame.select(
+        sign + (pl.col("w") // 10**scale).cast(pl.String) + pl.lit(".") + digits.cast(pl.String).str.zfill(scale)
+    ).to_series()
+
+
+def _spelled(column: pl.Expr, field: Field, position: int, style: Style, cat: Catalogue) -> pl.Expr:
+    """Codes as the style writes them, as long as the code list reads that back as the same code."""
+    codes = cat.codes[field.codes or ""]
+    spelled = {}
+    for code, entry in codes.by_code.items():
+        word = code
+        if style.named and position % 3 != 0:
+            word = entry.name
+        elif style.zeros > 0 and code.isdigit():
+            word = "0" + code if len(code) == 1 else code
+        elif style.zeros < 0 and code.isdigit():
+            word = code.lstrip("0") or "0"
+        safe = not any(mark in word for mark in ",，;；|、 ()（）")
+        spelled[code] = word if safe and codes.spellings.get(word) == code else code
+    changed = {code: word for code, word in spelled.items() if code != word}
+    return column.replace(changed) if changed else column

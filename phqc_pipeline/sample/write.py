@@ -1,0 +1,406 @@
+"""A whole sample: institution by institution, clean records first, then faults, then files and the answer key.
+
+Belongs here: the order of the work, how many residents and faults each institution gets, the summary.
+Does not belong here: any of the steps.
+
+Memory is bounded by the largest institution. Rates at which faults are put in, by the size of an institution:
+
+* the founding institution at full size: every rule once for 2,000 records of the form, and at least once; a field rule
+  at least once on every field it applies to;
+* any other institution of 2,000 residents or more: every rule once for 2,000 records of the form;
+* smaller ones: the rules are dealt out among the sample's institutions; each injects its part once, a field rule on
+  one field. No form has more than half of its records faulty.
+
+Reports are made wrong (RPT-R-002, RPT-R-030) in periods other than the one that is charged.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+
+import polars as pl
+
+from phqc_pipeline.catalogue import Catalogue, Context
+from phqc_pipeline.extracts.rows import record_keys
+from phqc_pipeline.home import Home
+from phqc_pipeline.sample.calendar import Times, times_for, to_date
+from phqc_pipeline.sample.conditions import describe
+from phqc_pipeline.sample.delivery import deliver, deliver_report, style_for
+from phqc_pipeline.sample.exams import examinations
+from phqc_pipeline.sample.faults.injection import Rates, inject
+from phqc_pipeline.sample.faults.judge import RAW, Judge
+from phqc_pipeline.sample.faults.proposals import Setting
+from phqc_pipeline.sample.faults.recipes import ORDER, RECIPES, cook
+from phqc_pipeline.sample.faults.truth import Finding, Truth, judged_rows
+from phqc_pipeline.sample.faults.work import Work
+from phqc_pipeline.sample.people import settle
+from phqc_pipeline.sample.places import FOUNDING_ELECTRONIC, Institution, found_institutions
+from phqc_pipeline.sample.profile import profiles, registry
+from phqc_pipeline.sample.registry import write_registry
+from phqc_pipeline.sample.report import REPORT, archives_at, misreport, report_rows
+from phqc_pipeline.sample.rows import enter
+from phqc_pipeline.sample.visits import follow_ups
+
+DEFAULT_SNAPSHOT = date(2024, 12, 31)
+FOUNDING_RESIDENTS = 10_700  # archives it takes to have 10,129 of them counted at the end of the basis year
+KEY_COLUMNS = (
+    "rule_id", "form_id", "record_id", "field", "institution_code", "subject_kind", "subject_id", "cause",
+)  # fmt: skip
+_LARGE = 2_000  # residents from which an institution injects every rule at its rate
+_RATE = 2_000.0
+
+Log = Callable[[str], object]
+
+
+@dataclass
+class SampleSummary:
+    """What was written. ``records`` and ``faults`` by form and rule; ``without_fault``: rules nobody stands for."""
+
+    home: Home
+    snapshot: date
+    institutions: int
+    residents: int = 0
+    files: int = 0
+    records: dict[str, int] = field(default_factory=dict)
+    faults: dict[str, int] = field(default_factory=dict)
+    key_entries: int = 0
+    without_fault: list[str] = field(default_factory=list)
+    electronic: dict[str, int] = field(default_factory=dict)
+
+    def describe(self) -> str:
+        """A few lines in Chinese for the terminal."""
+        lines = [
+            f"示范数据已写入 {self.home.root}：{self.institutions} 家机构，{self.residents} 份档案，"
+            f"{self.files} 个文件，快照日期 {self.snapshot.isoformat()}。",
+            f"共 {sum(self.records.values())} 条记录，埋入差错 {sum(self.faults.values())} 处，"
+            f"答案 {self.key_entries} 条（{self.home.sample / 'answer_key.csv'}）。",
+        ]
+        if self.without_fault:
+            lines.append(f"没有埋入差错的规则：{'、'.join(self.without_fault)}。")
+        return "\n".join(lines)
+
+
+def write_sample(
+    home: Home,
+    cat: Catalogue,
+    *,
+    institutions: int = 1,
+    residents: int | None = None,
+    snapshot: date = DEFAULT_SNAPSHOT,
+    seed: int = 1,
+    log: Log = lambda message: None,
+) -> SampleSummary:
+    """Write a sample into ``home``: ``landing/``, ``registry/``, ``sample/answer_key.csv``.
+
+    ``residents``: archives of all institutions together; None: the founding institution's own size, others between
+    4,000 and 16,000. The same arguments and catalogue give the same bytes. ValueError (in Chinese) when the numbers or
+    the date cannot be.
+    """
+    times = times_for(snapshot)
+    sizes = _sizes(institutions, residents, seed)
+    places = found_institutions(institutions, sizes, seed)
+    maker = _Maker(home, cat, times, seed, log)
+    charged: dict[str, int] = {}
+    key: list[dict[str, str]] = []
+    for place in places:
+        entries, count = maker.make(place)
+        key += entries
+        charged[place.code] = count
+    write_registry(home.registry, places, charged, times)
+    _write_key(home, key)
+    summary = maker.summary
+    summary.institutions, summary.key_entries, summary.electronic = len(places), len(key), charged
+    stood_for = {entry["rule_id"] for entry in key}
+    summary.without_fault = sorted({rule.rule_id for rule in cat.rules} - stood_for)
+    (home.sample / "README.md").write_text(_readme(summary, institutions, residents, seed), encoding="utf-8")
+    return summary
+
+
+def _sizes(institutions: int, residents: int | None, seed: int) -> list[int]:
+    """Archives of each institution. The founding one keeps its size as long as the others are left a hundred each."""
+    from phqc_pipeline.sample.chance import Chance
+
+    weights = Chance(seed, "sizes").uniform(max(institutions - 1, 1), 0.6, 1.6)[: institutions - 1]
+    if residents is None:
+        return [FOUNDING_RESIDENTS, *(int(10_000 * weight) for weight in weights)]
+    if residents < 20 * institutions:
+        raise ValueError(f"{institutions} 家机构至少要有 {20 * institutions} 名居民，给出的是 {residents}；请加大 --residents")
+    if institutions > 1 and residents - FOUNDING_RESIDENTS >= 100 * (institutions - 1):
+        shares, rest = list(weights), residents - FOUNDING_RESIDENTS
+        first = [FOUNDING_RESIDENTS]
+    else:
+        shares, rest = [1.0, *weights], residents
+        first = []
+    made = [max(int(rest * share / sum(shares)), 20) for share in shares]
+    made[-1] += rest - sum(made)
+    return first + made
+
+
+class _Maker:
+    """Makes one institution after another; what lasts from one to the next."""
+
+    def __init__(self, home: Home, cat: Catalogue, times: Times, seed: int, log: Log) -> None:
+        self.home = home
+        self.cat = cat
+        self.times = times
+        self.seed = seed
+        self.log = log
+        self.ctx = Context.natural_year(times.snapshot)
+        self.judge = Judge(cat, self.ctx)
+        self.serial: Iterator[int] = itertools.count(1_000_003 * (seed % 97 + 1), 7_919)
+        self.summary = SampleSummary(home, times.snapshot, 0)
+
+    def make(self, place: Institution) -> tuple[list[dict[str, str]], int]:
+        """Write one institution's files; its answer key and the electronic archives it reported for the basis year."""
+        work = self._clean(place)
+        clean = {form_id: rows.height for form_id, rows in work.frames.items()}
+        missing = self._put_faults_in(work)
+        if place.residents == FOUNDING_RESIDENTS and place.is_founding:
+            _settle_count(work, FOUNDING_ELECTRONIC)
+        work.finish()
+        report, counted = report_rows(work)
+        for rule_id in self._misreported(place):
+            report, done = misreport(report, self.times, rule_id)
+            if done:
+                self._count(rule_id)
+        key = self._key(work, report, counted)
+        self._check(work, key)
+        self._deliver(work, report)
+        self._tell(place, clean, work, missing, key)
+        return key, counted[self.times.basis_year, "Y"]
+
+    def _clean(self, place: Institution) -> Work:
+        """The institution's records without any fault."""
+        cat, times, seed = self.cat, self.times, self.seed
+        people = describe(settle(place, times, seed), place, times, seed)
+        frames = {
+            "resident_profile": profiles(people, place, times, cat, seed),
+            "chronic_registry": registry(people, place, times, cat, seed),
+        }
+        frames["htn_followup"], frames["t2dm_followup"] = follow_ups(people, place, times, cat, seed)
+        frames["health_exam"], frames["elderly_self_care"] = examinations(people, place, times, cat, seed)
+        frames = {form_id: frames[form_id] for form_id in cat.forms if form_id in frames}
+        frames = enter(frames, place, seed)
+        for form_id, position in zip(frames, range(len(frames)), strict=True):
+            dropped = style_for(place, cat.forms[form_id], position).dropped
+            frames[form_id] = frames[form_id].with_columns(pl.lit(None).cast(frames[form_id].schema[name]).alias(name) for name in sorted(dropped))
+        return Work(cat, place, times, people, frames, place.chance(seed, "faults"))
+
+    def _rates(self, place: Institution) -> Rates:
+        if place.is_founding and place.residents == FOUNDING_RESIDENTS:
+            return Rates(_RATE, at_least=1, every_field=True)
+        if place.residents >= _LARGE:
+            return Rates(_RATE, at_least=0 if place.count > 1 else 1)
+        return Rates(_RATE, at_least=1, share=(place.index, place.count))
+
+    def _put_faults_in(self, work: Work) -> list[str]:
+        """Cross rules first (they need whole people), then record and field rules; rules nobody could stand for."""
+        place = work.institution
+        rates = self._rates(place)
+        part, parts = rates.share
+        missing: list[str] = []
+        cross = [rule for rule in self.cat.rules if rule.rule_id in RECIPES]
+        cross.sort(key=lambda rule: ORDER.index(rule.rule_id))
+        jobs = [(rule, form_id) for rule in cross for form_id in (rule.form_ids or rule.forms) if form_id in work.frames]
+        for position, (rule, form_id) in enumerate(jobs):
+            if position % parts != part:
+                continue
+            expected = work.frames[form_id].height / rates.per_records
+            times = max(rates.at_least, int(expected) + int(work.chance.uniform(1)[0] < expected % 1))
+            if cook(work, rule, form_id, min(times, 4)) < min(times, 1):
+                missing.append(rule.rule_id)
+        setting = Setting(self.cat, self.times.snapshot, place.chance(self.seed, "proposals"), lambda: next(self.serial))
+        for position, form_id in enumerate(work.frames):
+            form = self.cat.forms[form_id]
+            dropped = style_for(place, form, position).dropped
+            failed = inject(work, form, self.judge, rates, setting, dropped)
+            missing += [f"{rule_id}（{form_id}.{name}）" for rule_id, name in failed]
+        for fault in work.faults:
+            self._count(fault.rule_id)
+        return missing
+
+    def _misreported(self, place: Institution) -> list[str]:
+        known = {rule.rule_id for rule in self.cat.rules if REPORT in (rule.form_ids or rule.forms)}
+        wanted = sorted(known & {"RPT-R-002", "RPT-R-030"})
+        part, parts = self._rates(place).share
+        return [rule_id for n, rule_id in enumerate(wanted) if n % parts == part]
+
+    def _key(self, work: Work, report: pl.DataFrame, counted: dict[tuple[int, str], int]) -> list[dict[str, str]]:
+        """Everything that is violated in the final records, with its cause: ``injected`` or ``collateral``."""
+        meant = {(f.rule_id, f.form_id, f.field, f.row) for f in work.faults if f.row is not None}
+        meant_subjects = {(f.rule_id, f.form_id, f.field, f.subject) for f in work.faults if f.subject is not None}
+        entries: list[dict[str, str]] = []
+        numbers: dict[tuple[str, str], int] = {}
+        for form_id, rows in work.frames.items():
+            entries += self._record_entries(work, form_id, rows, meant, numbers)
+        for finding in Truth(work, self.ctx, report, counted).findings():
+            row = numbers.get((finding.form_id, finding.subject_id))
+            injected = (finding.rule_id, finding.form_id, finding.field, row) in meant if row is not None else False
+            injected |= (finding.rule_id, finding.form_id, finding.field, finding.subject_id) in meant_subjects
+            injected |= finding.form_id == REPORT
+            entries.append(_entry(finding, work.institution, injected))
+        return sorted(entries, key=lambda one: tuple(one.values()))
+
+    def _record_entries(
+        self, work: Work, form_id: str, rows: pl.DataFrame, meant: set[tuple[str, str, str, int | None]], numbers: dict[tuple[str, str], int]
+    ) -> list[dict[str, str]]:
+        form = self.cat.forms[form_id]
+        judged = set(judged_rows(work, form_id)["_row"].to_list())
+        touched = rows.filter(pl.col("_row").is_in(sorted(work.touched[form_id] & judged)))
+        lake = work.lake_rows(form_id, touched)
+        keys = record_keys(_with_raw(lake, [f.name for f in form.fields]), form).to_list()
+        checks = self.judge.checks[form_id]
+        entries = []
+        violated = self.judge.violations(form, lake)
+        for number, key, broken in zip(touched["_row"].to_list(), keys, violated, strict=True):
+            numbers[form_id, key] = number
+            for n in sorted(broken):
+                check = checks[n]
+                finding = Finding(check.rule.rule_id, form_id, check.field, "record", key, key if not key.startswith("#") else "")
+                entries.append(_entry(finding, work.institution, (check.rule.rule_id, form_id, check.field, number) in meant))
+        return entries
+
+    def _check(self, work: Work, key: list[dict[str, str]]) -> None:
+        """Every fault put in is in the key, or the sample would promise what it does not hold."""
+        held = sum(1 for entry in key if entry["cause"] == "injected")
+        wanted = len({(f.rule_id, f.form_id, f.field, f.row, f.subject) for f in work.faults})
+        if held < wanted:
+            found = {(entry["rule_id"], entry["form_id"], entry["field"]) for entry in key if entry["cause"] == "injected"}
+            lost = sorted({f.rule_id for f in work.faults if (f.rule_id, f.form_id, f.field) not in found})
+            self.log(f"  注意：{work.institution.name} 有 {wanted - held} 处差错没有形成违规（{'、'.join(lost) or '同一对象重复'}）")
+
+    def _deliver(self, work: Work, report: pl.DataFrame) -> None:
+        folder = self.home.landing / work.institution.code / self.times.snapshot.isoformat()
+        folder.mkdir(parents=True, exist_ok=True)
+        for position, (form_id, rows) in enumerate(work.frames.items()):
+            form = self.cat.forms[form_id]
+            style = style_for(work.institution, form, position)
+            self.summary.files += len(
+                deliver(folder, form, rows, work.texts[form_id], style, self.cat, work.institution, self.times.snapshot)
+            )
+            self.summary.records[form_id] = self.summary.records.get(form_id, 0) + rows.height
+        if REPORT in self.cat.reports:
+            deliver_report(folder, report, self.cat, work.institution)
+            self.summary.files += 1
+
+    def _count(self, rule_id: str) -> None:
+        self.summary.faults[rule_id] = self.summary.faults.get(rule_id, 0) + 1
+
+    def _tell(self, place: Institution, clean: dict[str, int], work: Work, missing: list[str], key: list[dict[str, str]]) -> None:
+        self.summary.residents += work.frames["resident_profile"].height
+        self.log(f"{place.code} {place.name}：{sum(clean.values())} 条记录，{len(work.faults)} 处差错，答案 {len(key)} 条")
+        if missing:
+            self.log(f"  未能埋入：{'、'.join(sorted(set(missing)))}")
+
+
+def _with_raw(rows: pl.DataFrame, names: list[str]) -> pl.DataFrame:
+    return rows.with_columns(pl.lit(None, pl.String).alias(name + RAW) for name in names if name + RAW not in rows.columns)
+
+
+def _entry(finding: Finding, place: Institution, injected: bool) -> dict[str, str]:
+    return {
+        "rule_id": finding.rule_id,
+        "form_id": finding.form_id,
+        "record_id": finding.record_id,
+        "field": finding.field,
+        "institution_code": place.code,
+        "subject_kind": finding.subject_kind,
+        "subject_id": finding.subject_id,
+        "cause": "injected" if injected else "collateral",
+    }
+
+
+def _settle_count(work: Work, target: int) -> None:
+    """Move archives of untouched residents without services over the end of the basis year until the count is right."""
+    end = to_date(work.times.basis_end)
+    surplus = archives_at(judged_rows(work, "resident_profile"), end) - target
+    served = {person for form_id, rows in work.frames.items() if form_id != "resident_profile" for person in rows["_person"].to_list()}
+    rows = work.frames["resident_profile"]
+    age = work.people["age"].to_list()
+    taken = work.touched["resident_profile"]
+    able = rows.filter(
+        (pl.col("archive_status") == "1")
+        & ~pl.col("_row").is_in(sorted(taken))
+        & ((pl.col("archive_date") <= end) if surplus > 0 else (pl.col("archive_date") > end))
+        & pl.col("updated_at").is_null()
+    )
+    movable = [
+        (number, person)
+        for number, person in zip(able["_row"].to_list(), able["_person"].to_list(), strict=True)
+        if person not in served and person not in work.reserved and age[person] >= 24
+    ]
+    order = work.chance.order(len(movable))
+    if len(movable) < abs(surplus):
+        raise ValueError(f"示范数据凑不出 {target} 份电子档案：可调整的档案只有 {len(movable)} 份，相差 {surplus}")
+    moved = {}
+    for n in order[: abs(surplus)]:
+        day = end + timedelta(days=work.chance.whole(20, 250)) if surplus > 0 else end - timedelta(days=work.chance.whole(20, 250))
+        day = min(day, work.times.snapshot - timedelta(days=15))
+        moved[movable[int(n)][0]] = (day, work.entered(day))
+    if not moved:
+        return
+    numbers = sorted(moved)
+    changes = pl.DataFrame(
+        {"_row": numbers, "_day": [moved[n][0] for n in numbers], "_at": [moved[n][1] for n in numbers]},
+        schema_overrides={"_row": pl.Int64, "_at": pl.Datetime("us")},
+    )
+    work.frames["resident_profile"] = (
+        rows.join(changes, on="_row", how="left", maintain_order="left")
+        .with_columns(
+            archive_date=pl.coalesce("_day", "archive_date"),
+            created_at=pl.coalesce("_at", "created_at"),
+            sign_date=pl.when(pl.col("_day").is_not_null()).then(None).otherwise(pl.col("sign_date")),
+            sign_team=pl.when(pl.col("_day").is_not_null()).then(None).otherwise(pl.col("sign_team")),
+        )
+        .drop("_day", "_at")
+    )
+    work.touched["resident_profile"].update(numbers)
+
+
+def _write_key(home: Home, key: list[dict[str, str]]) -> None:
+    home.sample.mkdir(parents=True, exist_ok=True)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, KEY_COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(key)
+    (home.sample / "answer_key.csv").write_text(text.getvalue(), encoding="utf-8")
+
+
+def _readme(summary: SampleSummary, institutions: int, residents: int | None, seed: int) -> str:
+    """What the folder holds and at which rates faults were put in."""
+    faults = "\n".join(f"| {rule_id} | {count} |" for rule_id, count in sorted(summary.faults.items()))
+    charged = "\n".join(f"| {code} | {count} |" for code, count in summary.electronic.items())
+    return f"""# 示范数据
+
+全部人物、证号、电话都是编造的。同样的参数和规则库写出逐字节相同的文件：
+
+`phqc sample --institutions {institutions}{f" --residents {residents}" if residents else ""} --date {summary.snapshot} --seed {seed}`
+
+- `landing/`、`registry/`：各机构交付的文件和登记资料，格式、编码、表头、日期写法各不相同。
+- `sample/answer_key.csv`：数据里应被判出的全部问题。`cause` 为 `injected` 的是有意埋入的差错，`collateral` 是随之
+  而来的其他问题。`record_id` 为空而 `subject_kind` 为 `record` 的，是没有记录编号的行，`subject_id` 是其内容哈希。
+
+## 差错率
+
+- 首家合同机构（{FOUNDING_ELECTRONIC} 份电子档案）：每条规则每 {int(_RATE)} 条记录一处，至少一处；按字段展开的规则每个字段至少一处。
+- 其他 {_LARGE} 人以上的机构：每条规则每 {int(_RATE)} 条记录一处。
+- 更小的机构：规则在各机构间分派，每条一处（按字段展开的取一个字段）。任何一张表至多一半记录有差错。
+- 报表差错（RPT-R-002、RPT-R-030）只埋在非计费期间。
+
+## 计费年度电子档案数
+
+| 机构 | 份数 |
+|---|---|
+{charged}
+
+## 埋入的差错
+
+| 规则 | 处数 |
+|---|---|
+{faults}
+"""
