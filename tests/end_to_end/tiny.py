@@ -19,15 +19,16 @@ NAME = "阿勒泰市阿拉哈克镇中心卫生院"
 #: A hypertension visit nothing is wrong with.
 VISIT: Mapping[str, str] = {
     "record_id": "V1", "archive_no": "65430110110100001", "person_name": "巴合提古丽",
-    "id_card_no": "654301195001011223",    "sex_code": "2", "birth_date": "1950-01-01", "region_code": "654301101101", "institution_code": INSTITUTION,
-    "institution_name": NAME, "doctor_name": "李医生", "created_at": "2024-03-06 10:21:00", "record_status": "1",
-    "archive_status": "1", "visit_date": "2024-03-05", "visit_mode_code": "1", "symptom_codes": "1", "sbp": "132",
-    "dbp": "82", "weight_kg": "62.0", "target_weight_kg": "60.0", "height_cm": "164.0", "bmi": "23.1", 
-    "heart_rate": "74",    "smoke_per_day": "0", "smoke_target": "0", "drink_per_day": "0", "drink_target": "0", "exercise_times": "5",
+    "id_card_no": "654301195001011223", "sex_code": "2", "birth_date": "1950-01-01",
+    "region_code": "654301101101", "institution_code": INSTITUTION, "institution_name": NAME,
+    "doctor_name": "李医生", "created_at": "2024-03-06 10:21:00", "record_status": "1", "archive_status": "1",
+    "visit_date": "2024-03-05", "visit_mode_code": "1", "symptom_codes": "1", "sbp": "132", "dbp": "82",
+    "weight_kg": "62.0", "target_weight_kg": "60.0", "height_cm": "164.0", "bmi": "23.1", "heart_rate": "74",
+    "smoke_per_day": "0", "smoke_target": "0", "drink_per_day": "0", "drink_target": "0", "exercise_times": "5",
     "exercise_minutes": "30", "exercise_times_target": "5", "exercise_minutes_target": "30", "salt_code": "1",
     "salt_target_code": "1", "psych_code": "1", "compliance_code": "1", "adherence_code": "1", "adr_code": "1",
-    "class_code": "1", "drug1_name": "苯磺酸氨氯地平片", "drug1_freq": "1", "drug1_dose": "5", "drug1_unit": "1",
-    "referral_flag": "1", "next_visit_date": "2024-05-30", "visit_doctor": "李医生",
+    "class_code": "1", "drug1_name": "苯磺酸氨氯地平片", "drug1_freq": "1", "drug1_dose": "5",
+    "drug1_unit": "1", "referral_flag": "1", "next_visit_date": "2024-05-30", "visit_doctor": "李医生",
 }  # fmt: skip
 
 REGISTRY = {
