@@ -76,6 +76,10 @@ class RecordSchema(pa.DataFrameSchema):
     therefore fixed here, and a LazyFrame is collected.
     """
 
+    @classmethod
+    def get_backend(cls, check_obj: Any | None = None, check_type: type | None = None) -> Any:
+        return pa.DataFrameSchema.get_backend(check_obj, check_type)  # Pandera knows backends by the exact class
+
     def validate(self, check_obj: Any, *args: Any, **kwargs: Any) -> Any:
         lazy = isinstance(check_obj, pl.LazyFrame)
         frame = check_obj.collect() if lazy else check_obj

@@ -1,12 +1,12 @@
-"""Lake frames made up column by column: every kind of cell a rule may meet, most of them faulty, reproducibly.
+"""Lake frames for the checks' tests: written out record by record, or made up with cells of every kind a rule may meet.
 
-Not realistic people (that is the sample's business): what matters here is that every branch of a check is walked.
+Made-up records are not realistic people (that is the sample's business): what matters is that every branch is walked.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -14,30 +14,81 @@ from typing import Any
 
 import polars as pl
 
-from phqc_pipeline.catalogue import Catalogue, Field, Form
+from phqc_pipeline.catalogue import Catalogue, Context, Field, Form
+from phqc_pipeline.checks import RecordJudgement, judge_records
 from phqc_pipeline.checks.lake import RAW_SUFFIX, lake_schema
+from phqc_pipeline.extracts import Delivery, LakeFile
 
 TODAY = date(2024, 12, 31)
-TEXTS = (None, "测试", "血压高", "无", "13912345678", "654301195001011234", "6.54301E+17", "  空格 ", "ABC", "子宫肌瘤", "500")
+TEXTS = (
+    None,
+    "测试",
+    "血压高",
+    "无",
+    "13912345678",
+    "654301195001011234",
+    "6.54301E+17",
+    "  空格 ",
+    "ABC",
+    "子宫肌瘤",
+    "500",
+)
+
+
+CONTEXT = Context.natural_year(TODAY)
 
 
 @dataclass(frozen=True)
-class LakeFile:
-    file_id: str
-    path: Path
-    rows: int
+class Night:
+    """What ``judge_records`` left, read back."""
+
+    judgement: RecordJudgement
+    findings: pl.DataFrame
+    results: pl.DataFrame
+    present: pl.DataFrame
+
+    def violations(self, *columns: str) -> list[tuple[Any, ...]]:
+        """The findings as sorted tuples of the given columns."""
+        return sorted(self.findings.select(columns).iter_rows(), key=repr)
+
+    def status(self, rule_id: str, field: str = "", institution: str = "A") -> str:
+        return str(self.result(rule_id, field, institution)["status"])
+
+    def result(self, rule_id: str, field: str = "", institution: str = "A") -> dict[str, Any]:
+        """The one results row of a rule (and field) at an institution."""
+        wanted = pl.col("rule_id").eq(rule_id) & pl.col("field").eq(field) & pl.col("institution_code").eq(institution)
+        return self.results.row(by_predicate=wanted, named=True)
 
 
-@dataclass(frozen=True)
-class Delivery:
-    """What the extracts hand over, as far as the checks look at it."""
+def judge(cat: Catalogue, deliveries: Sequence[Delivery], out: Path, **options: Any) -> Night:
+    """One night's record rules over the deliveries, today being 2024-12-31."""
+    judgement = judge_records(cat, deliveries, options.pop("ctx", CONTEXT), out, **options)
+    return Night(
+        judgement,
+        pl.read_parquet(out / "findings" / "*.parquet"),
+        pl.read_parquet(out / "results.parquet"),
+        pl.read_parquet(out / "present" / "*.parquet"),
+    )
 
-    institution_code: str
-    form_id: str
-    files: tuple[LakeFile, ...]
-    missing_columns: frozenset[str] = frozenset()
-    snapshot_date: date = TODAY
-    fingerprint: str = ""
+
+def records(form: Form, *rows: Mapping[str, Any]) -> pl.DataFrame:
+    """Lake rows with the given cells (``sbp``, ``sbp__raw``, ``_null_reason`` …); the others are empty.
+
+    Without ``_record_key``, the record's number is its key.
+    """
+    schema = lake_schema(form)
+    filled = [
+        {
+            "_row_number": number,
+            "_record_key": row.get("record_id", f"#{number}"),
+            "_institution_code": "A",
+            "station_code": "A",
+            **row,
+        }
+        for number, row in enumerate(rows, start=2)
+    ]
+    assert all(row.keys() <= schema.keys() for row in filled), "a cell of a column that the form does not have"
+    return pl.DataFrame([{name: row.get(name) for name in schema} for row in filled], schema=schema)
 
 
 def made_up(cat: Catalogue, form: Form, rows: int, seed: int = 0, institution: str = "654301101") -> pl.DataFrame:
@@ -45,10 +96,11 @@ def made_up(cat: Catalogue, form: Form, rows: int, seed: int = 0, institution: s
     chance = random.Random(f"{form.form_id} {rows} {seed} {institution}")
     columns: dict[str, list[Any]] = {
         "_row_number": list(range(2, rows + 2)),
-        "_record_key": [f"R{number}" for number in range(rows)],
+        "_record_key": [f"R{seed}-{number}" for number in range(rows)],
         "_institution_code": [institution] * rows,
         "station_code": [institution] * rows,
         "_null_reason": [None] * rows,
+        "_extra": [None] * rows,
     }
     for field in form.fields:
         cells = [_cell(cat, field, chance) for _ in range(rows)]
@@ -62,13 +114,13 @@ def made_up(cat: Catalogue, form: Form, rows: int, seed: int = 0, institution: s
 def delivered(
     folder: Path, form: Form, institution: str, *parts: pl.DataFrame, missing: Sequence[str] = ()
 ) -> Delivery:
-    """The frames as one delivery in ``folder``, a lake file each."""
+    """The frames as one delivery in ``folder``, a lake file each. ``missing``: columns the extract did not have."""
     files = []
     for number, frame in enumerate(parts):
         path = folder / f"{form.form_id}-{institution}-{number}.parquet"
-        frame.write_parquet(path, row_group_size=50)
+        frame.with_columns(pl.lit(institution).alias("_institution_code")).write_parquet(path, row_group_size=50)
         files.append(LakeFile(path.stem, path, frame.height))
-    return Delivery(institution, form.form_id, tuple(files), frozenset(missing))
+    return Delivery(institution, form.form_id, TODAY, tuple(files), frozenset(missing), "")
 
 
 def _cell(cat: Catalogue, field: Field, chance: random.Random) -> tuple[Any, str | None]:
@@ -113,7 +165,7 @@ def _date(cat: Catalogue, field: Field, chance: random.Random) -> Any:
 
 
 def _time(cat: Catalogue, field: Field, chance: random.Random) -> Any:
-    return datetime(2024, 12, 31, 8) - timedelta(hours=chance.randint(-200, 20_000))
+    return datetime.fromisoformat("2024-12-31T08:00:00") - timedelta(hours=chance.randint(-200, 20_000))
 
 
 _VALUES = {
