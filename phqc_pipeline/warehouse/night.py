@@ -13,13 +13,14 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import polars as pl
 
 from phqc_pipeline.catalogue import Catalogue, Context, Plan, Scheme
 from phqc_pipeline.home import Home, parse_folder_date
 from phqc_pipeline.warehouse.cross import read_forms
 from phqc_pipeline.warehouse.db import columns_sql, empty_select, literal, open_duckdb
-from phqc_pipeline.warehouse.files import content_fingerprint, replace_folder
+from phqc_pipeline.warehouse.files import replace_folder
 from phqc_pipeline.warehouse.shapes import JUDGED_FINDING, JUDGED_RESULT, NIGHT_FINDING, NIGHT_RESULT, PRESENT
 from phqc_pipeline.warehouse.staging import cross_rules, rule_instances
 
@@ -137,16 +138,12 @@ def write_night(
         connection.execute(_copy(_results_sql(results), folder / "results.parquet"))
         connection.execute(_copy(_totals_sql(folder / "results.parquet"), folder / "totals.parquet"))
         connection.execute(_copy(_present_sql(present), folder / "present.parquet"))
-        tables = [folder / f"{name}.parquet" for name in ("findings", "results", "present", "rules")]
-        counted = connection.execute(
-            f"SELECT count(*), count(DISTINCT finding_id) FROM read_parquet({literal(tables[0])})"
-        ).fetchone()
-        assert counted is not None
+        counted = connection.execute(f"SELECT count(*) FROM read_parquet({literal(folder / 'findings.parquet')})")
         told = {
             **particulars,
             "snapshot_date": snapshot.isoformat(),
-            "findings": counted[0],
-            "content": content_fingerprint(tables),
+            "findings": counted.fetchall()[0][0],
+            "content": _content(connection, folder),
         }
         (folder / "night.json").write_text(json.dumps(told, ensure_ascii=False, indent=1), encoding="utf-8")
     return home.night(snapshot)
@@ -195,8 +192,7 @@ def _findings_sql(parts: Iterable[Path]) -> str:
             QUALIFY row_number() OVER (
                 PARTITION BY finding_id ORDER BY service_date DESC NULLS LAST, record_id, observed) = 1
         )
-        SELECT {columns_sql(NIGHT_FINDING)} FROM once
-        ORDER BY institution_code, form_id, rule_id, field, subject_id, period"""
+        SELECT {columns_sql(NIGHT_FINDING)} FROM once"""
 
 
 def _results_sql(parts: Iterable[Path]) -> str:
@@ -226,7 +222,16 @@ def _totals_sql(results: Path) -> str:
 
 
 def _present_sql(parts: Iterable[Path]) -> str:
-    return f"SELECT DISTINCT {columns_sql(PRESENT)} FROM ({_read(parts, PRESENT)}) ORDER BY ALL"
+    return f"SELECT {columns_sql(PRESENT)} FROM ({_read(parts, PRESENT)})"
+
+
+def _content(connection: duckdb.DuckDBPyConnection, folder: Path) -> str:
+    """A fingerprint of what the night says, whatever order the rows lie in (sorting millions would only cost)."""
+    told = []
+    for name in ("findings", "results", "present", "rules"):
+        table = f"read_parquet({literal(folder / f'{name}.parquet')})"
+        told += connection.execute(f"SELECT count(*), sum(hash(t)) FROM {table} AS t").fetchall()
+    return _digest(*map(str, told))
 
 
 def _read(parts: Iterable[Path], shape: dict[str, str]) -> str:

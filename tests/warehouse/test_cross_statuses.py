@@ -1,0 +1,204 @@
+"""When a cross rule cannot be asked: a form not received, a column missing, a model that failed, a delivery held back;
+and a catalogue that knows nothing of our forms."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import polars as pl
+import pytest
+from ruamel.yaml import YAML
+
+from phqc_pipeline.catalogue import Catalogue, load_catalogue
+from phqc_pipeline.checks import NOT_RECEIVED
+from phqc_pipeline.home import DBT_PROJECT_DIR, DEFAULT_RULES, Home
+from phqc_pipeline.warehouse import publish, run_cross, stage
+from phqc_pipeline.warehouse.cross import Obstacles, _instances
+
+from .conftest import HERE, NIGHT, THERE, Small, small_deliveries
+from .small_lake import deliver
+
+ONE_RULE = """
+rules:
+  - id: FOO-C-001
+    title: 总评分未填
+    dimension: 完整性
+    severity: 一般
+    violated: total_score is null
+    field: total_score
+    message: 总评分未填
+    basis: 工程约定
+    verified: false
+    examples: {pass: [{total_score: 3}], fail: [{eat_score: 3}]}
+"""
+
+
+@dataclass(frozen=True)
+class Held:
+    institution_code: str
+    form_id: str
+
+
+def reasons(
+    cat: Catalogue, deliveries: list, rule_id: str, institution: str, any_suffices: tuple[str, ...] = ()
+) -> set:
+    """The obstacles of a rule on all forms it reports on."""
+    obstacles = Obstacles(cat, deliveries, any_suffices)
+    small = Small(Home(Path("unused")), cat, deliveries)
+    asked = [one for one in _instances(cat, small.ctx, cat.schemes["default"]) if one.rule.rule_id == rule_id]
+    return {obstacles.reason(one, institution) for one in asked}
+
+
+def test_a_form_not_received_is_no_pass(catalogue: Catalogue, tmp_path: Path) -> None:
+    deliveries = small_deliveries(Home(tmp_path), catalogue)
+    assert reasons(catalogue, deliveries, "HTN-T-001", HERE) == {None}
+    assert reasons(catalogue, deliveries, "HTN-T-001", THERE) == {NOT_RECEIVED}
+    assert reasons(catalogue, deliveries, "HTN-X-007", HERE) == {f"{NOT_RECEIVED}：2型糖尿病患者随访服务记录表"}
+    # forms that are only looked through: one of them is enough
+    looked_through = ("cross_form_identity", "service_after_end")
+    assert reasons(catalogue, deliveries, "XFM-X-001", HERE, looked_through) == {None}
+    (told,) = reasons(catalogue, deliveries, "XFM-X-019", THERE, looked_through)
+    assert told is not None
+    assert told.startswith(NOT_RECEIVED)
+
+
+def test_a_required_column_missing_is_named_and_an_optional_one_is_empty(catalogue: Catalogue, tmp_path: Path) -> None:
+    deliveries = small_deliveries(Home(tmp_path), catalogue)
+    visits = next(one for one in deliveries if one.form_id == "htn_followup")
+    others = [one for one in deliveries if one is not visits]
+    without_mode = replace(visits, missing_columns=frozenset({"visit_mode_code"}))
+    assert reasons(catalogue, [*others, without_mode], "HTN-T-001", HERE) == {
+        "缺少列：随访方式（htn_followup.visit_mode_code）"
+    }
+    without_drugs = replace(visits, missing_columns=frozenset({"drug2_name", "updated_at", "record_status"}))
+    assert reasons(catalogue, [*others, without_drugs], "HTN-T-001", HERE) == {None}
+    report = next(one for one in deliveries if one.form_id == "r_archive")
+    short = replace(report, missing_columns=frozenset({"ehr_archive"}))
+    rest = [one for one in deliveries if one is not report]
+    assert reasons(catalogue, [*rest, short], "RPT-R-030", HERE) == {
+        "缺少列：已建立健康档案人数（r_archive.ehr_archive）"
+    }
+    assert reasons(catalogue, [*rest, short], "RPT-R-002", HERE) == {None}
+
+
+def test_a_model_that_fails_is_its_rules_error_and_nobody_elses(small: Small) -> None:
+    model = small.home.dbt_work / "models" / "cross" / "visit_gap.sql"
+    sound = model.read_text(encoding="utf-8")
+    out = small.home.warehouse / "broken"
+    try:
+        model.write_text(sound + "\n union all by name select 1 // 'x' as rule_id\n", encoding="utf-8")
+        judged, _ = run_cross(
+            small.home, small.cat, small.deliveries, small.ctx, out, scheme=small.cat.schemes["default"]
+        )
+    finally:
+        model.write_text(sound, encoding="utf-8")
+    results = pl.read_parquet(out / "results.parquet")
+    failed = results.filter(pl.col("status") == "error")
+    assert set(failed["rule_id"]) == {"HTN-T-003"}
+    assert len(judged.errors) == 1
+    assert "visit_gap" in failed["reason"][0]
+    assert set(results.filter(pl.col("rule_id") == "HTN-T-001", pl.col("institution_code") == HERE)["status"]) == {
+        "fail"
+    }
+
+
+def test_what_reads_a_delivery_held_back_changes_nothing(catalogue: Catalogue, tmp_path: Path) -> None:
+    """The last snapshot stays in force and is judged, but says nothing about today."""
+    home = Home(tmp_path)
+    given = Small(home, catalogue, small_deliveries(home, catalogue))
+    night = given.judge(held_back=[Held(HERE, "htn_followup")])
+    results = pl.read_parquet(night / "results.parquet").filter(pl.col("institution_code") == HERE)
+    judged = {
+        (row["rule_id"], row["form_id"]): row["judged"]
+        for row in results.iter_rows(named=True)
+        if row["status"] == "fail"
+    }
+    assert judged["HTN-L-001", "htn_followup"] is False
+    assert judged["HTN-T-001", "chronic_registry"] is False  # reads the follow-ups
+    assert judged["UNI-U-001", "resident_profile"] is True
+    assert pl.read_parquet(night / "findings.parquet").filter(pl.col("rule_id") == "HTN-L-001").height == 2
+    given.build()
+    publish(home)
+
+
+def test_the_same_night_twice_tells_the_same(catalogue: Catalogue, tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    given = Small(home, catalogue, small_deliveries(home, catalogue))
+    tables = ("findings", "results", "present", "rules")
+
+    def content() -> dict[str, pl.DataFrame]:
+        night = given.judge()
+        frames = {name: pl.read_parquet(night / f"{name}.parquet") for name in tables}
+        return {name: frame.sort(frame.columns) for name, frame in frames.items()}
+
+    first, told = content(), (home.night(NIGHT) / "night.json").read_text(encoding="utf-8")
+    second = content()
+    assert all(first[name].equals(second[name]) for name in tables)
+    assert (home.night(NIGHT) / "night.json").read_text(encoding="utf-8") == told
+
+
+def test_a_catalogue_without_our_forms_runs(tmp_path: Path) -> None:
+    """An implementer's catalogue of one form of his own: no cross rule has its forms, the marts are there."""
+    rules = tmp_path / "rules"
+    shutil.copytree(DEFAULT_RULES, rules)
+    for folder in ("checks", "reports"):
+        shutil.rmtree(rules / folder)
+    (rules / "derived.yaml").write_text(
+        "derived: [{name: age, title: 周岁, expr: age_at(assess_date)}]\n", encoding="utf-8"
+    )
+    for path in (rules / "forms").glob("*.yaml"):
+        if path.stem not in ("_envelope", "elderly_self_care"):
+            path.unlink()
+    form = (rules / "forms" / "elderly_self_care.yaml").read_text(encoding="utf-8")
+    (rules / "forms" / "elderly_self_care.yaml").unlink()
+    (rules / "forms" / "foot_check.yaml").write_text(
+        form.replace("form_id: elderly_self_care", "form_id: foot_check"),
+        encoding="utf-8",
+    )
+    (rules / "checks").mkdir()
+    (rules / "checks" / "foot_check.yaml").write_text(ONE_RULE, encoding="utf-8")
+    cat = load_catalogue(rules)
+    assert set(cat.forms) == {"foot_check"}
+    home = Home(tmp_path / "home")
+    row = {"record_id": "F1", "archive_no": HERE + "00100001", "assess_date": "2024-05-01", "doctor_name": "李医生"}
+    given = Small(home, cat, [deliver(home, cat, "foot_check", HERE, [row], day=NIGHT)])
+    given.judge()
+    given.build()
+    given.publish()
+    assert home.published_db.is_file()
+
+
+def test_a_home_without_any_delivery_still_builds(catalogue: Catalogue, tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    scheme = catalogue.schemes["default"]
+    given = Small(home, catalogue, [])
+    manifest = stage(home, catalogue, [], given.ctx, scheme=scheme)
+    judged, run = run_cross(home, catalogue, [], given.ctx, tmp_path / "out", scheme=scheme, manifest=manifest)
+    assert run.failed() == []
+    assert (judged.findings, judged.results, judged.errors) == (0, 0, ())
+
+
+def test_the_project_names_the_rules_the_catalogue_gives_it(catalogue: Catalogue) -> None:
+    """Two descriptions of which model carries which rule: both directions."""
+    told = YAML(typ="safe").load((DBT_PROJECT_DIR / "models" / "cross" / "_cross.yml").read_text(encoding="utf-8"))
+    named = {
+        (model["name"], test["carries_rule"]["arguments"]["rule_id"])
+        for model in told["models"]
+        for test in model["data_tests"]
+    }
+    given = {(rule.model, rule.rule_id) for rule in catalogue.rules if rule.carrier == "dbt"}
+    assert named - given == set(), "named in _cross.yml, not in rules/checks/cross.yaml"
+    assert given - named == set(), "in rules/checks/cross.yaml, not named in _cross.yml"
+
+
+@pytest.mark.parametrize(
+    "path", sorted((DBT_PROJECT_DIR / "models" / "cross").glob("*.sql")), ids=lambda path: path.stem
+)
+def test_no_threshold_stands_in_a_cross_model(path: Path) -> None:
+    """Numbers of rules come from the catalogue (``rule.params``); what is left are ones and noughts."""
+    import re
+
+    text = re.sub(r"--.*|\{#.*?#\}|'[^']*'", "", path.read_text(encoding="utf-8"), flags=re.S)
+    assert set(re.findall(r"(?<![\w.])\d+(?![\w.])", text)) <= {"0", "1"}
