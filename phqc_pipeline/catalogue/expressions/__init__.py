@@ -11,11 +11,17 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from phqc_pipeline.catalogue.expressions.cells import (
+    unusable_duckdb,
+    unusable_polars,
+    usable_duckdb,
+    usable_polars,
+)
 from phqc_pipeline.catalogue.expressions.functions import FUNCTIONS, Function
 from phqc_pipeline.catalogue.expressions.parse import Expression, names_used, negated, parse_expression
 from phqc_pipeline.catalogue.expressions.render_chinese import ChineseRenderer
-from phqc_pipeline.catalogue.expressions.render_duckdb import DuckDBRenderer, unusable_duckdb, usable_duckdb
-from phqc_pipeline.catalogue.expressions.render_polars import PolarsRenderer, unusable_polars, usable_polars
+from phqc_pipeline.catalogue.expressions.render_duckdb import DuckDBRenderer
+from phqc_pipeline.catalogue.expressions.render_polars import PolarsRenderer
 from phqc_pipeline.catalogue.expressions.syntax import ExpressionError, ExpressionFault
 from phqc_pipeline.catalogue.expressions.types import Vocabulary
 

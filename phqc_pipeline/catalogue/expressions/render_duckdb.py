@@ -13,6 +13,15 @@ from datetime import date
 from typing import Any
 
 from phqc_pipeline.catalogue.expressions import tables
+from phqc_pipeline.catalogue.expressions.cells import (
+    RAW_SUFFIX,
+    cell_is_null_duckdb,
+    hidden_duckdb,
+    quoted_name,
+    quoted_text,
+    unreadable_duckdb,
+    usable_duckdb,
+)
 from phqc_pipeline.catalogue.expressions.nodes import (
     CELL_OPS,
     COUNTING_OPS,
@@ -24,9 +33,8 @@ from phqc_pipeline.catalogue.expressions.nodes import (
     ListReference,
     Node,
 )
-from phqc_pipeline.catalogue.model import Context, Field
+from phqc_pipeline.catalogue.model import Context
 
-RAW_SUFFIX = "__raw"
 _SQL_TYPES: Mapping[str, str] = {
     "bool": "BOOLEAN",
     "int": "DOUBLE",
@@ -53,34 +61,6 @@ _INFIX = {
 _ATOM = 9
 _BINDS = {"is_null": 4, "in": 4, "in_list": 4, "like": 4, "div": 7}
 _LONGEST_SHOWN_LIST = 12
-
-
-def usable_duckdb(field: Field, table: str = "") -> str:
-    """The cell's value, NULL where it is empty or unusable (unreadable, or outside the hard range)."""
-    column = _name(field.name, table)
-    inside = _inside_hard(field, table)
-    return column if inside is None else f"CASE WHEN {inside} THEN {column} END"
-
-
-def unusable_duckdb(field: Field, table: str = "") -> str | None:
-    """Whether the cell holds something that cannot be used: TRUE or FALSE. None for a text column: it always can."""
-    unreadable = unreadable_duckdb(field, table)
-    inside = _inside_hard(field, table)
-    if unreadable is None or inside is None:
-        return unreadable
-    return f"({unreadable} OR NOT coalesce({inside}, TRUE))"
-
-
-def unreadable_duckdb(field: Field, table: str = "") -> str | None:
-    """Whether the cell holds text that could not be converted (the value is NULL, the delivered text is kept)."""
-    if field.kind == "text":
-        return None
-    raw = _name(field.name + RAW_SUFFIX, table)
-    unreadable = f"{_name(field.name, table)} IS NULL AND {raw} IS NOT NULL"
-    if field.text_values:
-        words = ", ".join(_text(word) for word in field.text_values)
-        unreadable += f" AND trim({raw}, {_text(tables.BLANKS)}) NOT IN ({words})"
-    return f"({unreadable})"
 
 
 class DuckDBRenderer:
@@ -155,7 +135,7 @@ class DuckDBRenderer:
     def _or_given(self, name: str, otherwise: str) -> str:
         if name not in self.given:
             return otherwise
-        has, value = _name(f"_has_{name}", self.table), _name(f"_given_{name}", self.table)
+        has, value = quoted_name(f"_has_{name}", self.table), quoted_name(f"_given_{name}", self.table)
         return f"CASE WHEN {has} THEN {value} ELSE {otherwise} END"
 
     # --- the cell ----------------------------------------------------------------------------------------------
@@ -166,7 +146,7 @@ class DuckDBRenderer:
         if self.plain:
             return empty
         if isinstance(tested, Column):
-            return _cell_is_null(tested.field, self.table)
+            return cell_is_null_duckdb(tested.field, self.table)
         hidden = self._any_hidden(tested)
         if hidden is None:
             return empty
@@ -175,11 +155,11 @@ class DuckDBRenderer:
     def _any_hidden(self, node: Node) -> str | None:
         """Whether a cell below holds something that the computed value cannot show."""
         if isinstance(node, Column):
-            return _is_hidden(node.field, self.table)
+            return hidden_duckdb(node.field, self.table)
         if isinstance(node, Derived):
             below = self._any_hidden(node.body)
             if below is not None and node.name in self.given:
-                return f"({below} AND NOT {_name(f'_has_{node.name}', self.table)})"
+                return f"({below} AND NOT {quoted_name(f'_has_{node.name}', self.table)})"
             return below
         if not isinstance(node, Call) or node.op in CELL_OPS:
             return None
@@ -191,11 +171,11 @@ class DuckDBRenderer:
 
     def _raw(self, node: Call) -> str:
         cell = _cell(node)
-        raw = _name(cell.name + RAW_SUFFIX, self.table)
-        return f"coalesce({raw}, {_name(cell.name, self.table)})" if cell.field.kind == "text" else raw
+        raw = quoted_name(cell.name + RAW_SUFFIX, self.table)
+        return f"coalesce({raw}, {quoted_name(cell.name, self.table)})" if cell.field.kind == "text" else raw
 
     def _typed(self, node: Call) -> str:
-        return _name(_cell(node).name, self.table)
+        return quoted_name(_cell(node).name, self.table)
 
     def _delivered(self, node: Call) -> str:
         return "FALSE" if _cell(node).name in self.missing_columns else "TRUE"
@@ -234,7 +214,7 @@ class DuckDBRenderer:
 
     def _same_codes(self, node: Call) -> str:
         chosen, codes = self.render(node.args[0]), sorted(set(_texts(node.args[1])))
-        each = " AND ".join(f"list_contains({chosen}, {_text(code)})" for code in codes)
+        each = " AND ".join(f"list_contains({chosen}, {quoted_text(code)})" for code in codes)
         return f"(len({chosen}) = {len(codes)} AND {each})"
 
     def _contains_any(self, node: Call) -> str:
@@ -262,14 +242,14 @@ class DuckDBRenderer:
 
     def _in_list(self, node: Call) -> str:
         if self._too_long_to_show(node):
-            return f"in_list({self.render(node.args[0])}, {_text(_list(node).list_id)})"
+            return f"in_list({self.render(node.args[0])}, {quoted_text(_list(node).list_id)})"
         return f"{self._operand(node.args[0])} IN ({_listed(_list(node).code_list.by_code)})"
 
     def _mentions_any(self, node: Call) -> str:
         text, code_list = self.render(node.args[0]), _list(node).code_list
         if self._too_long_to_show(node):
-            return f"mentions_any({text}, {_text(_list(node).list_id)})"
-        found = f"regexp_matches({text}, {_text(tables.names_pattern(code_list))})"
+            return f"mentions_any({text}, {quoted_text(_list(node).list_id)})"
+        found = f"regexp_matches({text}, {quoted_text(tables.names_pattern(code_list))})"
         return f"({_wrapped(text, _ATOM, 5)} IN ({_listed(code_list.by_code)}) OR {found})"
 
     def _too_long_to_show(self, node: Call) -> bool:
@@ -279,9 +259,9 @@ class DuckDBRenderer:
     def _list_attr(self, node: Call) -> str:
         text, code_list = self.render(node.args[0]), _list(node).code_list
         if self._too_long_to_show(node):
-            return f"list_attr({text}, {_text(_list(node).list_id)}, {self.render(node.args[2])})"
+            return f"list_attr({text}, {quoted_text(_list(node).list_id)}, {self.render(node.args[2])})"
         whole, mentioned = tables.attribute_tables(code_list, str(_value(node.args[2])))
-        named = f"regexp_extract({text}, {_text(tables.names_pattern(code_list))}, 1)"
+        named = f"regexp_extract({text}, {quoted_text(tables.names_pattern(code_list))}, 1)"
         exact = f"element_at({_map(whole, node.type)}, {text})[1]"
         return (
             f"CASE WHEN {text} IN ({_listed(whole)}) THEN {exact} "
@@ -289,36 +269,8 @@ class DuckDBRenderer:
         )
 
 
-def _cell_is_null(field: Field, table: str) -> str:
-    """``x is null`` of one cell: TRUE when nothing was delivered, NULL when the cell is unusable."""
-    column, raw = _name(field.name, table), _name(field.name + RAW_SUFFIX, table)
-    unusable = unusable_duckdb(field, table)
-    if unusable is None:
-        return f"{column} IS NULL"
-    return f"CASE WHEN NOT {unusable} THEN {column} IS NULL AND {raw} IS NULL END"
-
-
-def _is_hidden(field: Field, table: str) -> str | None:
-    """The cell is not blank but has no usable value: unusable, or a valid word in a numeric column (视力 盲)."""
-    if field.kind == "text":
-        return None
-    column, raw = _name(field.name, table), _name(field.name + RAW_SUFFIX, table)
-    wordy = f"({column} IS NULL AND {raw} IS NOT NULL)"
-    inside = _inside_hard(field, table)
-    return wordy if inside is None else f"({wordy} OR NOT coalesce({inside}, TRUE))"
-
-
 def _wrapped(sql: str, binds: int, least: int) -> str:
     return sql if binds >= least else f"({sql})"
-
-
-def _name(column: str, table: str) -> str:
-    quoted = '"' + column.replace('"', '""') + '"'
-    return f"{table}.{quoted}" if table else quoted
-
-
-def _text(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _day(day: date) -> str:
@@ -326,7 +278,7 @@ def _day(day: date) -> str:
 
 
 def _listed(texts: Iterable[str]) -> str:
-    return ", ".join(_text(text) for text in texts)
+    return ", ".join(quoted_text(text) for text in texts)
 
 
 def _map(values: Mapping[str, Any], kind: str) -> str:
@@ -348,7 +300,7 @@ def _constant(node: Constant) -> str:
         return f"{float(value)!r}::DOUBLE"
     if isinstance(value, tuple):
         return f"[{_listed(value)}]"
-    return _day(value) if isinstance(value, date) else _text(value)
+    return _day(value) if isinstance(value, date) else quoted_text(value)
 
 
 def _plain_constant(node: Constant) -> str:
@@ -379,22 +331,6 @@ def _texts(node: Node) -> tuple[str, ...]:
     return tuple(_value(node))
 
 
-def _inside_hard(field: Field, table: str) -> str | None:
-    if not field.is_numeric or field.hard is None:
-        return None
-    low, high = field.hard
-    column = _name(field.name, table)
-    if low is not None and high is not None:
-        return f"{column} BETWEEN {_short(low)} AND {_short(high)}"
-    if low is not None:
-        return f"{column} >= {_short(low)}"
-    return f"{column} <= {_short(high)}" if high is not None else None
-
-
-def _short(number: float) -> str:
-    return f"{float(number)!r}::DOUBLE"
-
-
 def _day_number(day: str) -> str:
     return f"(year({day}) * 10000 + month({day}) * 100 + day({day}))"
 
@@ -410,7 +346,7 @@ def _age_months(birth: str, day: str) -> str:
 
 
 def _matching(text: str, pattern: str) -> str:
-    return f"regexp_matches({text}, {_text(pattern)})"
+    return f"regexp_matches({text}, {quoted_text(pattern)})"
 
 
 def _converted(text: str, pattern: str) -> str:
@@ -418,7 +354,7 @@ def _converted(text: str, pattern: str) -> str:
 
 
 def _decimal_places(text: str) -> str:
-    pattern = _text(tables.DECIMALS)
+    pattern = quoted_text(tables.DECIMALS)
     return f"CASE WHEN regexp_matches({text}, {pattern}) THEN length(regexp_extract({text}, {pattern}, 1))::DOUBLE END"
 
 
@@ -493,7 +429,7 @@ _PLAIN: dict[str, Callable[..., str]] = {
     "length": lambda text: f"length({text})::DOUBLE",
     "upper": lambda text: f"upper({text})",
     "lower": lambda text: f"lower({text})",
-    "trim": lambda text: f"trim({text}, {_text(tables.BLANKS)})",
+    "trim": lambda text: f"trim({text}, {quoted_text(tables.BLANKS)})",
     "contains": lambda text, piece: f"contains({text}, {piece})",
     "starts_with": lambda text, start: f"starts_with({text}, {start})",
     "regexp": lambda text, pattern: f"regexp_matches({text}, {pattern})",

@@ -17,6 +17,14 @@ from typing import Any
 import polars as pl
 
 from phqc_pipeline.catalogue.expressions import tables
+from phqc_pipeline.catalogue.expressions.cells import (
+    RAW_SUFFIX,
+    blank_polars,
+    hidden_polars,
+    unreadable_polars,
+    unusable_polars,
+    usable_polars,
+)
 from phqc_pipeline.catalogue.expressions.nodes import (
     CELL_OPS,
     Call,
@@ -28,9 +36,8 @@ from phqc_pipeline.catalogue.expressions.nodes import (
     Node,
 )
 from phqc_pipeline.catalogue.expressions.patterns import like_regex
-from phqc_pipeline.catalogue.model import Context, Field
+from phqc_pipeline.catalogue.model import Context
 
-RAW_SUFFIX = "__raw"
 _DTYPES: Mapping[str, Any] = {
     "bool": pl.Boolean,
     "int": pl.Float64,
@@ -40,33 +47,6 @@ _DTYPES: Mapping[str, Any] = {
     "ts": pl.Datetime("us"),
     "list": pl.List(pl.String),
 }
-
-
-def usable_polars(field: Field) -> pl.Expr:
-    """The cell's value, NULL where it is empty or unusable (unreadable, or outside the hard range)."""
-    column = pl.col(field.name)
-    inside = _inside_hard(field)
-    return column if inside is None else pl.when(inside).then(column)
-
-
-def unusable_polars(field: Field) -> pl.Expr | None:
-    """Whether the cell holds something that cannot be used: TRUE or FALSE. None for a text column: it always can."""
-    unreadable = unreadable_polars(field)
-    inside = _inside_hard(field)
-    if unreadable is None or inside is None:
-        return unreadable
-    return unreadable | ~inside.fill_null(True)
-
-
-def unreadable_polars(field: Field) -> pl.Expr | None:
-    """Whether the cell holds text that could not be converted (the value is NULL, the delivered text is kept)."""
-    if field.kind == "text":
-        return None
-    column, raw = pl.col(field.name), pl.col(field.name + RAW_SUFFIX)
-    unreadable = column.is_null() & raw.is_not_null()
-    if field.text_values:
-        unreadable = unreadable & ~raw.str.strip_chars().is_in(list(field.text_values)).fill_null(False)
-    return unreadable
 
 
 class PolarsRenderer:
@@ -119,7 +99,7 @@ class PolarsRenderer:
         tested = node.args[0]
         if isinstance(tested, Column):
             unusable = unusable_polars(tested.field)
-            nothing = _is_blank(tested.field)
+            nothing = blank_polars(tested.field)
             return nothing if unusable is None else pl.when(~unusable).then(nothing)
         empty = self.render(tested).is_null()
         hidden = self._any_hidden(tested)
@@ -129,7 +109,7 @@ class PolarsRenderer:
     def _any_hidden(self, node: Node) -> pl.Expr | None:
         """Whether a cell below holds something that the computed value cannot show."""
         if isinstance(node, Column):
-            return _is_hidden(node.field)
+            return hidden_polars(node.field)
         if isinstance(node, Derived):
             below = self._any_hidden(node.body)
             if below is not None and node.name in self.given:
@@ -172,7 +152,7 @@ class PolarsRenderer:
         if isinstance(node, Call) and node.op == "delivered":
             return _cell(node).name not in self.missing_columns
         if isinstance(node, Call) and node.op == "is_null" and isinstance(node.args[0], Column):
-            return _is_blank(node.args[0].field)
+            return blank_polars(node.args[0].field)
         if isinstance(node, Call) and node.op == "and":
             flags = [self._is_true(part) for part in node.args]
             if not all(flag is not False for flag in flags):
@@ -264,21 +244,6 @@ class PolarsRenderer:
         return pl.when(text.is_in(list(whole))).then(exact).otherwise(found)
 
 
-def _is_blank(field: Field) -> pl.Expr:
-    """Nothing was delivered in the cell. (A text cell of mere blanks is blank too.)"""
-    blank = pl.col(field.name).is_null()
-    return blank if field.kind == "text" else blank & pl.col(field.name + RAW_SUFFIX).is_null()
-
-
-def _is_hidden(field: Field) -> pl.Expr | None:
-    """The cell is not blank but has no usable value: unusable, or a valid word in a numeric column (视力 盲)."""
-    if field.kind == "text":
-        return None
-    wordy = pl.col(field.name).is_null() & pl.col(field.name + RAW_SUFFIX).is_not_null()
-    inside = _inside_hard(field)
-    return wordy if inside is None else wordy | ~inside.fill_null(True)
-
-
 def _cell(node: Call) -> Column:
     cell = node.args[0]
     assert isinstance(cell, Column)  # the parser lets nothing else through
@@ -322,16 +287,6 @@ def _constant(node: Constant) -> pl.Expr:
     if node.type == "list":
         return pl.lit(pl.Series([list(node.value)], dtype=pl.List(pl.String)))  # type: ignore[arg-type]
     return pl.lit(node.value, dtype=_DTYPES[node.type])
-
-
-def _inside_hard(field: Field) -> pl.Expr | None:
-    if not field.is_numeric or field.hard is None:
-        return None
-    low, high = field.hard
-    column = pl.col(field.name)
-    bounds = [column >= float(low)] if low is not None else []
-    bounds += [column <= float(high)] if high is not None else []
-    return reduce(and_, bounds) if bounds else None
 
 
 def _half_up(number: pl.Expr, places: int) -> pl.Expr:
