@@ -40,8 +40,8 @@ VALUE_TYPES: Mapping[str, pl.DataType] = {
 # White space of Unicode, and the marks that leave no trace on screen (zero width space and joiners, byte order mark).
 _SPACES = " \t\r\n\v\f\x1c\x1d\x1e\x1f\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
 _SPACES += "\u2028\u2029\u202f\u205f\u3000\u200b\u200c\u200d\u2060\ufeff"
-_NUMBER = r"^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?$"
-_GROUPED = r"^[+-]?\d{1,3}(?:,\d{3})+(?:\.\d*)?$"
+_NUMBER = r"^([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?)$"
+_GROUPED = r"^([+-]?\d{1,3}(?:,\d{3})+(?:\.\d*)?)$"
 _LEADING_ZEROS = r"^0+(\d)"
 #: What a reader puts before the text of a cell that holds an error (#N/A): unreadable whatever the column's type.
 ERROR_MARK = "\x00"
@@ -155,12 +155,12 @@ def _once_per_text(convert: Converter) -> Converter:
 
 
 def _text(text: pl.Series, narrow: bool) -> Cells:
-    value = stripped(text)
-    if narrow:
-        value = narrowed(value)
-    value = _without_empty(value, EMPTY)
-    changed = value.is_not_null() & (value != text)
-    return Cells(value, _where(changed, text))
+    bare = text.str.strip_chars(_SPACES)
+    frame = pl.DataFrame({"text": text, "bare": narrowed(bare) if narrow else bare})
+    frame = frame.with_columns(value=pl.when(~pl.col("bare").is_in(EMPTY)).then("bare"))
+    if frame.select((pl.col("value") == pl.col("text")).all()).item():
+        return Cells(frame["value"], _nulls(len(text)))
+    return Cells(frame["value"], frame.select(pl.when(pl.col("value") != pl.col("text")).then("text")).to_series())
 
 
 def _coded_text(text: pl.Series, spellings: _Spellings) -> Cells:
@@ -213,37 +213,51 @@ def _split_codes(narrow: pl.Series, spellings: _Spellings) -> pl.Series:
 
 
 def _number(text: pl.Series, field: Field) -> Cells:
-    narrow, word = _without_words(narrowed(stripped(text)), field)
-    plain = _set_null(narrow, ~narrow.str.contains(_NUMBER))
-    if plain.null_count() > narrow.null_count():
-        grouped = _set_null(narrow, ~narrow.str.contains(_GROUPED)).str.replace_all(",", "", literal=True)
-        plain = plain.fill_null(grouped)
-    value = plain.cast(pl.Float64, strict=False)
-    value = value.set(value.is_infinite(), None)
-    scale = field.scale if field.kind == "dec" else 0
-    excess = _decimals_exceed(value, scale or 0)
-    raw = _where(value.is_null() & narrow.is_not_null(), text).fill_null(_where(excess, plain))
-    return Cells(value, raw, word)
+    frame = _said_apart(text, field).with_columns(
+        plain=pl.coalesce(
+            pl.col("said").str.extract(_NUMBER), pl.col("said").str.extract(_GROUPED).str.replace_all(",", "")
+        )
+    )
+    frame = frame.with_columns(value=pl.col("plain").cast(pl.Float64, strict=False))
+    excess = _decimals_exceed(pl.col("value"), field.scale or 0 if field.kind == "dec" else 0)
+    frame = frame.with_columns(
+        value=pl.when(pl.col("value").is_finite()).then("value"),
+        raw=pl.when(excess).then("plain").when(~pl.col("value").is_finite() | pl.col("value").is_null()).then("text"),
+    )
+    return _as_cells(frame, text.name)
 
 
 def _date(text: pl.Series, field: Field, serials: Serials) -> Cells:
-    narrow, word = _without_words(narrowed(stripped(text)), field)
-    times = parse_times(narrow, month_only=field.kind == "ym", serials=serials)
-    value = times if field.kind == "dt" else times.dt.date()
-    return Cells(value.rename(text.name), _where(value.is_null() & narrow.is_not_null(), text), word)
+    frame = _said_apart(text, field)
+    times = parse_times(frame["said"], month_only=field.kind == "ym", serials=serials)
+    frame = frame.with_columns(
+        value=times if field.kind == "dt" else times.dt.date(), raw=pl.when(times.is_null()).then("text")
+    )
+    return _as_cells(frame, text.name)
 
 
-def _without_words(narrow: pl.Series, field: Field) -> tuple[pl.Series, pl.Series | None]:
-    """Texts that say nothing, and words that say why there is nothing, as null; the words."""
-    narrow = _without_empty(narrow, tuple(text for text in EMPTY if text not in field.text_values))
+def _said_apart(text: pl.Series, field: Field) -> pl.DataFrame:
+    """``text``; ``said``: narrow, and null where the cell says nothing; ``word``: why it says nothing, where it tells.
+
+    A text that the column's ``text_values`` hold says something.
+    """
+    empty = [word for word in EMPTY if word not in field.text_values]
     reasons = [word for word in NULL_REASONS if word not in field.text_values]
-    said = narrow.is_in(reasons)
-    if not said.any():
-        return narrow, None
-    return _set_null(narrow, said), _where(said, narrow)
+    frame = pl.DataFrame({"text": text, "narrow": narrowed(text.str.strip_chars(_SPACES))})
+    return frame.with_columns(
+        said=pl.when(~pl.col("narrow").is_in([*empty, *reasons])).then("narrow"),
+        word=pl.when(pl.col("narrow").is_in(reasons)).then("narrow"),
+    )
 
 
-def _decimals_exceed(value: pl.Series, scale: int) -> pl.Series:
+def _as_cells(frame: pl.DataFrame, name: str) -> Cells:
+    raw = pl.when(pl.col("said").is_not_null()).then("raw")
+    made = frame.select(pl.col("value").alias(name), raw, "word")
+    words = made["word"]
+    return Cells(made.to_series(0), made.to_series(1), words if words.null_count() < len(words) else None)
+
+
+def _decimals_exceed(value: pl.Expr, scale: int) -> pl.Expr:
     """Whether a number has more decimals than ``scale`` (0s at the end do not count).
 
     Exact: a double that stands for a text of so many decimals is what dividing its whole number by 10**scale gives.

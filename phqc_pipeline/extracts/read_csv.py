@@ -3,18 +3,19 @@
 Belongs here: bytes → batches of text cells, in bounded memory. Does not belong here: where records end (``records``),
 what the cells mean (``cells``).
 
-The encoding is settled block by block: what is valid UTF-8 is UTF-8, else the block is whichever of UTF-8 and GB18030
-fits more of its characters. Blocks are parsed by Arrow; only a block with an undecodable byte is walked by record.
+The encoding is settled block by block, by which of UTF-8 and GB18030 fits the block's characters. Blocks are parsed by
+Arrow; only a block with an undecodable byte is walked record by record.
 """
 
 from __future__ import annotations
 
 import codecs
 import gzip
+import re
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +27,10 @@ from phqc_pipeline.extracts.header import HEADER_ROWS, MAX_COLUMNS, Known, check
 from phqc_pipeline.extracts.records import Block, blocks, broken_number, fields, first_records, records
 from phqc_pipeline.extracts.shapes import ROW_NUMBER, Batch, Header, Rejected, Table, UnreadableError
 
-#: Bytes read at a time. A block's text, its parsed and its converted columns are in memory together, for each thread.
-BLOCK_BYTES = 8 << 20
+#: Bytes read and parsed at a time: what fits the processor's cache takes Arrow half the time.
+BLOCK_BYTES = 1 << 20
+#: Blocks converted together: their texts and columns are in memory at once, for each thread.
+BATCH_BLOCKS = 8
 #: Bytes that come out of a .gz at most: 20 times the largest extract of a county. More is a gzip bomb.
 MAX_UNZIPPED_BYTES = 20 << 30
 
@@ -49,11 +52,15 @@ _SIGNATURES = (
     (b"Rar!", "rar 压缩包"),
     (b"7z\xbc\xaf", "7z 压缩包"),
 )
-_HEAD_BYTES = 1 << 20  # enough for the header and the titles above it
+_HEAD_BYTES = 1 << 20  # enough for the header and the titles above it; more is read when it is not
+_MAX_HEAD_BYTES = 64 << 20
 _NUL, _REPLACEMENT = b"\x00", "\ufffd".encode()
 _SHOWN_CHARACTERS = 10_000  # of a rejected row
-_BLANK = " \t\u3000\ufeff\x1a"  # 0x1A: the end-of-file mark of old DOS programs
+_BLANK = " \t\r\n\u3000\ufeff\x1a"  # 0x1A: the end-of-file mark of old DOS programs
 _VOTE_BYTES = 1 << 20
+_FEW_CHARACTERS = 8
+_THREE_BYTES = re.compile("[\u0800-\U0010ffff]")
+_UNLIKELY = re.compile("[\u0400-\u07ff]")  # of characters of two bytes: all but Latin, signs and Greek
 
 
 def open_csv(path: Path, known: Known, *, zipped: bool = False) -> Table:
@@ -68,30 +75,32 @@ def open_csv(path: Path, known: Known, *, zipped: bool = False) -> Table:
     chunks = chain([first[len(bom) :]], chunks)
     if encoding.startswith("utf-16"):
         chunks = _transcoded(chunks, encoding)
-    head, ended = _head(chunks)
-    if not head.strip(_NUL + b" \t\r\n\x1a"):
-        raise UnreadableError("文件是空的，没有任何内容" if _NUL not in head else "文件内容全是空字节，没有写完整")
-    if not encoding and head[:4096].count(_NUL) > len(head[:4096]) // 4:
-        raise UnreadableError("文件像是没有 BOM 标记的 UTF-16 编码；请另存为 UTF-8 或 GB18030 的 CSV")
-    header, offset = _find_header(head, ended, known)
-    table = Table(header, iter(()), first_row=header.row_number, encoding=encoding)
-    table.pieces = _pieces(chain([head[offset:]], chunks), table)
+    header, chunks, seen = _find_header(chunks, known, checked=bool(bom))
+    table = Table(header, iter(()), first_row=header.row_number, encoding=encoding or seen)
+    table.pieces = _pieces(chunks, table)
     return table
 
 
 def _pieces(chunks: Iterator[bytes], table: Table) -> Iterator[Callable[[], Batch]]:
     reader = _Reader(table.header)
-    fixed = UTF8 if table.encoding else ""
-    for block in blocks(chunks, len(table.header.names)):
-        encoding = fixed or _encoding_of(block.data)
-        if not table.encoding and not block.data.isascii():
-            table.encoding = encoding
-        elif table.encoding in (UTF8, GB18030) and encoding != table.encoding and not block.data.isascii():
-            note = "文件里混有 UTF-8 和 GB18030 两种编码，已分别识别"
-            if note not in table.notes:
-                table.notes.append(note)
-        yield partial(reader.read, block, encoding)
+    found = _with_encodings(blocks(chunks, len(table.header.names)), table)
+    while some := list(islice(found, BATCH_BLOCKS)):
+        yield partial(reader.read, some)
     table.encoding = table.encoding or UTF8
+
+
+def _with_encodings(found: Iterator[Block], table: Table) -> Iterator[tuple[Block, str]]:
+    transcoded = table.encoding not in ("", UTF8, GB18030)  # a BOM settled it
+    for block in found:
+        if transcoded:
+            yield block, UTF8
+            continue
+        encoding = _encoding_of(block.data, table.encoding)
+        if not block.data.isascii():
+            if table.encoding not in ("", encoding) and not table.notes:
+                table.notes.append("文件里混有 UTF-8 和 GB18030 两种编码，已分别识别")
+            table.encoding = table.encoding or encoding
+        yield block, encoding
 
 
 class _Reader:
@@ -102,8 +111,10 @@ class _Reader:
         self.columns = len(header.names)
         self.width = self.columns
 
-    def read(self, block: Block, encoding: str) -> Batch:
-        block = _decoded(block, encoding)
+    def read(self, found: Sequence[tuple[Block, str]]) -> Batch:
+        return _joined([self._read(_decoded(block, encoding)) for block, encoding in found])
+
+    def _read(self, block: Block) -> Batch:
         width = self.width
         table, odd = _parse(block.data, width)
         spare = self._spare_width(odd, table.num_rows)
@@ -125,23 +136,25 @@ class _Reader:
         numbers = np.delete(np.arange(1, span + 1), skipped)
         cells = pl.DataFrame(pl.from_arrow(table)).insert_column(0, pl.Series(ROW_NUMBER, numbers, pl.Int64))
         mended, rejected, blank = self._odd_rows(odd, block)
-        cells, spilled = self._without_spare(cells, width)
-        rejected += spilled
+        cells, spilled = self._without_spare(cells, block, width)
+        rejected = sorted([*rejected, *spilled], key=lambda row: row.row_number)
         if mended:
             names = {ROW_NUMBER: pl.Int64(), **{str(place): pl.String() for place in range(self.columns)}}
             cells = pl.concat([cells, pl.DataFrame(mended, schema=names, orient="row")]).sort(ROW_NUMBER)
         filled = _without_blank(cells)
         return Batch(filled, span, rejected, blank + cells.height - filled.height)
 
-    def _without_spare(self, cells: pl.DataFrame, width: int) -> tuple[pl.DataFrame, list[Rejected]]:
+    def _without_spare(self, cells: pl.DataFrame, block: Block, width: int) -> tuple[pl.DataFrame, list[Rejected]]:
         """The header's columns; a row with anything in the spare ones behind them is rejected."""
         if width == self.columns:
             return cells, []
         spare = [str(place) for place in range(self.columns, width)]
         full = pl.any_horizontal(pl.col(spare).is_not_null())
+        numbers = cells.filter(full)[ROW_NUMBER]
+        delivered = list(records(block.data)) if len(numbers) else []
+        raws = (delivered[number - 1].decode(UTF8).rstrip("\r\n") for number in numbers)
         rejected = [
-            Rejected(row[0], self._reason(width), _shown(",".join(cell or "" for cell in row[1:])))
-            for row in cells.filter(full).iter_rows()
+            Rejected(number, self._reason(width), _shown(raw)) for number, raw in zip(numbers, raws, strict=True)
         ]
         return cells.filter(~full).drop(spare), rejected
 
@@ -172,6 +185,18 @@ class _Reader:
         return f"有 {cells} 列，表头是 {self.columns} 列，无法对应"
 
 
+def _joined(batches: Sequence[Batch]) -> Batch:
+    """One batch of several, rows numbered through."""
+    cells: list[pl.DataFrame] = []
+    rejected: list[Rejected] = []
+    span = 0
+    for batch in batches:
+        cells.append(batch.cells.with_columns(pl.col(ROW_NUMBER) + span))
+        rejected += [Rejected(span + row.row_number, row.reason, row.raw) for row in batch.rejected]
+        span += batch.span
+    return Batch(pl.concat(cells, rechunk=True), span, rejected, sum(batch.blank for batch in batches))
+
+
 def _chunks(path: Path) -> Iterator[bytes]:
     try:
         with path.open("rb") as file:
@@ -186,7 +211,7 @@ def _unzipped(path: Path) -> Iterator[bytes]:
     try:
         with path.open("rb") as raw:
             start = raw.read(2)
-            if start and start != _GZIP:
+            if not _GZIP.startswith(start):
                 raise UnreadableError("扩展名是 .csv.gz，内容却不是 gz 压缩文件；请核对文件名或重新压缩")
             raw.seek(0)
             with gzip.GzipFile(fileobj=raw) as file:
@@ -222,29 +247,53 @@ def _check_content(first: bytes, zipped: bool) -> None:
         raise UnreadableError(f"扩展名是 {ending}，内容却是网页或 XML；请另存为 CSV")
 
 
-def _head(chunks: Iterator[bytes]) -> tuple[bytes, bool]:
-    """The first bytes, enough for the header; whether they are the whole file."""
-    head = b""
-    for chunk in chunks:
-        head += chunk
-        if len(head) >= _HEAD_BYTES:
-            return head, False
-    return head, True
+def _find_header(chunks: Iterator[bytes], known: Known, *, checked: bool) -> tuple[Header, Iterator[bytes], str]:
+    """The header, the bytes below it, and the encoding if it shows already. ``checked``: a BOM tells the encoding."""
+    head, ended = b"", False
+    while True:
+        chunk = next(chunks, None)
+        ended = chunk is None
+        head += chunk or b""
+        if len(head) < _HEAD_BYTES and not ended:
+            continue
+        if not head.strip(_NUL + b" \t\r\n\x1a"):
+            raise UnreadableError("文件内容全是空字节，没有写完整" if _NUL in head else "文件是空的，没有任何内容")
+        if not checked and _is_bare_utf16(head[:4096]):
+            raise UnreadableError("文件像是没有 BOM 标记的 UTF-16 编码；请另存为 UTF-8 或 GB18030 的 CSV")
+        found = _header_in(head, ended, known)
+        if found is not None:
+            header, offset = found
+            lines = _whole_lines(head, ended)
+            seen = "" if lines.isascii() else _encoding_of(lines)
+            return header, chain([head[offset:]], chunks), seen
 
 
-def _find_header(head: bytes, ended: bool, known: Known) -> tuple[Header, int]:
-    """The header, and where in ``head`` the rows below it begin."""
-    encoding = _encoding_of(head)
+def _header_in(head: bytes, ended: bool, known: Known) -> tuple[Header, int] | None:
+    """The header in the first bytes of a file, and where it ends; None when more bytes are needed to tell."""
+    encoding = _encoding_of(_whole_lines(head, ended))
     seen: list[str] = []
     for row, (record, end) in enumerate(first_records(head, ended, HEADER_ROWS), start=1):
         if record.count(b",") >= MAX_COLUMNS:
             check_width(record.count(b",") + 1)
         text = record.decode(encoding, "replace").rstrip("\r\n")
-        names = [cell.replace("\x00", "").strip(_BLANK + "\r\n") for cell in fields(text)]
+        names = [cell.replace("\x00", "").strip(_BLANK) for cell in fields(text)]
         if is_header(names, known):
             return Header(row, tuple(names)), end
         seen.append(text)
+    if not ended and len(seen) < HEADER_ROWS and len(head) <= _MAX_HEAD_BYTES:
+        return None
     raise UnreadableError(_no_header(seen, known))
+
+
+def _whole_lines(head: bytes, ended: bool) -> bytes:
+    """Without a last line that may be cut within a character."""
+    return head if ended else head[: max(head.rfind(b"\n"), head.rfind(b"\r")) + 1]
+
+
+def _is_bare_utf16(start: bytes) -> bool:
+    """Whether every other byte is NUL, as in ASCII written as UTF-16 (NULs anywhere else are damage)."""
+    one, other = start[0::2].count(_NUL), start[1::2].count(_NUL)
+    return max(one, other) > len(start) // 8 and min(one, other) < max(one, other) // 8
 
 
 def _no_header(rows: Sequence[str], known: Known) -> str:
@@ -255,17 +304,35 @@ def _no_header(rows: Sequence[str], known: Known) -> str:
     return f"{said}；请核对是否导错了表，或删掉了表头"
 
 
-def _encoding_of(data: bytes) -> str:
-    """UTF-8 if ``data`` is that, else whichever of UTF-8 and GB18030 more of its non-ASCII text fits."""
+def _encoding_of(data: bytes, before: str = "") -> str:
+    """UTF-8 or GB18030: whichever fits. ``before``: what the file's text above was in, if that is known.
+
+    Chinese in UTF-8 has characters of three bytes, and is no valid GB18030 for long; Chinese in GB18030 is hardly ever
+    valid UTF-8. But a few characters may be either: they go with the text above. Without text above, characters of two
+    bytes are UTF-8 when they are signs of western languages (±, °, é), GB18030 when they would be Hebrew or the like.
+    """
     try:
-        data.decode(UTF8)
-        return UTF8
+        text = data.decode(UTF8)
     except UnicodeDecodeError as error:
-        sample = data[max(0, error.start - _VOTE_BYTES) : error.start + _VOTE_BYTES]
-    text = sample.decode(UTF8, "replace")
-    bad = text.count("\ufffd")
-    good = len(text) - len(text.encode("ascii", "ignore")) - bad
-    return UTF8 if good > bad else GB18030
+        sample = data[max(0, error.start - _VOTE_BYTES) : error.start + _VOTE_BYTES].decode(UTF8, "replace")
+        bad = sample.count("\ufffd")
+        good = len(sample) - len(sample.encode("ascii", "ignore")) - bad
+        return UTF8 if good > bad else GB18030
+    if data.isascii():
+        return before or UTF8
+    if before and len(text) - len(text.encode("ascii", "ignore")) < _FEW_CHARACTERS and _is_valid(data, before):
+        return before
+    if _THREE_BYTES.search(text):
+        return UTF8
+    return GB18030 if _UNLIKELY.search(text) and _is_valid(data, GB18030) else UTF8
+
+
+def _is_valid(data: bytes, encoding: str) -> bool:
+    try:
+        data.decode(encoding)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _decoded(block: Block, encoding: str) -> Block:
@@ -299,7 +366,10 @@ def _without_undecodable(block: Block, encoding: str) -> Block:
 
 
 def _parse(data: bytes, width: int) -> tuple[pa.Table, list[pa.csv.InvalidRow]]:
-    """Cells of the rows of that width, and the other rows (blank lines count as rows with no cell filled)."""
+    """Cells of the rows of that width, and the other rows (blank lines count as rows with no cell filled).
+
+    Arrow gets the block whole: where it cuts blocks itself it drops a line feed behind a carriage return, in cells too.
+    """
     odd: list[pa.csv.InvalidRow] = []
 
     def keep(row: pa.csv.InvalidRow) -> str:

@@ -84,13 +84,18 @@ def blocks(chunks: Iterable[bytes], columns: int) -> Iterator[Block]:
 
 
 def first_records(data: bytes, last: bool, limit: int) -> Iterator[tuple[bytes, int]]:
-    """The first records, each with where it ends in ``data``; a line with a broken quote counts as a record."""
+    """The first records, each with where it ends in ``data``; a line with a broken quote counts as a record.
+
+    Unless ``data`` is the whole file, a record that more data could prolong ends the search.
+    """
     at = 0
     for _ in range(limit):
         if at >= len(data):
             return
         end = _record_end(data, at, last, 0)
-        if not end:
+        if end is None:
+            return
+        if end == 0:
             line = _LINE_END.search(data, at)
             end = line.end() if line else len(data)
         yield data[at:end], end
