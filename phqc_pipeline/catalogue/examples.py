@@ -42,6 +42,12 @@ _DTYPES: Mapping[str, Any] = {
 _EMPTY_WORDS = frozenset({"", "-", "/", "—"})  # ruling 0a.20
 _NOT_ANSWERED = frozenset({"无", "不详", "未查", "拒查", "拒绝"})  # in numeric and date columns: not filled in
 _SEPARATORS = re.compile(r"[,，;；|、]")
+# 2024-01-31, 2024/1/31, 2024.1.31, 20240131, 2024年1月31日, with or without a time; year and month alone where allowed.
+_MOMENT = re.compile(
+    r"(?P<year>\d{4})[-/.年]?(?P<month>(?<=\d)\d{2}|(?<=\D)\d{1,2})(?:[-/.月]?(?P<day>(?<=\d)\d{2}|(?<=\D)\d{1,2}))?[日月]?"
+    r"(?:[ T](?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2}))?)?"
+)
+_MOMENT_PARTS = (("year", 0), ("month", 0), ("day", 1), ("hour", 0), ("minute", 0), ("second", 0))
 _BLANKS = " \t\r\n\u3000\u00a0"
 _SQL_CHECKS_AT_ONCE = 40  # DuckDB plans a few statements of this size faster than one of hundreds of columns
 
@@ -394,9 +400,12 @@ def _number(text: str) -> float | None:
 
 
 def _moment(text: str, field: Field) -> date | datetime | None:
-    padded = f"{text}-01" if field.kind == "ym" and re.fullmatch(r"\d{4}-\d{2}", text) else text
+    found = _MOMENT.fullmatch(text)
+    if found is None or (found["day"] is None and field.kind != "ym"):
+        return None
+    year, month, day, hour, minute, second = (int(found[part] or default) for part, default in _MOMENT_PARTS)
     try:
-        moment = datetime.fromisoformat(padded)
+        moment = datetime(year, month, day, hour, minute, second)  # noqa: DTZ001 - the lake's times have no zone
     except ValueError:
         return None
     return moment if field.kind == "dt" else moment.date()

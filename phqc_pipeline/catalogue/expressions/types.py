@@ -6,6 +6,7 @@ their list. Does not belong here: resolving names (``names``), reading syntax (`
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import date
 from typing import Any, Protocol
@@ -38,6 +39,7 @@ COLUMN_TYPES: dict[str, Type] = {
     "multi": "list",
 }
 
+_ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")  # newer Pythons' fromisoformat takes more than this
 BAD = Call("bad", (), "null")  # what a faulty piece becomes; fits every type, so one fault is reported once
 # What merely passes its arguments on: computed if one of them is.
 _PASSING = frozenset({"abs", "coalesce", "greatest", "least", "case", "neg"})
@@ -113,7 +115,7 @@ class TypeChecker:
 
     def _date_constant(self, text: str) -> Node:
         try:
-            return Constant(date.fromisoformat(text), "date") if len(text) == 10 else self._not_a_date(text)
+            return Constant(date.fromisoformat(text), "date") if _ISO_DATE.fullmatch(text) else self._not_a_date(text)
         except ValueError:
             return self._not_a_date(text)
 
