@@ -9,7 +9,7 @@ the checks on all cores; that is why they are evaluated together.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import polars as pl
 
@@ -70,21 +70,10 @@ class Evaluation:
             Violations(position, flags[names[position]].arg_true()) for position, found in enumerate(violated) if found
         ]
 
-    def failing(self, batch: pl.DataFrame) -> dict[ResultKey, str]:
-        """The checks that raise on these rows → why, found by halving. Suppression plays no part in the search."""
-        return self._failing(batch, self.judgements)
-
-    def _failing(self, batch: pl.DataFrame, suspects: Sequence[Judgement]) -> dict[ResultKey, str]:
-        if not suspects:
-            return {}
-        try:
-            _select(batch, _own_flags(suspects))
-        except FAILURES as error:
-            if len(suspects) == 1:
-                return {suspects[0].result_key: _reason(error, batch)}
-            middle = len(suspects) // 2
-            return {**self._failing(batch, suspects[:middle]), **self._failing(batch, suspects[middle:])}
-        return {}
+    def failing(self, batch: pl.DataFrame, suspects: Collection[ResultKey] | None = None) -> dict[ResultKey, str]:
+        """The checks (of ``suspects``, else of all) that raise on these rows → why. Suppression plays no part."""
+        suspected = [one for one in self.judgements if suspects is None or one.result_key in suspects]
+        return _culprits(suspected, lambda flags: _select(batch, flags), told=False)
 
     def _counted(self, position: int, judgement: Judgement) -> tuple[str, str, str, str, str]:
         """Lay down the flags of one check; its rule, field, and the flags that count checked, applicable, violated."""
@@ -111,8 +100,31 @@ def failures_of(judgements: Sequence[Judgement], schema: Mapping[str, pl.DataTyp
     failed = {
         judgement.result_key: f"规则无法编译：{judgement.failure}" for judgement in judgements if judgement.failure
     }
-    nothing = pl.DataFrame(schema={INSTITUTION: pl.UInt32, **schema})
-    return {**failed, **Evaluation(judgements, frozenset(failed)).failing(nothing)}
+    lake = pl.LazyFrame(schema={INSTITUTION: pl.UInt32, **schema})
+    sound = [judgement for judgement in judgements if judgement.result_key not in failed]
+    return {
+        **failed,
+        **_culprits(sound, lambda flags: _check_types(_selected(lake, flags).collect_schema()), told=True),
+    }
+
+
+def _culprits(
+    suspects: Sequence[Judgement], attempt: Callable[[Mapping[str, pl.Expr]], object], *, told: bool
+) -> dict[ResultKey, str]:
+    """Which of the suspects make ``attempt`` raise, found by halving. ``told``: the error's own words may be told."""
+    if not suspects:
+        return {}
+    try:
+        attempt(_own_flags(suspects))
+    except FAILURES as error:
+        if len(suspects) == 1:
+            return {suspects[0].result_key: _reason(error, told)}
+        middle = len(suspects) // 2
+        return {
+            **_culprits(suspects[:middle], attempt, told=told),
+            **_culprits(suspects[middle:], attempt, told=told),
+        }
+    return {}
 
 
 def _own_flags(judgements: Sequence[Judgement]) -> dict[str, pl.Expr]:
@@ -126,15 +138,23 @@ def _own_flags(judgements: Sequence[Judgement]) -> dict[str, pl.Expr]:
 
 
 def _select(batch: pl.DataFrame, flags: Mapping[str, pl.Expr]) -> pl.DataFrame:
-    """The flags as one select; ``_institution`` goes first, so that a flag without columns gets a value a row."""
-    selected = batch.lazy().select(INSTITUTION, *(flag.alias(name) for name, flag in flags.items())).collect()
-    for name, kind in selected.schema.items():
-        if name != INSTITUTION and kind != pl.Boolean:
-            raise TypeError(f"结果类型是 {kind}，应为真/假")
+    selected = _selected(batch.lazy(), flags).collect()
+    _check_types(selected.schema)
     return selected
 
 
-def _reason(error: BaseException, batch: pl.DataFrame) -> str:
-    """Why a check failed. Polars quotes offending values, so the message is given only where there were no data."""
-    said = f"：{str(error).splitlines()[0]}" if batch.is_empty() and str(error) else ""
+def _selected(lake: pl.LazyFrame, flags: Mapping[str, pl.Expr]) -> pl.LazyFrame:
+    """The flags as one select; ``_institution`` goes first, so that a flag without columns gets a value a row."""
+    return lake.select(INSTITUTION, *(flag.alias(name) for name, flag in flags.items()))
+
+
+def _check_types(schema: pl.Schema) -> None:
+    for name, kind in schema.items():
+        if name != INSTITUTION and kind != pl.Boolean:
+            raise TypeError(f"结果类型是 {kind}，应为真/假")
+
+
+def _reason(error: BaseException, told: bool) -> str:
+    """Why a check failed. Polars quotes offending values, so its words are told only where there were no data."""
+    said = f"：{str(error).splitlines()[0]}" if told and str(error) else ""
     return f"规则计算出错（{type(error).__name__}{said}），请用 phqc rules test 复核该规则的表达式"

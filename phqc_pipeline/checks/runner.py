@@ -188,6 +188,14 @@ class _Trouble:
     def positions(self) -> set[int]:
         return {*self.raised, *self.unreadable}
 
+    def alike(self) -> list[tuple[list[int], dict[ResultKey, str]]]:
+        """Readable deliveries on which the same checks raised, and those checks."""
+        alike: dict[frozenset[ResultKey], list[int]] = {}
+        for position, raised in self.raised.items():
+            if position not in self.unreadable:
+                alike.setdefault(frozenset(raised), []).append(position)
+        return [(sorted(positions), self.raised[positions[0]]) for positions in alike.values()]
+
 
 def _alike(form: Form, deliveries: Sequence[Delivery]) -> dict[frozenset[str], list[int]]:
     """Positions of the deliveries by which of the form's columns they lack."""
@@ -202,7 +210,10 @@ def _missing_in(form: Form, delivery: Delivery) -> frozenset[str]:
 
 
 def _judge_alike(run: _FormRun, missing: frozenset[str], positions: Sequence[int]) -> Iterator[pl.DataFrame]:
-    """Judge deliveries that lack the same columns; yields their results."""
+    """Judge deliveries that lack the same columns; yields their results.
+
+    Deliveries on which some check raised are judged again without it, until none raises.
+    """
     form, night = run.form, run.night
     whose = {position: run.deliveries[position].institution_code for position in positions}
     judgements = [
@@ -221,32 +232,21 @@ def _judge_alike(run: _FormRun, missing: frozenset[str], positions: Sequence[int
     yield unjudged_results(form, list(whose.values()), lacking, "not_evaluable")
 
     broken = failures_of(judgements, lake_schema(form))
-    tally = Tally()
-    trouble = _pass(run, judgements, frozenset(broken), positions, tally, first=True)
-    sound = {position: code for position, code in whose.items() if position not in trouble.positions}
-    tally.drop(trouble.positions)
-    run.findings.withdraw(trouble.positions)
-    yield from _results(form, judgements, sound, broken, tally)
-    for position in sorted(trouble.positions):
-        yield from _judge_troubled(run, judgements, broken, position, trouble)
-
-
-def _judge_troubled(
-    run: _FormRun, judgements: Sequence[Judgement], broken: dict[ResultKey, str], position: int, trouble: _Trouble
-) -> Iterator[pl.DataFrame]:
-    """One delivery again, without the checks that raised on it, until none raises."""
-    whose = {position: run.deliveries[position].institution_code}
-    failed = {**broken, **trouble.raised.get(position, {})}
-    while position not in trouble.unreadable:
+    waiting: list[tuple[list[int], dict[ResultKey, str]]] = [(list(positions), broken)]
+    first = True
+    while waiting:
+        asked, failed = waiting.pop()
         tally = Tally()
-        trouble = _pass(run, judgements, frozenset(failed), [position], tally, first=False)
-        if not trouble.positions:
-            yield from _results(run.form, judgements, whose, failed, tally)
-            return
-        run.findings.withdraw([position])
-        failed.update(trouble.raised.get(position, {}))
-    reasons = dict.fromkeys((judgement.result_key for judgement in judgements), trouble.unreadable[position])
-    yield unjudged_results(run.form, list(whose.values()), reasons, "error")
+        trouble = _pass(run, judgements, frozenset(failed), asked, tally, first=first)
+        first = False
+        tally.drop(trouble.positions)
+        run.findings.withdraw(trouble.positions)
+        sound = {position: whose[position] for position in asked if position not in trouble.positions}
+        yield from _results(form, judgements, sound, failed, tally)
+        for position, reason in trouble.unreadable.items():
+            reasons = dict.fromkeys((judgement.result_key for judgement in judgements), reason)
+            yield unjudged_results(form, [whose[position]], reasons, "error")
+        waiting.extend((again, {**failed, **raised}) for again, raised in trouble.alike())
 
 
 def _results(
@@ -315,8 +315,9 @@ def _judge_batch(
     try:
         flags = evaluation.flags(records)
     except FusedError:
+        suspects = evaluation.failing(records)
         for rows in records.partition_by(INSTITUTION, maintain_order=True):
-            raised = evaluation.failing(rows)
+            raised = evaluation.failing(rows, suspects) if suspects else {}
             if raised:
                 trouble.raised.setdefault(rows[INSTITUTION][0], {}).update(raised)
         records = _without(records, trouble.positions)

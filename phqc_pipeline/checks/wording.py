@@ -36,6 +36,7 @@ class Wording:
         self._ctx = ctx
         self._missing_columns = missing_columns
         self._form = cat.form(check.form_id)
+        self._schema = lake_schema(self._form)
         self._field = self._form.by_name.get(check.field)
 
     def observed(self) -> Text:
@@ -100,9 +101,10 @@ class Wording:
     def _computed(self, expression: Expression, codes: CodeList | None) -> pl.Expr:
         """A language expression's value as text; personal data it may pass on is masked."""
         value = to_polars(expression, self._ctx, self._missing_columns)
-        kind = pl.DataFrame(schema=lake_schema(self._form)).lazy().select(value.alias("value")).collect_schema()
-        text = value_text(value, kind["value"])
-        if kind["value"] != pl.String:
+        schema = {name: kind for name, kind in self._schema.items() if name in set(value.meta.root_names())}
+        kind = pl.LazyFrame(schema=schema).select(value.alias("value")).collect_schema()["value"]
+        text = value_text(value, kind)
+        if kind != pl.String:
             return text
         if codes is not None:
             return _labelled(text, codes)
