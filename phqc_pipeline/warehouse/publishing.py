@@ -39,6 +39,8 @@ class Published:
 def publish(home: Home) -> Published:
     """Replace ``published/phqc.duckdb`` by what the working file holds in the contract's schemas."""
     with replace_file(home.published_db) as aside:
+        log = aside.with_name(aside.name + ".wal")
+        log.unlink(missing_ok=True)  # of a publication that was killed: it would be replayed into the new file
         with open_duckdb(home.warehouse_db, scratch=home.warehouse / "tmp") as connection:
             names = _relations(connection)
             connection.execute(f"ATTACH {literal(aside)} AS pub (STORAGE_VERSION {literal(STORAGE_VERSION)})")
@@ -51,9 +53,8 @@ def publish(home: Home) -> Published:
             connection.execute("DETACH pub")
         rows = _check(aside, names)
         size = aside.stat().st_size
-        wal = aside.with_name(aside.name + ".wal")
-        if wal.exists():
-            raise PublishError(f"{wal.name} 还在：新仓库文件没有写完")
+        if log.exists():
+            raise PublishError(f"{log.name} 还在：新仓库文件没有写完")
     os.chmod(home.published_db, 0o644)
     return Published(home.published_db, rows, size)
 

@@ -156,6 +156,14 @@ def test_a_publication_that_fails_leaves_the_old_file(small: Small, monkeypatch:
     assert [path.name for path in small.home.published.iterdir()] == ["phqc.duckdb"]
 
 
+def test_what_a_killed_publication_left_does_not_matter(small: Small) -> None:
+    aside = small.home.published / ".aside-phqc.duckdb"
+    aside.write_bytes(b"half a file")
+    aside.with_name(aside.name + ".wal").write_bytes(b"half a log")
+    publish(small.home)
+    assert [path.name for path in small.home.published.iterdir()] == ["phqc.duckdb"]
+
+
 def test_rows_that_do_not_add_up_stop_the_night(small: Small) -> None:
     before = small.home.published_db.read_bytes()
     small.files = book_of(small.deliveries).with_columns(rows_read=pl.col("rows_read") + 1)
