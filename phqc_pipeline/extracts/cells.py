@@ -19,9 +19,9 @@ import pyarrow.compute as pc
 from phqc_pipeline.catalogue.model import CodeList, Field
 from phqc_pipeline.extracts.dates import NO_SERIALS, Serials, parse_times
 
-#: Texts that say nothing (0a.20), unless the column's code list or text_values hold them. ``——`` is how Chinese
-#: keyboards write ``—``.
-EMPTY = ("", "-", "/", "—", "——")
+#: Texts that say nothing (0a.20), unless the column's code list or text_values hold them; in full width as well.
+#: ``——`` is how Chinese keyboards write ``—``.
+EMPTY = ("", "-", "/", "—", "——", "－", "／")
 #: Words that say why there is no value: empty in numeric and date columns, with the word kept (0a.20).
 NULL_REASONS = ("无", "不详", "未查", "拒查", "拒绝")
 SEPARATORS = ",，;；|、"
@@ -45,7 +45,6 @@ _GROUPED = r"^([+-]?\d{1,3}(?:,\d{3})+(?:\.\d*)?)$"
 _LEADING_ZEROS = r"^0+(\d)"
 #: What a reader puts before the text of a cell that holds an error (#N/A): unreadable whatever the column's type.
 ERROR_MARK = "\x00"
-_EXACT = 2.0**53  # up to here a double holds every whole number
 
 
 @dataclass(frozen=True)
@@ -219,7 +218,7 @@ def _number(text: pl.Series, field: Field) -> Cells:
         )
     )
     frame = frame.with_columns(value=pl.col("plain").cast(pl.Float64, strict=False))
-    excess = _decimals_exceed(pl.col("value"), field.scale or 0 if field.kind == "dec" else 0)
+    excess = _decimals(pl.col("plain")) > (field.scale or 0 if field.kind == "dec" else 0)
     frame = frame.with_columns(
         value=pl.when(pl.col("value").is_finite()).then("value"),
         raw=pl.when(excess).then("plain").when(~pl.col("value").is_finite() | pl.col("value").is_null()).then("text"),
@@ -257,14 +256,9 @@ def _as_cells(frame: pl.DataFrame, name: str) -> Cells:
     return Cells(made.to_series(0), made.to_series(1), words if words.null_count() < len(words) else None)
 
 
-def _decimals_exceed(value: pl.Expr, scale: int) -> pl.Expr:
-    """Whether a number has more decimals than ``scale`` (0s at the end do not count).
-
-    Exact: a double that stands for a text of so many decimals is what dividing its whole number by 10**scale gives.
-    """
-    factor = 10.0**scale
-    whole = (value * factor).round(mode="half_away_from_zero")
-    return ((whole / factor) != value) & (whole.abs() < _EXACT)
+def _decimals(plain: pl.Expr) -> pl.Expr:
+    """How many decimals a number is written with; 0s at the end do not count, powers of ten count as none."""
+    return plain.str.extract(r"\.(\d*[1-9])0*$").str.len_bytes().fill_null(0)
 
 
 def _without_empty(text: pl.Series, empty: tuple[str, ...]) -> pl.Series:

@@ -103,12 +103,18 @@ def _text(column: pa.Array) -> tuple[pl.Series, pl.Series | None]:
     series = pl.Series(values=pl.from_arrow(column))
     if series.dtype != pl.Binary:
         return _empty_as_null(as_text(series)), None
-    text = series.cast(pl.String, strict=False)
-    bad = text.is_null() & series.is_not_null()
-    if not bad.any():
-        return _empty_as_null(text), None
-    shown = [raw.decode("utf-8", "backslashreplace") for raw in series.filter(bad)]
-    return _empty_as_null(text.scatter(bad.arg_true(), shown)), bad
+    try:
+        return _empty_as_null(series.cast(pl.String)), None
+    except pl.exceptions.PolarsError:
+        shown = [None if raw is None else raw.decode("utf-8", "backslashreplace") for raw in series]
+        return _empty_as_null(pl.Series(shown, dtype=pl.String)), pl.Series([not _is_text(raw) for raw in series])
+
+
+def _is_text(raw: bytes | None) -> bool:
+    try:
+        return raw is None or raw.decode("utf-8") is not None
+    except UnicodeDecodeError:
+        return False
 
 
 def _empty_as_null(text: pl.Series) -> pl.Series:

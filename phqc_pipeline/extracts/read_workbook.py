@@ -116,8 +116,8 @@ class _Xlsx:
         found = cls()
         names = {name.lower(): name for name in archive.namelist()}
         if "xl/workbook.xml" not in names:
-            kind = "xlsb 二进制工作簿" if "xl/workbook.bin" in names else "别的 zip 压缩包"
-            raise UnreadableError(f"扩展名是 .xlsx，内容却是{kind}；请用 Excel 另存为 xlsx")
+            kind = "xlsb 二进制工作簿" if "xl/workbook.bin" in names else "zip 压缩包"
+            raise UnreadableError(f"扩展名是 .xlsx，内容却是 {kind}；请用 Excel 另存为 xlsx")
         total = 0
         parts = _sheet_parts(archive, names, found)
         for entry in archive.infolist():
@@ -151,7 +151,7 @@ def _check_content(path: Path, ending: str) -> None:
         raise UnreadableError("文件内容全是空字节，没有写完整；请重新上传")
     else:
         kind = "文本或别的格式"
-    raise UnreadableError(f"扩展名是 {ending}，内容却是{kind}；请改正扩展名，或用 Excel 另存为 xlsx")
+    raise UnreadableError(f"扩展名是 {ending}，内容却是 {kind}；请改正扩展名，或用 Excel 另存为 xlsx")
 
 
 def _check_declared(archive: zipfile.ZipFile) -> None:
