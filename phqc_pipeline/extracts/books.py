@@ -392,7 +392,7 @@ def _distinct_parts(records: Iterable[FileRecord]) -> tuple[FileRecord, ...]:
         parts[record.part] = record
     contents: dict[str, FileRecord] = {}
     for record in sorted(parts.values(), key=lambda record: (record.part, record.path)):
-        contents.setdefault(record.sha256, record)
+        contents.setdefault(record.sha256 or record.file_id, record)
     return tuple(contents.values())
 
 

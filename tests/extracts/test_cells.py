@@ -1,5 +1,7 @@
 """Cells of every type, as clerks and systems write them."""
 
+# ruff: noqa: DTZ001 (the lake holds local times without a zone)
+
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta

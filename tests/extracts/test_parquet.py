@@ -1,5 +1,7 @@
 """Parquet as delivered, of whatever column types."""
 
+# ruff: noqa: DTZ001 (the lake holds local times without a zone)
+
 from __future__ import annotations
 
 from datetime import date, datetime
