@@ -58,8 +58,8 @@ def describe(people: pl.DataFrame, institution: Institution, times: Times, seed:
     traits: dict[str, np.ndarray] = {"age": age}
     traits |= _habits(age, female, people["ethnic"].to_numpy(), chance)
     traits |= _body(age, female, chance)
-    traits |= _diseases(people, age, times, chance)
-    traits |= _other_diseases(people, age, times, chance)
+    traits |= _diseases(people, age, times, institution.burden, chance)
+    traits |= _other_diseases(people, age, times, institution.burden, chance)
     traits |= _dependence(age, birth, chance)
     return people.with_columns(*(pl.Series(name, values) for name, values in traits.items()))
 
@@ -131,16 +131,18 @@ def _body(age: Ints, female: Bools, chance: Chance) -> dict[str, np.ndarray]:
     }
 
 
-def _diseases(people: pl.DataFrame, age: Ints, times: Times, chance: Chance) -> dict[str, np.ndarray]:
+def _diseases(
+    people: pl.DataFrame, age: Ints, times: Times, burden: float, chance: Chance
+) -> dict[str, np.ndarray]:
     """Hypertension and type 2 diabetes under management, when diagnosed, registered, and when care here ended."""
     size = len(age)
     birth, archive = people["birth"].to_numpy(), people["archive_day"].to_numpy()
     status, status_day = people["status"].to_numpy(), people["status_day"].to_numpy()
     stays = np.isin(status, ["1", "2", "3", "4"])
     bands = [age < 30, age < 35, age < 45, age < 55, age < 65, age < 75]
-    htn = stays & chance.flags(size, np.select(bands, [0, 0.008, 0.045, 0.125, 0.23, 0.34], 0.4))
+    htn = stays & chance.flags(size, np.minimum(np.select(bands, [0, 0.008, 0.045, 0.125, 0.23, 0.34], 0.4) * burden, 0.62))
     share = np.select(bands, [0, 0, 0.008, 0.03, 0.06, 0.1], 0.1)
-    dm = stays & (age >= 39) & chance.flags(size, np.where(htn, share * 1.9, share * 0.8))
+    dm = stays & (age >= 39) & chance.flags(size, np.minimum(np.where(htn, share * 1.9, share * 0.8) * burden, 0.6))
     leave = np.where(status == "1", NEVER, status_day)
     found: dict[str, np.ndarray] = {}
     for name, has, least_age in (("htn", htn, 30), ("dm", dm, 36)):
@@ -168,7 +170,9 @@ def _registration(
     return np.maximum(registered - gap, np.minimum(oldest, registered - 31)), registered
 
 
-def _other_diseases(people: pl.DataFrame, age: Ints, times: Times, chance: Chance) -> dict[str, np.ndarray]:
+def _other_diseases(
+    people: pl.DataFrame, age: Ints, times: Times, burden: float, chance: Chance
+) -> dict[str, np.ndarray]:
     """COPD, severe mental disorder, tuberculosis: registered only. Tuberculosis is closed after treatment."""
     size = len(age)
     birth, archive, status = people["birth"].to_numpy(), people["archive_day"].to_numpy(), people["status"].to_numpy()
@@ -177,7 +181,7 @@ def _other_diseases(people: pl.DataFrame, age: Ints, times: Times, chance: Chanc
     for disease, share, least_age in _OTHER_DISEASES:
         name = disease.lower()
         diagnosed, registered = _registration(birth, archive, leave, least_age, times, chance)
-        has = np.isin(status, ["1", "2", "3", "4"]) & (age >= least_age + 4) & chance.flags(size, share)
+        has = np.isin(status, ["1", "2", "3", "4"]) & (age >= least_age + 4) & chance.flags(size, share * burden)
         found[name] = has & (registered + 75 <= np.minimum(leave, times.today - 40))
         found[f"{name}_diagnosis"], found[f"{name}_register"] = diagnosed, registered
     done = found["tb_register"] + 185 + chance.integers(size, 0, 20)

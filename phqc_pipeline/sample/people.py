@@ -48,7 +48,7 @@ def settle(institution: Institution, times: Times, seed: int) -> pl.DataFrame:
     members.birth = _distinct_births(members, times)
     given, family, full = _names(members, chance)
     archive_day = _archive_days(members, times, chance)
-    status, status_day = _fates(members, archive_day, times, chance)
+    status, status_day = _fates(members, archive_day, times, institution.burden, chance)
     id_card, region = _identity_numbers(members, institution, chance)
     size = len(members.household)
     villages = chance.indexes(int(members.household.max()) + 1, [1.0 + (n % 5) * 0.25 for n in range(len(institution.villages))])
@@ -217,18 +217,22 @@ def _archive_days(members: _Members, times: Times, chance: Chance) -> Ints:
     return np.maximum(working_day_at_or_before(day), members.birth + 20)
 
 
-def _fates(members: _Members, archive_day: Ints, times: Times, chance: Chance) -> tuple[Texts, Ints]:
+def _fates(
+    members: _Members, archive_day: Ints, times: Times, burden: float, chance: Chance
+) -> tuple[Texts, Ints]:
     """Archive status (CL_ARCHIVE_STATUS) on the snapshot date and since when (a far day for 活动)."""
     size = len(members.birth)
     age = whole_years(members.birth, np.full(size, times.today))
     dies = np.select([age >= 80, age >= 65, age >= 45], [0.16, 0.07, 0.016], 0.0025)
     drawn = chance.uniform(size)
-    edges = np.cumsum(np.stack([dies, np.full(size, 0.018), np.full(size, 0.004), np.full(size, 0.005), np.full(size, 0.003), np.full(size, 0.007)]), axis=0)
+    shares = [dies, *(np.full(size, share) for share in (0.018, 0.004, 0.005, 0.003, 0.007))]
+    edges = np.cumsum(np.stack(shares), axis=0) * burden
     status = np.full(size, "1", dtype=object)
     for code, low, high in zip("324569", [np.zeros(size), *edges[:-1]], edges, strict=True):
         status[(drawn >= low) & (drawn < high)] = code
-    # The longest spell is six years back; nobody leaves within 90 days of joining or within ten of today.
-    earliest = np.maximum(archive_day + 90, times.today - 6 * 365)
+    # The longest spell is six years back (in a small sample two, for services to be there); nobody leaves within 90
+    # days of joining or within ten of today.
+    earliest = np.maximum(archive_day + 90, times.today - (6 * 365 if burden == 1 else 600))
     latest = times.today - 10
     status[earliest >= latest] = "1"
     day = earliest + np.floor(chance.uniform(size) * np.maximum(latest - earliest, 1)).astype(np.int64)

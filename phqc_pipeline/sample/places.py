@@ -20,6 +20,7 @@ from phqc_pipeline.sample.chance import Chance
 FOUNDING_NAME = "阿勒泰市阿拉哈克镇中心卫生院"
 FOUNDING_CODE = "654301104901"
 FOUNDING_ELECTRONIC = 10129  # 2023 年度已建立电子健康档案人数 (service-contract.md)
+LARGE = 2_000  # residents from which an institution is like in life
 AREA_CODE = "0906"  # telephone area code of Altay prefecture
 
 COUNTIES: dict[str, str] = {
@@ -153,6 +154,11 @@ class Institution:
     @property
     def is_founding(self) -> bool:
         return self.index == 0
+
+    @property
+    def burden(self) -> float:
+        """How much oftener than in life people are ill, or leave. A small sample must hold a case of everything."""
+        return 1.0 if self.residents >= LARGE else 2.4
 
     def chance(self, seed: int, *words: str | int) -> Chance:
         """A stream of this institution's own: independent of how many institutions the sample has."""

@@ -54,7 +54,7 @@ def archives_at(profiles: pl.DataFrame, end: date) -> int:
 
 def report_rows(work: Work) -> tuple[pl.DataFrame, dict[tuple[int, str], int]]:
     """The report as it should have been sent, one row a period, and the electronic archives counted by (year, period)."""
-    profiles = judged_rows(work, "resident_profile")
+    profiles = judged_rows(work, "resident_profile").with_columns(pl.coalesce("archive_no", "record_id").alias("archive"))
     services = pl.concat([
         judged_rows(work, form_id).select("archive_no", pl.col(work.cat.forms[form_id].service_date).alias("day"))
         for form_id in work.frames
@@ -79,10 +79,10 @@ def report_rows(work: Work) -> tuple[pl.DataFrame, dict[tuple[int, str], int]]:
                 "ehr_archive": people,
                 "ehr_electronic": people,
                 "ehr_standard": int(people * 0.872),
-                "ehr_total": kept["archive_no"].n_unique(),
+                "ehr_total": kept["archive"].n_unique(),
                 "ehr_dynamic": kept.filter(pl.col("archive_no").is_in(served["archive_no"].unique().implode()))["archive_no"].n_unique(),
-                "ehr_new": there.filter(pl.col("archive_date") >= period.start)["archive_no"].n_unique(),
-                "ehr_closed": there.filter(ended.fill_null(False))["archive_no"].n_unique(),
+                "ehr_new": there.filter(pl.col("archive_date") >= period.start)["archive"].n_unique(),
+                "ehr_closed": there.filter(ended.fill_null(False))["archive"].n_unique(),
                 "ehr_open": int(people * 0.794),
             }
         )

@@ -9,7 +9,7 @@ Memory is bounded by the largest institution. Rates at which faults are put in, 
   at least once on every field it applies to;
 * any other institution of 2,000 residents or more: every rule once for 2,000 records of the form;
 * smaller ones: the rules are dealt out among the sample's institutions; each injects its part once, a field rule on
-  one field. No form has more than half of its records faulty.
+  one field. No form has more than three quarters of its records faulty (larger ones: half).
 
 Reports are made wrong (RPT-R-002, RPT-R-030) in periods other than the one that is charged.
 """
@@ -39,7 +39,7 @@ from phqc_pipeline.sample.faults.recipes import ORDER, RECIPES, cook
 from phqc_pipeline.sample.faults.truth import Finding, Truth, judged_rows
 from phqc_pipeline.sample.faults.work import Work
 from phqc_pipeline.sample.people import settle
-from phqc_pipeline.sample.places import FOUNDING_ELECTRONIC, Institution, found_institutions
+from phqc_pipeline.sample.places import FOUNDING_ELECTRONIC, LARGE, Institution, found_institutions
 from phqc_pipeline.sample.profile import profiles, registry
 from phqc_pipeline.sample.registry import write_registry
 from phqc_pipeline.sample.report import REPORT, archives_at, misreport, report_rows
@@ -51,7 +51,6 @@ FOUNDING_RESIDENTS = 10_700  # archives it takes to have 10,129 of them counted 
 KEY_COLUMNS = (
     "rule_id", "form_id", "record_id", "field", "institution_code", "subject_kind", "subject_id", "cause",
 )  # fmt: skip
-_LARGE = 2_000  # residents from which an institution injects every rule at its rate
 _RATE = 2_000.0
 
 Log = Callable[[str], object]
@@ -154,6 +153,7 @@ class _Maker:
         self.judge = Judge(cat, self.ctx)
         self.serial: Iterator[int] = itertools.count(1_000_003 * (seed % 97 + 1), 7_919)
         self.summary = SampleSummary(home, times.snapshot, 0)
+        self.pending: set[tuple[str, str]] = set()  # rules dealt to an earlier institution that could not hold them
 
     def make(self, place: Institution) -> tuple[list[dict[str, str]], int]:
         """Write one institution's files; its answer key and the electronic archives it reported for the basis year."""
@@ -194,32 +194,37 @@ class _Maker:
     def _rates(self, place: Institution) -> Rates:
         if place.is_founding and place.residents == FOUNDING_RESIDENTS:
             return Rates(_RATE, at_least=1, every_field=True)
-        if place.residents >= _LARGE:
+        if place.residents >= LARGE:
             return Rates(_RATE, at_least=0 if place.count > 1 else 1)
-        return Rates(_RATE, at_least=1, share=(place.index, place.count))
+        return Rates(_RATE, at_least=1, share=(place.index, place.count), dealt=True, fullest=0.75)
 
     def _put_faults_in(self, work: Work) -> list[str]:
         """Cross rules first (they need whole people), then record and field rules; rules nobody could stand for."""
         place = work.institution
         rates = self._rates(place)
         part, parts = rates.share
-        missing: list[str] = []
         cross = [rule for rule in self.cat.rules if rule.rule_id in RECIPES]
         cross.sort(key=lambda rule: ORDER.index(rule.rule_id))
         jobs = [(rule, form_id) for rule in cross for form_id in (rule.form_ids or rule.forms) if form_id in work.frames]
+        failed: set[tuple[str, str]] = set()
         for position, (rule, form_id) in enumerate(jobs):
-            if position % parts != part:
+            if position % parts != part and (rule.rule_id, form_id) not in self.pending:
                 continue
             expected = work.frames[form_id].height / rates.per_records
             times = max(rates.at_least, int(expected) + int(work.chance.uniform(1)[0] < expected % 1))
             if cook(work, rule, form_id, min(times, 4)) < min(times, 1):
-                missing.append(rule.rule_id)
+                failed.add((rule.rule_id, form_id))
         setting = Setting(self.cat, self.times.snapshot, place.chance(self.seed, "proposals"), lambda: next(self.serial))
+        carried = {rule.rule_id for rule in self.cat.rules if rule.carrier == "pandera"}
         for position, form_id in enumerate(work.frames):
             form = self.cat.forms[form_id]
             dropped = style_for(place, form, position).dropped
-            failed = inject(work, form, self.judge, rates, setting, dropped)
-            missing += [f"{rule_id}（{form_id}.{name}）" for rule_id, name in failed]
+            also = frozenset(rule_id for rule_id, where in failed | self.pending if where == form_id and rule_id in carried)
+            left = inject(work, form, self.judge, rates, setting, dropped, also)
+            failed -= {(rule_id, form_id) for rule_id in also}
+            failed |= {(rule_id, form_id) for rule_id, _ in left}
+        self.pending = failed if rates.dealt else set()
+        missing = sorted(f"{rule_id}（{form_id}）" for rule_id, form_id in failed)
         for fault in work.faults:
             self._count(fault.rule_id)
         return missing
@@ -295,7 +300,7 @@ class _Maker:
         self.summary.residents += work.frames["resident_profile"].height
         self.log(f"{place.code} {place.name}：{sum(clean.values())} 条记录，{len(work.faults)} 处差错，答案 {len(key)} 条")
         if missing:
-            self.log(f"  未能埋入：{'、'.join(sorted(set(missing)))}")
+            self.log(f"  未能埋入：{'、'.join(missing)}")
 
 
 def _with_raw(rows: pl.DataFrame, names: list[str]) -> pl.DataFrame:
@@ -388,8 +393,8 @@ def _readme(summary: SampleSummary, institutions: int, residents: int | None, se
 ## 差错率
 
 - 首家合同机构（{FOUNDING_ELECTRONIC} 份电子档案）：每条规则每 {int(_RATE)} 条记录一处，至少一处；按字段展开的规则每个字段至少一处。
-- 其他 {_LARGE} 人以上的机构：每条规则每 {int(_RATE)} 条记录一处。
-- 更小的机构：规则在各机构间分派，每条一处（按字段展开的取一个字段）。任何一张表至多一半记录有差错。
+- 其他 {LARGE} 人以上的机构：每条规则每 {int(_RATE)} 条记录一处。
+- 更小的机构：规则在各机构间分派，每条一处（按字段展开的取一个字段）。任何一张表至多四分之三的记录有差错。
 - 报表差错（RPT-R-002、RPT-R-030）只埋在非计费期间。
 
 ## 计费年度电子档案数

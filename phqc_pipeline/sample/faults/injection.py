@@ -28,7 +28,6 @@ from phqc_pipeline.sample.faults.work import Fault, Work, typed_rows
 
 _TRIALS = 2  # records tried for each proposal in the first round, more in the next
 _PROPOSALS = (5, 12, 40)  # proposals tried for one fault, round by round
-_FULLEST = 0.5  # at most this share of a form's records is made faulty
 
 # What cross rules, and the reports, count by: a fault in one of these may change more than its own record.
 _COUNTED_EVERYWHERE = frozenset(
@@ -48,12 +47,16 @@ _COUNTED = {
 class Rates:
     """How many faults. ``per_records``: one for so many records of the form, for each rule (of a field rule: on some
     field). ``at_least``: no fewer for each rule and form. ``every_field``: a field rule on each field at least once.
-    ``share``: (part, parts): of the rules only every so-manieth, for a sample that has too few records for all."""
+    ``share``: (part, parts): of the rules only every so-manieth, for a sample that has too few records for all;
+    ``dealt``: a generic rule on one form before all others on a second. ``fullest``: no greater part of a form's
+    records is made faulty."""
 
     per_records: float = 2000.0
     at_least: int = 1
     every_field: bool = False
     share: tuple[int, int] = (0, 1)
+    dealt: bool = False
+    fullest: float = 0.5
 
 
 @dataclass(frozen=True)
@@ -65,17 +68,28 @@ class _Trial:
 
 
 def inject(
-    work: Work, form: Form, judge: Judge, rates: Rates, setting: Setting, dropped: frozenset[str] = frozenset()
+    work: Work,
+    form: Form,
+    judge: Judge,
+    rates: Rates,
+    setting: Setting,
+    dropped: frozenset[str] = frozenset(),
+    also: frozenset[str] = frozenset(),
 ) -> list[tuple[str, str]]:
     """Put faults into one form's records; the checks (rule, field) for which none could be put in.
 
-    ``dropped``: columns the file will not have, so that nothing can be wrong in them.
+    ``dropped``: columns the file will not have, so that nothing can be wrong in them. ``also``: rules to stand for
+    whatever ``rates.share`` says, among them rules with a recipe that did not succeed.
     """
     chance = work.institution.chance(0, "inject", form.form_id, setting.chance.whole(0, 10**6))
     checks = judge.checks[form.form_id]
     pool = _Pool(work, form)
-    able = [n for n, check in enumerate(checks) if not check.reads & dropped and check.rule.rule_id not in RECIPES]
-    wanted = _wanted(checks, able, pool.size, rates, chance)
+    able = [
+        n
+        for n, check in enumerate(checks)
+        if not check.reads & dropped and (check.rule.rule_id not in RECIPES or check.rule.rule_id in also)
+    ]
+    wanted = _wanted(checks, able, form.form_id, pool.size, rates, also, chance)
     failed: list[int] = []
     left = list(range(len(wanted)))
     for round_ in range(len(_PROPOSALS)):
@@ -91,36 +105,54 @@ def inject(
     return [(checks[wanted[n]].rule.rule_id, checks[wanted[n]].field) for n in failed]
 
 
-def _wanted(checks: Sequence[RuleCheck], able: list[int], size: int, rates: Rates, chance: Chance) -> list[int]:
-    """Positions of the checks to violate, one entry a fault; those of record rules first, no more than there is room."""
+def _wanted(
+    checks: Sequence[RuleCheck],
+    able: list[int],
+    form_id: str,
+    size: int,
+    rates: Rates,
+    also: frozenset[str],
+    chance: Chance,
+) -> list[int]:
+    """Positions of the checks to violate, one entry a fault, no more than there is room for.
+
+    Record rules first, as there are more fields than rules. Where rules are dealt out, those of this form alone come
+    first, then the generic rules dealt to it, then the other generic ones as long as there is room.
+    """
     by_rule: dict[str, list[int]] = {}
     for n in able:
         by_rule.setdefault(checks[n].rule.rule_id, []).append(n)
     part, parts = rates.share
-    wanted: list[int] = []
-    for position, (_, members) in enumerate(sorted(by_rule.items())):
-        if position % parts != part:
+    wanted: list[tuple[tuple[int, int], int]] = []
+    for position, rule_id in enumerate(sorted({check.rule.rule_id for check in checks})):
+        members = by_rule.get(rule_id)
+        if not members or (position % parts != part and rule_id not in also):
             continue
         expected = size / rates.per_records
         count = max(rates.at_least, int(expected) + int(chance.uniform(1)[0] < expected % 1))
         order = [members[int(n)] for n in chance.order(len(members))]
         if rates.every_field:
             count = max(count, len(members))
-        wanted += [order[n % len(order)] for n in range(count)]
-    wanted.sort(key=lambda n: checks[n].rule.per_field is not None)
-    return wanted[: max(int(size * _FULLEST), 1)]
+        rule = checks[order[0]].rule
+        dealt = 0
+        if rates.dealt and len(rule.form_ids) > 1:
+            mine = sorted(rule.form_ids)[sum(map(ord, rule_id)) % len(rule.form_ids)] == form_id
+            dealt = 1 if mine else 2
+        wanted += [((dealt, int(rule.per_field is not None)), order[n % len(order)]) for n in range(count)]
+    wanted.sort(key=lambda one: one[0])
+    return [n for _, n in wanted][: max(int(size * rates.fullest), 1)]
 
 
 class _Pool:
-    """A form's records that may carry a fault: not reserved, not yet touched."""
+    """A form's records that may carry a fault: not yet touched; of reserved people only where nothing counted changes."""
 
     def __init__(self, work: Work, form: Form) -> None:
         rows = work.frames[form.form_id]
         taken = work.touched[form.form_id]
-        open_ = ~rows["_person"].is_in(list(work.reserved)) & ~rows["_row"].is_in(list(taken))
-        self.rows = rows.filter(open_)
+        self.rows = rows.filter(~pl.col("_row").is_in(sorted(taken)))
+        self.reserved = self.rows["_person"].is_in(sorted(work.reserved)).to_numpy()
         self.form = form
-        self.size = rows.height
+        self.size = self.rows.height
         self.free = np.ones(self.rows.height, dtype=bool)
         self.safe = _safe(work, form, self.rows)
         service = self.rows[form.service_date].cast(pl.Int32).to_numpy().astype(np.int64)
@@ -145,8 +177,13 @@ class _Pool:
             if not (mask & self.filled(name)).any():
                 return np.array([], dtype=np.int64)
             mask &= self.filled(name)
-        if self.counted & set(proposal.cells) and (mask & self.safe).any():
-            mask &= self.safe
+        if self.counted & set(proposal.cells):
+            for kind in (self.safe & ~self.reserved, ~self.reserved, self.safe):
+                if (mask & kind).any():
+                    mask &= kind
+                    break
+            else:
+                return np.array([], dtype=np.int64)
         places = np.flatnonzero(mask)
         for wanted, ages in ((proposal.age, self.age), (proposal.age_today, self.age_today)):
             if wanted is not None and len(places):
