@@ -199,7 +199,8 @@ def _environment(home: Home | None, rules: Path | None) -> dict[str, str]:
     """What a code location started from here must find in its environment."""
     found = {"PHQC_RULES": str(resolve_rules(rules))}
     if home is not None:
-        found |= {"PHQC_HOME": str(home.root), "DAGSTER_HOME": str(home.dagster)}
+        # Dagster's own warnings about its commands tell an operator nothing he could act on.
+        found |= {"PHQC_HOME": str(home.root), "DAGSTER_HOME": str(home.dagster), "PYTHONWARNINGS": "ignore"}
     return found
 
 
