@@ -396,16 +396,18 @@ def _distinct_parts(records: Iterable[FileRecord]) -> tuple[FileRecord, ...]:
     return tuple(contents.values())
 
 
-def _supersede(records: Iterable[FileRecord], decision: _Decision) -> None:
+def _supersede(records: Sequence[FileRecord], decision: _Decision) -> None:
     """Whatever is not the delivery of its date, nor held back, gave way to it."""
     chosen = {record.file_id for record in decision.delivery}
     latest: dict[str, int] = {}
     for record in records:
         latest[record.path] = max(latest.get(record.path, 0), record.order)
+    replaced_ids = {record.file_id for record in records if record.order < latest[record.path]}
+    decision.held = [held for held in decision.held if not replaced_ids & set(held.file_ids)]
     name = "、".join(record.path.rsplit("/", 1)[-1] for record in decision.delivery)
     for record in records:
         status = decision.statuses.get(record.file_id)
-        replaced = record.order < latest[record.path]
+        replaced = record.file_id in replaced_ids
         if record.file_id in chosen or (status and status[0] == "quarantined" and not replaced):
             continue
         if replaced:

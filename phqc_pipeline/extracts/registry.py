@@ -143,10 +143,10 @@ FILES: Mapping[str, _File] = {
 
 _TYPES: Mapping[str, pl.DataType] = {"date": pl.Date(), "year": pl.Int32(), "money": MONEY}
 _SAID = {
-    "date": "不是日期，请写成 2024-01-31",
-    "year": "不是年份，请写四位数字，如 2023",
-    "period": "不是报告期，请写 Y、Q1～Q4 或 M01～M12",
-    "money": "不是金额或比率，请写不超过 6 位小数的非负数，如 0.6",
+    "date": ("不是日期", "请写成 2024-01-31"),
+    "year": ("不是年份", "请写四位数字，如 2023"),
+    "period": ("不是报告期", "请写 Y、Q1～Q4 或 M01～M12"),
+    "money": ("不是金额或比率", "请写不超过 6 位小数的非负数，如 0.6"),
 }
 
 
@@ -326,7 +326,7 @@ def _column(text: pl.Series, column: _Column, report: _Reporter) -> pl.Series:
     value = _PARSERS[column.kind](narrowed(text)) if column.kind in _PARSERS else text
     unreadable = text.is_not_null() & value.is_null()
     if unreadable.any():
-        report.faulty(unreadable, column.name, "", _SAID[column.kind])
+        report.faulty(unreadable, column.name, *_SAID[column.kind])
     if column.choices:
         known = value.is_in(list(column.choices)).fill_null(True)
         report.faulty(~known, column.name, "不在允许的写法里", f"请写 {'、'.join(column.choices)} 之一")

@@ -268,7 +268,7 @@ def test_columns_without_rows_or_without_cells(name: str) -> None:
         assert (len(made.value), len(made.raw), made.value.dtype) == (len(texts), len(texts), full.value.dtype)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=30)
 @given(
     st.lists(
         st.one_of(st.none(), st.text(max_size=8), st.sampled_from(["1", "无", "2024-01-31", "1,2", "-"])), max_size=20
