@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from ruamel.yaml import YAML
+import yaml
 
 from phqc_pipeline.catalogue import Catalogue, load_catalogue
 from phqc_pipeline.checks import NOT_RECEIVED
@@ -182,7 +182,7 @@ def test_a_home_without_any_delivery_still_builds(catalogue: Catalogue, tmp_path
 
 def test_the_project_names_the_rules_the_catalogue_gives_it(catalogue: Catalogue) -> None:
     """Two descriptions of which model carries which rule: both directions."""
-    told = YAML(typ="safe").load((DBT_PROJECT_DIR / "models" / "cross" / "_cross.yml").read_text(encoding="utf-8"))
+    told = yaml.safe_load((DBT_PROJECT_DIR / "models" / "cross" / "_cross.yml").read_text(encoding="utf-8"))
     named = {
         (model["name"], test["carries_rule"]["arguments"]["rule_id"])
         for model in told["models"]
