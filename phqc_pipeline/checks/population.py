@@ -32,15 +32,13 @@ def replaced_rows(form: Form, pieces: Sequence[Piece], schema: dict[str, pl.Data
     delivery. A row without a record number is known by its content (``_record_key``): of rows that are alike in
     everything one is judged, as their findings would be the same findings.
     """
-    hashes = [
-        frame.select(ORDINAL, hash=pl.col(RECORD_KEY).hash() ^ pl.col(INSTITUTION).hash())
-        for frame in _read(pieces, [RECORD_KEY], schema)
-    ]
+    hashes = [frame.select(_hash()).to_series() for frame in _read(pieces, [RECORD_KEY], schema)]
     if not hashes:
         return pl.Series(ORDINAL, [], dtype=pl.UInt64)
-    shared = pl.concat(hashes).filter(pl.col("hash").is_duplicated())[ORDINAL]
-    if shared.is_empty():
-        return shared
+    whole = pl.concat(hashes)
+    if whole.n_unique() == len(whole):
+        return pl.Series(ORDINAL, [], dtype=pl.UInt64)
+    shared = whole.is_duplicated().arg_true().cast(pl.UInt64)  # rows are numbered through from 0
     return _not_last(form, pieces, schema, shared)
 
 
@@ -66,6 +64,11 @@ def without_replaced(frame: pl.DataFrame, replaced: pl.Series) -> pl.DataFrame:
     if start == stop:
         return frame
     return frame.filter(~pl.col(ORDINAL).is_in(replaced.slice(start, stop - start).implode()))
+
+
+def _hash() -> pl.Expr:
+    """One number for institution and record number; a chance agreement only means that two rows are looked at."""
+    return pl.col(RECORD_KEY).hash() ^ pl.col(INSTITUTION).hash()
 
 
 def _not_last(form: Form, pieces: Sequence[Piece], schema: dict[str, pl.DataType], shared: pl.Series) -> pl.Series:

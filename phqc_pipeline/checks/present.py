@@ -40,7 +40,7 @@ class PresentWriter:
             schema={INSTITUTION: pl.UInt32, "institution_code": pl.String},
         )
         self._subjects = {kind: name for kind, name in SUBJECTS.items() if kind == "record" or form.has(name)}
-        self._parts: list[Path] = []
+        self._parts: dict[str, list[Path]] = {kind: [] for kind in self._subjects}
 
     @property
     def columns(self) -> frozenset[str]:
@@ -51,33 +51,35 @@ class PresentWriter:
         """The judged rows of one batch."""
         if judged.is_empty():
             return
-        part = self._path.with_suffix(f".part{len(self._parts)}")
-        judged.select(INSTITUTION, *self.columns).write_parquet(part, compression="uncompressed")
-        self._parts.append(part)
+        for kind, column in self._subjects.items():
+            subjects = judged.select(INSTITUTION, pl.col(column).alias("subject_id"))
+            if kind != "record":  # records are unique already
+                subjects = subjects.drop_nulls().unique()
+            part = self._path.with_suffix(f".{kind}{len(self._parts[kind])}")
+            subjects.write_parquet(part, compression="uncompressed", statistics=False)
+            self._parts[kind].append(part)
 
     def close(self) -> None:
         with duckdb.connect() as db:
             db.execute("SET preserve_insertion_order = false")
             db.register("institution", self._codes.to_arrow())
             db.execute(self._query())
-        for part in self._parts:
+        for part in (part for parts in self._parts.values() for part in parts):
             part.unlink()
 
     def _query(self) -> str:
-        target = _quoted(self._path)
-        if not self._parts:
-            columns = "'' AS institution_code, '' AS form_id, '' AS subject_kind, 0::UBIGINT AS subject_id_hash"
-            return f"COPY (SELECT {columns} WHERE false) TO {target} (FORMAT parquet)"
-        files = ", ".join(_quoted(part) for part in self._parts)
         kinds = [
-            f"SELECT {'' if kind == 'record' else 'DISTINCT'} {INSTITUTION}, {_quoted(kind)} AS subject_kind,"
-            f' md5_number_lower("{column}") AS subject_id_hash FROM judged WHERE "{column}" IS NOT NULL'
-            for kind, column in self._subjects.items()
+            f"SELECT {_quoted(kind)} AS subject_kind, {INSTITUTION}, subject_id FROM "
+            + (f"(SELECT DISTINCT {INSTITUTION}, subject_id FROM {files})" if kind != "record" else files)
+            for kind, parts in self._parts.items()
+            if parts and (files := f"read_parquet([{', '.join(map(_quoted, parts))}])")
         ]
+        nobody = f"SELECT '' AS subject_kind, 0 AS {INSTITUTION}, '' AS subject_id WHERE false"
         return (
-            f"COPY (WITH judged AS (FROM read_parquet([{files}])), subject AS ({' UNION ALL '.join(kinds)})"
-            f" SELECT institution_code, {_quoted(self._form.form_id)} AS form_id, subject_kind, subject_id_hash"
-            f" FROM subject JOIN institution USING ({INSTITUTION})) TO {target} (FORMAT parquet)"
+            f"COPY (SELECT institution_code, {_quoted(self._form.form_id)} AS form_id, subject_kind,"
+            f" md5_number_lower(subject_id) AS subject_id_hash"
+            f" FROM ({' UNION ALL '.join(kinds or [nobody])}) JOIN institution USING ({INSTITUTION}))"
+            f" TO {_quoted(self._path)} (FORMAT parquet)"
         )
 
 

@@ -291,7 +291,7 @@ def _pass(
     pieces, replaced = _readable(run, positions, schema, trouble)
     for batch in pack(pieces, max(1, min(night.batch_rows, _CELLS_PER_BATCH // len(columns)))):
         for rows in _rows(batch, columns, schema, trouble):
-            records = without_replaced(rows, replaced).filter(takes_part)
+            records = _judged_rows(without_replaced(rows, replaced), takes_part)
             if first:
                 run.present.add(records)
                 run.judged += records.height
@@ -358,6 +358,12 @@ def _rows(
                 yield read_batch(tuple(piece for piece in batch if piece.institution == position), columns, schema)
             except LakeError as error:
                 trouble.unreadable[position] = str(error)
+
+
+def _judged_rows(rows: pl.DataFrame, takes_part: pl.Expr) -> pl.DataFrame:
+    """The rows that take part; where all do, which is the rule, nothing is copied."""
+    everybody = rows.select(takes_part.all()).item() if rows.height else True
+    return rows if everybody else rows.filter(takes_part)
 
 
 def _without(records: pl.DataFrame, positions: Collection[int]) -> pl.DataFrame:
