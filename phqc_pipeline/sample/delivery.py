@@ -10,6 +10,7 @@ import gzip
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -141,10 +142,18 @@ class _Sheet:
         lines = [f"{self.institution.name} {self.form.title}", f"导出日期：{self.day.isoformat()}  导出人：系统管理员"]
         return lines[: self.style.titles]
 
+    @cached_property
+    def given(self) -> dict[str, dict[int, str]]:
+        """Cells whose text is given: field → position in the sheet → text."""
+        found: dict[str, dict[int, str]] = {}
+        for place, number in enumerate(self.rows["_row"].to_list()):
+            for name, text in self.texts.get(number, {}).items():
+                found.setdefault(name, {})[place] = text or ""
+        return found
+
     def overridden(self, field: Field) -> dict[int, str]:
-        """Places in the sheet whose text is given: position → text."""
-        numbers = self.rows["_row"].to_list()
-        return {place: self.texts[n][field.name] or "" for place, n in enumerate(numbers) if field.name in self.texts.get(n, {})}
+        """Places in the sheet whose text of the field is given: position → text."""
+        return self.given.get(field.name, {})
 
     def text(self, field: Field, position: int) -> pl.Series:
         """The field's column as delivered text."""

@@ -90,10 +90,15 @@ def inject(
         if not check.reads & dropped and (check.rule.rule_id not in RECIPES or check.rule.rule_id in also)
     ]
     wanted = _wanted(checks, able, form.form_id, pool.size, rates, also, chance)
-    failed: list[int] = []
     left = list(range(len(wanted)))
     for round_ in range(len(_PROPOSALS)):
-        trials = [one for n in left for one in _trials(n, wanted[n], checks, form, pool, setting, chance, round_)]
+        tried: set[int] = set()
+        trials: list[_Trial] = []
+        for n in left:
+            # A second fault of one kind is tried less often: what works for the first works for it.
+            limit = _PROPOSALS[round_] if wanted[n] not in tried or round_ else 3
+            tried.add(wanted[n])
+            trials += _trials(n, wanted[n], checks, form, pool, setting, chance, limit, _TRIALS + 2 * round_)
         if not trials:
             break
         rows, cells = _written(pool, trials, form, work)
@@ -101,8 +106,7 @@ def inject(
         done = _choose(trials, violated, wanted, pool)
         _put_in(work, form, rows, cells, trials, done, checks)
         left = [n for n in left if n not in done]
-    failed = left
-    return [(checks[wanted[n]].rule.rule_id, checks[wanted[n]].field) for n in failed]
+    return [(checks[wanted[n]].rule.rule_id, checks[wanted[n]].field) for n in left]
 
 
 def _wanted(
@@ -191,6 +195,8 @@ class _Pool:
                 places = places[near[: count * 3]]
         if len(places) <= count:
             return places
+        if len(places) > 50 * count:  # drawing a few twice over is cheaper than shuffling all
+            return np.unique(places[chance.integers(count, 0, len(places) - 1)])
         return places[chance.order(len(places))[:count]]
 
 
@@ -220,15 +226,15 @@ def _safe(work: Work, form: Form, rows: pl.DataFrame) -> Bools:
 
 
 def _trials(
-    n: int, place: int, checks: Sequence[RuleCheck], form: Form, pool: _Pool, setting: Setting, chance: Chance, round_: int
+    n: int, place: int, checks: Sequence[RuleCheck], form: Form, pool: _Pool, setting: Setting, chance: Chance, limit: int, count: int
 ) -> list[_Trial]:
     found: list[_Trial] = []
     offered = proposals(checks[place], form, setting)
-    if len(offered) > _PROPOSALS[round_]:
-        keep = sorted(chance.order(len(offered))[: _PROPOSALS[round_]])
+    if len(offered) > limit:
+        keep = sorted(chance.order(len(offered))[:limit])
         offered = [offered[int(one)] for one in keep]
     for proposal in offered:
-        for row in pool.fitting(proposal, _TRIALS + 2 * round_, chance):
+        for row in pool.fitting(proposal, count, chance):
             if proposal.where is None or proposal.where(pool.rows.row(int(row), named=True)):
                 found.append(_Trial(n, place, int(row), proposal))
     return found
