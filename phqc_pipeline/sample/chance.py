@@ -21,9 +21,23 @@ Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
 # Acklam's rational approximation of the inverse normal distribution: relative error below 1.2e-9.
-_A = (-3.969683028665376e1, 2.209460984245205e2, -2.759285104469687e2, 1.383577518672690e2, -3.066479806614716e1, 2.506628277459239)
+_A = (
+    -3.969683028665376e1,
+    2.209460984245205e2,
+    -2.759285104469687e2,
+    1.383577518672690e2,
+    -3.066479806614716e1,
+    2.506628277459239,
+)
 _B = (-5.447609879822406e1, 1.615858368580409e2, -1.556989798598866e2, 6.680131188771972e1, -1.328068155288572e1)
-_C = (-7.784894002430293e-3, -3.223964580411365e-1, -2.400758277161838, -2.549732539343734, 4.374664141464968, 2.938163982698783)
+_C = (
+    -7.784894002430293e-3,
+    -3.223964580411365e-1,
+    -2.400758277161838,
+    -2.549732539343734,
+    4.374664141464968,
+    2.938163982698783,
+)
 _D = (7.784695709041462e-3, 3.224671290700398e-1, 2.445134137142996, 3.754408661907416)
 _TAIL = 0.02425
 
@@ -59,7 +73,9 @@ class Chance:
     def indexes(self, size: int, weights: Sequence[float]) -> Ints:
         """Positions in ``weights``, drawn in their proportion."""
         edges = np.cumsum(np.asarray(weights, dtype=np.float64))
-        return np.minimum(np.searchsorted(edges / edges[-1], self._generator.random(size), side="right"), len(weights) - 1)
+        return np.minimum(
+            np.searchsorted(edges / edges[-1], self._generator.random(size), side="right"), len(weights) - 1
+        )
 
     def pick(self, size: int, values: Sequence[Any], weights: Sequence[float] | None = None) -> NDArray[Any]:
         """Some of ``values`` (with repetition), as an array of their kind; strings as objects."""

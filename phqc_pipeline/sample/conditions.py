@@ -91,7 +91,9 @@ def _habits(age: Ints, female: Bools, ethnic: np.ndarray, chance: Chance) -> dic
     often = chance.indexes(size, [0.68, 0.26, 0.06])
     return {
         "smoke": np.where(quit_, "2", np.where(smokes, "3", "1")),
-        "cigarettes": np.where(smokes & ~quit_, chance.pick(size, [3, 5, 8, 10, 12, 15, 20], [1, 2, 2, 4, 1, 2, 3]).astype(np.int64), 0),
+        "cigarettes": np.where(
+            smokes & ~quit_, chance.pick(size, [3, 5, 8, 10, 12, 15, 20], [1, 2, 2, 4, 1, 2, 3]).astype(np.int64), 0
+        ),
         "smoke_start": start,
         "smoke_quit": np.maximum(start + 3, np.minimum(chance.integers(size, 35, 62), np.maximum(age - 4, start + 3))),
         "drink": np.where(drinks, np.array(["2", "3", "4"])[often], "1"),
@@ -131,16 +133,16 @@ def _body(age: Ints, female: Bools, chance: Chance) -> dict[str, np.ndarray]:
     }
 
 
-def _diseases(
-    people: pl.DataFrame, age: Ints, times: Times, burden: float, chance: Chance
-) -> dict[str, np.ndarray]:
+def _diseases(people: pl.DataFrame, age: Ints, times: Times, burden: float, chance: Chance) -> dict[str, np.ndarray]:
     """Hypertension and type 2 diabetes under management, when diagnosed, registered, and when care here ended."""
     size = len(age)
     birth, archive = people["birth"].to_numpy(), people["archive_day"].to_numpy()
     status, status_day = people["status"].to_numpy(), people["status_day"].to_numpy()
     stays = np.isin(status, ["1", "2", "3", "4"])
     bands = [age < 30, age < 35, age < 45, age < 55, age < 65, age < 75]
-    htn = stays & chance.flags(size, np.minimum(np.select(bands, [0, 0.008, 0.045, 0.125, 0.23, 0.34], 0.4) * burden, 0.62))
+    htn = stays & chance.flags(
+        size, np.minimum(np.select(bands, [0, 0.008, 0.045, 0.125, 0.23, 0.34], 0.4) * burden, 0.62)
+    )
     share = np.select(bands, [0, 0, 0.008, 0.03, 0.06, 0.1], 0.1)
     dm = stays & (age >= 39) & chance.flags(size, np.minimum(np.where(htn, share * 1.9, share * 0.8) * burden, 0.6))
     leave = np.where(status == "1", NEVER, status_day)

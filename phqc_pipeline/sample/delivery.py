@@ -10,8 +10,8 @@ import gzip
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date, datetime, time
 from functools import cached_property
-from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -30,22 +30,29 @@ _GPS = frozenset({"service_lng", "service_lat", "evidence_photo_count"})
 
 
 @dataclass(frozen=True)
+class Spelling:
+    """How dates, months and times are written (strftime)."""
+
+    dates: str = "%Y-%m-%d"
+    months: str = "%Y-%m"
+    times: str = "%Y-%m-%d %H:%M:%S"
+
+
+@dataclass(frozen=True)
 class Style:
     """How one file is written.
 
     ``container``: csv, csv.gz, xlsx, parquet. ``header``: english, chinese or synonym. ``named``: codes are written as
-    their names, in the columns whose position among the coded ones is not a multiple of three. ``zeros``: codes padded
-    (1), bare (-1) or as they are. ``empty``: what stands in an empty numeric or date cell.
+    their names, but for every third column. ``zeros``: codes padded (1), bare (-1) or as they are. ``empty``: what
+    stands in an empty numeric or date cell. ``titles``: lines above the header. ``dropped``: columns not in the file.
     """
 
-    container: str = "csv"
+    container: str
     encoding: str = "utf-8"
     header: str = "english"
+    spelling: Spelling = Spelling()
     named: bool = False
     zeros: int = 0
-    dates: str = "%Y-%m-%d"
-    months: str = "%Y-%m"
-    times: str = "%Y-%m-%d %H:%M:%S"
     separator: str = ","
     line_end: str = "\n"
     empty: str = ""
@@ -56,20 +63,22 @@ class Style:
     dropped: frozenset[str] = frozenset()
 
 
-_CHINESE_DATES = {"dates": "%Y年%-m月%-d日", "months": "%Y年%-m月", "times": "%Y年%-m月%-d日 %H:%M:%S"}
-_SLASHES = {"dates": "%Y/%-m/%-d", "months": "%Y/%m", "times": "%Y/%-m/%-d %H:%M:%S"}
-_DOTS = {"dates": "%Y.%-m.%-d", "months": "%Y.%m", "times": "%Y-%m-%d %H:%M:%S"}
-_COMPACT = {"dates": "%Y%m%d", "months": "%Y%m", "times": "%Y-%m-%d %H:%M:%S"}
+_CHINESE = Spelling("%Y年%-m月%-d日", "%Y年%-m月", "%Y年%-m月%-d日 %H:%M:%S")
+_SLASHES = Spelling("%Y/%-m/%-d", "%Y/%m", "%Y/%-m/%-d %H:%M:%S")
+_DOTS = Spelling("%Y.%-m.%-d", "%Y.%m")
+_COMPACT = Spelling("%Y%m%d", "%Y%m")
 
 _STYLES: tuple[Style, ...] = (
-    Style(encoding="gb18030", header="chinese", named=True, separator="，", line_end="\r\n", titles=1, file_title=True, **_SLASHES),
-    Style(container="csv.gz", encoding="utf-8"),
-    Style(encoding="utf-8-sig", header="chinese", named=True, separator="、", file_title=True, empty="/", **_CHINESE_DATES),
-    Style(container="parquet", header="english", separator=","),
-    Style(container="xlsx", header="chinese", titles=2, named=True, separator=";", serial_column=True, file_title=True),
-    Style(encoding="utf-16", header="synonym", zeros=1, separator="|", line_end="\r\n", file_title=True, dropped=_GPS, **_DOTS),
-    Style(encoding="gb18030", header="synonym", zeros=-1, separator="；", empty="-", parts=2, file_title=True, **_COMPACT),
-    Style(encoding="utf-8", header="english", named=True, separator=";", line_end="\r\n", serial_column=True, dropped=_GPS),
+    Style(
+        "csv", "gb18030", "chinese", _SLASHES, named=True, separator="，", line_end="\r\n", titles=1, file_title=True
+    ),
+    Style("csv.gz"),
+    Style("csv", "utf-8-sig", "chinese", _CHINESE, named=True, separator="、", empty="/", file_title=True),
+    Style("parquet"),
+    Style("xlsx", header="chinese", named=True, separator=";", titles=2, serial_column=True, file_title=True),
+    Style("csv", "utf-16", "synonym", _DOTS, zeros=1, separator="|", line_end="\r\n", file_title=True, dropped=_GPS),
+    Style("csv", "gb18030", "synonym", _COMPACT, zeros=-1, separator="；", empty="-", parts=2, file_title=True),
+    Style("csv", named=True, separator=";", line_end="\r\n", serial_column=True, dropped=_GPS),
 )
 # The founding institution's own mixture: every kind of file once, every column there.
 _FOUNDING = {
@@ -90,7 +99,14 @@ def style_for(institution: Institution, form: Form, position: int) -> Style:
 
 
 def deliver(
-    folder: Path, form: Form, rows: pl.DataFrame, texts: Texts, style: Style, cat: Catalogue, institution: Institution, day: date
+    folder: Path,
+    form: Form,
+    rows: pl.DataFrame,
+    texts: Texts,
+    style: Style,
+    cat: Catalogue,
+    institution: Institution,
+    day: date,
 ) -> list[Path]:
     """Write one form's rows into a landing folder; the files written. ``rows`` has ``_row`` and the form's columns."""
     fields = [field for field in form.fields if field.name not in style.dropped]
@@ -171,7 +187,10 @@ def _write(path: Path, sheet: _Sheet) -> None:
 
 
 def _write_csv(path: Path, sheet: _Sheet) -> None:
-    columns = [sheet.text(field, n).alias(header) for n, (field, header) in enumerate(zip(sheet.fields, sheet.headers, strict=True))]
+    columns = [
+        sheet.text(field, n).alias(header)
+        for n, (field, header) in enumerate(zip(sheet.fields, sheet.headers, strict=True))
+    ]
     if sheet.style.serial_column:
         columns.insert(0, pl.int_range(1, sheet.rows.height + 1, eager=True).cast(pl.String).alias("序号"))
     end = sheet.style.line_end
@@ -210,7 +229,9 @@ def _write_xlsx(path: Path, sheet: _Sheet) -> None:
         if field.is_numeric:
             values: list[Any] = sheet.rows[field.name].to_list()
         elif field.kind == "date" and n % 2 == 0:
-            values = [None if one is None else datetime(one.year, one.month, one.day) for one in sheet.rows[field.name].to_list()]
+            values = [
+                None if one is None else datetime.combine(one, time()) for one in sheet.rows[field.name].to_list()
+            ]
         else:
             values = _text(sheet.rows[field.name], field, n, sheet.style, sheet.cat).to_list()
         for place, text in given.items():
@@ -222,10 +243,14 @@ def _write_xlsx(path: Path, sheet: _Sheet) -> None:
     _workbook(path, headers, columns, sheet.titles, {"title": sheet.form.title})
 
 
-def _workbook(path: Path, header: Sequence[str], columns: Sequence[Sequence[Any]], titles: Sequence[str], about: Mapping[str, str]) -> None:
+def _workbook(
+    path: Path, header: Sequence[str], columns: Sequence[Sequence[Any]], titles: Sequence[str], about: Mapping[str, str]
+) -> None:
     """A workbook of one sheet, the same bytes whenever it is written."""
-    book = xlsxwriter.Workbook(str(path), {"strings_to_numbers": False, "strings_to_urls": False, "strings_to_formulas": False})
-    book.set_properties({**about, "created": datetime(2020, 1, 1)})
+    book = xlsxwriter.Workbook(
+        str(path), {"strings_to_numbers": False, "strings_to_urls": False, "strings_to_formulas": False}
+    )
+    book.set_properties({**about, "created": datetime.combine(date(2020, 1, 1), time())})
     sheet = book.add_worksheet("Sheet1")
     dated = book.add_format({"num_format": "yyyy-mm-dd"})
     for n, line in enumerate(titles):
@@ -262,7 +287,7 @@ def _text(series: pl.Series, field: Field, position: int, style: Style, cat: Cat
     if field.kind == "text":
         return series
     if field.is_date:
-        spelling = {"date": style.dates, "ym": style.months, "dt": style.times}[field.kind]
+        spelling = {"date": style.spelling.dates, "ym": style.spelling.months, "dt": style.spelling.times}[field.kind]
         text = series.dt.strftime(spelling)
     else:
         text = _decimal(series, 0 if field.kind == "int" else field.scale or 0)

@@ -77,7 +77,11 @@ def _schedule(people: pl.DataFrame, times: Times, chance: Chance) -> tuple[Ints,
         day = nearest_working_day(begin + 70 + (village * 37) % 190 + chance.integers(size, -20, 24))
         newcomer = day < archive + 2
         day = np.where(newcomer, nearest_working_day(archive + 4 + chance.integers(size, 0, 12)), day)
-        day = np.where(newcomer & (day > np.minimum(end, times.today)), working_day_at_or_before(np.full(size, min(end, times.today))), day)
+        day = np.where(
+            newcomer & (day > np.minimum(end, times.today)),
+            working_day_at_or_before(np.full(size, min(end, times.today))),
+            day,
+        )
         able = (day >= np.maximum(archive, begin)) & (day <= np.minimum(end, times.today)) & (day < leave - 3)
         chosen = (elder | patient | other) & able
         persons.append(np.flatnonzero(chosen))
@@ -86,7 +90,16 @@ def _schedule(people: pl.DataFrame, times: Times, chance: Chance) -> tuple[Ints,
 
 
 def _self_care_columns(mine: pl.DataFrame, columns: dict[str, Any]) -> dict[str, Any]:
-    scores = {name: mine[trait].to_numpy().astype(np.float64) for name, trait in (("eat_score", "eat"), ("wash_score", "wash"), ("dress_score", "dress"), ("toilet_score", "toilet"), ("activity_score", "move"))}
+    scores = {
+        name: mine[trait].to_numpy().astype(np.float64)
+        for name, trait in (
+            ("eat_score", "eat"),
+            ("wash_score", "wash"),
+            ("dress_score", "dress"),
+            ("toilet_score", "toilet"),
+            ("activity_score", "move"),
+        )
+    }
     return scores | {
         "total_score": np.sum(list(scores.values()), axis=0),
         "grade_code": mine["adl"].cast(pl.String),
@@ -110,7 +123,14 @@ def _exam_columns(
     extra = {
         "heart_rhythm_code": np.where(mine["labile_rhythm"].to_numpy() & elder, "2", "1"),
         "ecg_code": where(elder, np.where(ecg_bad, "2", "1")),
-        "ecg_abn": where(ecg_bad, np.where(mine["labile_rhythm"].to_numpy(), "房性早搏", chance.pick(size, ["窦性心动过缓", "ST-T改变", "左室高电压"]))),
+        "ecg_abn": where(
+            ecg_bad,
+            np.where(
+                mine["labile_rhythm"].to_numpy(),
+                "房性早搏",
+                chance.pick(size, ["窦性心动过缓", "ST-T改变", "左室高电压"]),
+            ),
+        ),
         "abd_us_code": where(elder, np.where(us_bad, "2", "1")),
         "abd_us_abn": where(us_bad, chance.pick(size, ["脂肪肝（轻度）", "胆囊结石", "肝囊肿", "左肾囊肿"])),
         "chest_xray_code": where(xray, np.where(xray_bad, "2", "1")),
@@ -128,16 +148,28 @@ def _exam_columns(
         "2型糖尿病": mine["dm"].to_numpy() & (mine["dm_diagnosis"].to_numpy() <= day),
     }
     lab.pop("_glucose"), lab.pop("_anaemic")
-    return vital | lab | habits | body | extra | _evaluation(found, vital, mine, chance) | _medication(mine, day, elder, chance)
+    return (
+        vital
+        | lab
+        | habits
+        | body
+        | extra
+        | _evaluation(found, vital, mine, chance)
+        | _medication(mine, day, elder, chance)
+    )
 
 
-def _vitals(mine: pl.DataFrame, person: Ints, day: Ints, people: pl.DataFrame, times: Times, chance: Chance) -> dict[str, Any]:
+def _vitals(
+    mine: pl.DataFrame, person: Ints, day: Ints, people: pl.DataFrame, times: Times, chance: Chance
+) -> dict[str, Any]:
     size = len(day)
     htn = mine["htn"].to_numpy()
     sbp = np.clip(chance.normal(size, mine["sbp"].to_numpy() + np.where(htn, 12, 0), 6), 104, np.where(htn, 158, 137))
     sbp_left = np.round(sbp)
     sbp_right = np.round(np.clip(sbp_left + chance.integers(size, -6, 6), 102, np.where(htn, 160, 138)))
-    dbp_left = np.round(np.clip(chance.normal(size, mine["dbp"].to_numpy() + np.where(htn, 4, 0), 4), 60, np.where(htn, 96, 88)))
+    dbp_left = np.round(
+        np.clip(chance.normal(size, mine["dbp"].to_numpy() + np.where(htn, 4, 0), 4), 60, np.where(htn, 96, 88))
+    )
     dbp_left = np.minimum(dbp_left, np.minimum(sbp_left, sbp_right) - 30)
     dbp_right = np.clip(dbp_left + chance.integers(size, -4, 4), 56, np.minimum(sbp_left, sbp_right) - 24)
     height = np.round(mine["height"].to_numpy() + chance.integers(size, -2, 2) * 0.1, 1)
@@ -172,7 +204,14 @@ def _laboratory(mine: pl.DataFrame, elder: Bools, chance: Chance) -> dict[str, A
     dm = mine["dm"].to_numpy()
     patient = dm | mine["htn"].to_numpy()
     tested = elder | (patient & chance.flags(size, 0.75))
-    glucose = np.round(np.where(dm, np.clip(chance.normal(size, 7.0, 1.3), 4.6, 12.5), np.clip(chance.normal(size, mine["glucose"].to_numpy(), 0.35), 3.9, 6.8)), 1)
+    glucose = np.round(
+        np.where(
+            dm,
+            np.clip(chance.normal(size, 7.0, 1.3), 4.6, 12.5),
+            np.clip(chance.normal(size, mine["glucose"].to_numpy(), 0.35), 3.9, 6.8),
+        ),
+        1,
+    )
     measured_glucose = elder | (patient & chance.flags(size, 0.92))
     ldl = np.round(np.clip(chance.normal(size, 2.7, 0.6), 1.3, 4.6), 2)
     hdl = np.round(np.clip(chance.normal(size, 1.3, 0.22), 0.8, 2.1), 2)
@@ -202,7 +241,9 @@ def _laboratory(mine: pl.DataFrame, elder: Bools, chance: Chance) -> dict[str, A
         "dbil": where(tested & chance.flags(size, 0.6), np.round(tbil * chance.uniform(size, 0.18, 0.4), 1)),
         "creatinine": where(tested, np.round(np.clip(chance.normal(size, np.where(female, 62, 78), 10), 41, 112), 1)),
         "urea": where(tested, np.round(np.clip(chance.normal(size, 5.3, 1.0), 2.8, 8.6), 1)),
-        "potassium": where(tested & chance.flags(size, 0.3), np.round(np.clip(chance.normal(size, 4.2, 0.3), 3.5, 5.2), 2)),
+        "potassium": where(
+            tested & chance.flags(size, 0.3), np.round(np.clip(chance.normal(size, 4.2, 0.3), 3.5, 5.2), 2)
+        ),
         "sodium": where(tested & chance.flags(size, 0.3), np.round(np.clip(chance.normal(size, 140, 2), 135, 146), 1)),
         "tc": where(tested, tc),
         "tg": where(tested, tg),
@@ -237,7 +278,9 @@ def _habit_columns(mine: pl.DataFrame, age: Ints) -> dict[str, Any]:
         "drink_quit_flag": where(drinks, "1"),
         "drink_start_age": where(drinks, mine["drink_start"].to_numpy().astype(np.float64)),
         "drunk_last_year": where(drinks, np.where(drink == "4", "1", "2")),
-        "drink_type_codes": pl.select(pl.when(pl.Series(drinks)).then(codes((drinks, "1"), (mine["person"].to_numpy() % 5 == 0, "2")))).to_series(),
+        "drink_type_codes": pl.select(
+            pl.when(pl.Series(drinks)).then(codes((drinks, "1"), (mine["person"].to_numpy() % 5 == 0, "2")))
+        ).to_series(),
         "occup_hazard_flag": np.where(hazard, "2", "1"),
         "occup_job": where(hazard, np.array(_JOBS)[mine["person"].to_numpy() % 4]),
         "occup_years": where(hazard, 8.0),
@@ -266,7 +309,9 @@ def _organ_columns(mine: pl.DataFrame, age: Ints, elder: Bools, chance: Chance) 
     angina = mine["person"].to_numpy() % 53 == 0
     one = np.full(size, "1")
     return {
-        "elder_health_self_code": where(elder, np.array(["1", "2", "3", "4"])[chance.indexes(size, [0.5, 0.38, 0.08, 0.04])]),
+        "elder_health_self_code": where(
+            elder, np.array(["1", "2", "3", "4"])[chance.indexes(size, [0.5, 0.38, 0.08, 0.04])]
+        ),
         "elder_adl_code": where(elder, adl.astype(str)),
         "elder_cognition_code": where(elder, np.where(positive, "2", "1")),
         "elder_mmse_score": where(positive, chance.integers(size, 15, 22).astype(np.float64)),
@@ -274,7 +319,9 @@ def _organ_columns(mine: pl.DataFrame, age: Ints, elder: Bools, chance: Chance) 
         "elder_gds_score": where(low_mood, chance.integers(size, 11, 18).astype(np.float64)),
         "lips_code": one,
         "dentition_codes": codes((toothless, "2"), (caries, "3"), (denture, "4")),
-        "dentition_missing": where(toothless, chance.pick(size, ["左上1右上1左下0右下2", "左上2右上2左下1右下1", "左上3右上2左下2右下3"])),
+        "dentition_missing": where(
+            toothless, chance.pick(size, ["左上1右上1左下0右下2", "左上2右上2左下1右下1", "左上3右上2左下2右下3"])
+        ),
         "dentition_caries": where(caries, chance.pick(size, ["左上1右上0左下0右下0", "左上0右上1左下1右下0"])),
         "dentition_denture": where(denture, "左上1右上1左下0右下0"),
         "pharynx_code": np.where(chance.flags(size, 0.03), "2", "1"),
@@ -317,17 +364,28 @@ def _organ_columns(mine: pl.DataFrame, age: Ints, elder: Bools, chance: Chance) 
 def _evaluation(found: dict[str, Bools], vital: dict[str, Any], mine: pl.DataFrame, chance: Chance) -> dict[str, Any]:
     """Evaluation, guidance, control of risk factors: as what was found requires."""
     size = mine.height
-    words = pl.DataFrame({word: where(mask, word) for word, mask in found.items()}).select(pl.concat_list(pl.all()).list.drop_nulls().alias("w"))["w"]
+    words = pl.DataFrame({word: where(mask, word) for word, mask in found.items()}).select(
+        pl.concat_list(pl.all()).list.drop_nulls().alias("w")
+    )["w"]
     abnormal = words.list.len().to_numpy() > 0
-    patient = (found["高血压"] | found["2型糖尿病"])
+    patient = found["高血压"] | found["2型糖尿病"]
     fat = vital["bmi"] >= 28
     drinks = mine["drink"].to_numpy() == "4"
     smokes = mine["smoke"].to_numpy() == "3"
     over = vital["bmi"] >= 24
     vaccine = (mine["age"].to_numpy() >= 60) & chance.flags(size, 0.25)
     needs = smokes | drinks | over | vaccine | chance.flags(size, 0.4)
-    guide = codes((patient, "1"), (found["血压偏高"] | found["空腹血糖偏高"] | ~patient, "2"), (found["血红蛋白偏低"], "3"))
-    risk = codes((smokes, "1"), (mine["drink"].to_numpy() != "1", "2"), (over | ~(smokes | drinks), "3"), (chance.flags(size, 0.7), "4"), (fat, "5"), (vaccine, "6"))
+    guide = codes(
+        (patient, "1"), (found["血压偏高"] | found["空腹血糖偏高"] | ~patient, "2"), (found["血红蛋白偏低"], "3")
+    )
+    risk = codes(
+        (smokes, "1"),
+        (mine["drink"].to_numpy() != "1", "2"),
+        (over | ~(smokes | drinks), "3"),
+        (chance.flags(size, 0.7), "4"),
+        (fat, "5"),
+        (vaccine, "6"),
+    )
     return {
         "eval_code": np.where(abnormal, "2", "1"),
         "eval_abn_1": words.list.get(0, null_on_oob=True),

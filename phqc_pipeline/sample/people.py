@@ -32,7 +32,10 @@ _DAYS_A_YEAR = 365.2425
 _ID_WEIGHTS = np.array([7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2], dtype=np.int64)  # GB 11643
 _ID_CHECKS = np.array(list("10X98765432"), dtype=object)
 _MOBILE_PREFIXES = np.array(
-    [int(one) for one in "130 131 132 133 135 136 137 138 139 150 151 152 153 155 156 157 158 159 176 177 178 180 181 182 183 185 186 187 188 189 199".split()],
+    [
+        *(130, 131, 132, 133, 135, 136, 137, 138, 139, 150, 151, 152, 153, 155, 156, 157, 158, 159),
+        *(176, 177, 178, 180, 181, 182, 183, 185, 186, 187, 188, 189, 199),
+    ],
     dtype=np.int64,
 )
 _FAR = 10**6  # a day number beyond every date: "never"
@@ -51,7 +54,9 @@ def settle(institution: Institution, times: Times, seed: int) -> pl.DataFrame:
     status, status_day = _fates(members, archive_day, times, institution.burden, chance)
     id_card, region = _identity_numbers(members, institution, chance)
     size = len(members.household)
-    villages = chance.indexes(int(members.household.max()) + 1, [1.0 + (n % 5) * 0.25 for n in range(len(institution.villages))])
+    villages = chance.indexes(
+        int(members.household.max()) + 1, [1.0 + (n % 5) * 0.25 for n in range(len(institution.villages))]
+    )
     people = pl.DataFrame(
         {
             "person": np.arange(size, dtype=np.int64),
@@ -96,7 +101,9 @@ def _households(residents: int, times: Times, chance: Chance) -> _Members:
     high = np.array([35, 45, 55, 65, 75, 95])[band]
     head_age = chance.uniform(number, low, high)
     couple = chance.flags(number, np.array([0.86, 0.9, 0.88, 0.84, 0.7, 0.45])[band])
-    head_female = np.where(couple, chance.flags(number, 0.1), chance.flags(number, np.array([0.4, 0.4, 0.45, 0.55, 0.65, 0.7])[band]))
+    head_female = np.where(
+        couple, chance.flags(number, 0.1), chance.flags(number, np.array([0.4, 0.4, 0.45, 0.55, 0.65, 0.7])[band])
+    )
     spouse_age = np.maximum(head_age + np.where(head_female, 2.0, -2.0) + chance.normal(number, 0, 2.5), 21.5)
     children = _child_counts(band, couple, chance)
     grandchildren = np.where((band >= 2) & (band <= 4), chance.indexes(number, [0.74, 0.16, 0.1]), 0) * (head_age > 50)
@@ -112,7 +119,9 @@ def _households(residents: int, times: Times, chance: Chance) -> _Members:
     children_at = spouse_at + children[household]
     grand_at = children_at + grandchildren[household]
     role = np.select(
-        [place == 0, place <= spouse_at, place <= children_at, place <= grand_at], [HEAD, SPOUSE, SON, GRANDCHILD], PARENT
+        [place == 0, place <= spouse_at, place <= children_at, place <= grand_at],
+        [HEAD, SPOUSE, SON, GRANDCHILD],
+        PARENT,
     ).astype(object)
 
     size = len(household)
@@ -137,7 +146,9 @@ def _households(residents: int, times: Times, chance: Chance) -> _Members:
     female = np.where(
         role == HEAD,
         head_female[household],
-        np.where(role == SPOUSE, ~head_female[household], np.where(role == PARENT, first_parent, chance.flags(size, 0.49))),
+        np.where(
+            role == SPOUSE, ~head_female[household], np.where(role == PARENT, first_parent, chance.flags(size, 0.49))
+        ),
     )
     role = np.where((role == SON) & female, DAUGHTER, role)
     birth = times.today - np.floor(age * _DAYS_A_YEAR).astype(np.int64) - chance.integers(size, 0, 27)
@@ -154,7 +165,14 @@ def _households(residents: int, times: Times, chance: Chance) -> _Members:
 
 def _child_counts(band: Ints, couple: Bools, chance: Chance) -> Ints:
     """Children living at home: by the head's age, fewer where one parent is alone."""
-    weights = ([0.4, 0.38, 0.19, 0.03], [0.16, 0.34, 0.4, 0.1], [0.36, 0.36, 0.24, 0.04], [0.62, 0.28, 0.1], [0.84, 0.14, 0.02], [0.88, 0.12])
+    weights = (
+        [0.4, 0.38, 0.19, 0.03],
+        [0.16, 0.34, 0.4, 0.1],
+        [0.36, 0.36, 0.24, 0.04],
+        [0.62, 0.28, 0.1],
+        [0.84, 0.14, 0.02],
+        [0.88, 0.12],
+    )
     counts = np.zeros(len(band), dtype=np.int64)
     for number, share in enumerate(weights):
         here = band == number
@@ -209,7 +227,9 @@ def _archive_days(members: _Members, times: Times, chance: Chance) -> Ints:
     end = times.basis_end - 12
     window = np.maximum(end - start, 1)
     campaign = np.minimum(window, 1280)
-    day = start + np.where(chance.flags(size, 0.46), chance.uniform(size) * campaign, chance.uniform(size) * window).astype(np.int64)
+    day = start + np.where(
+        chance.flags(size, 0.46), chance.uniform(size) * campaign, chance.uniform(size) * window
+    ).astype(np.int64)
     newcomer = (start > end) | chance.flags(size, 0.022 if size > 2000 else 0.07)
     fresh = np.minimum(np.maximum(start, times.basis_end + 3), times.today - 25)
     late = fresh + np.floor(chance.uniform(size) * np.maximum(times.today - 20 - fresh, 1)).astype(np.int64)
@@ -217,9 +237,7 @@ def _archive_days(members: _Members, times: Times, chance: Chance) -> Ints:
     return np.maximum(working_day_at_or_before(day), members.birth + 20)
 
 
-def _fates(
-    members: _Members, archive_day: Ints, times: Times, burden: float, chance: Chance
-) -> tuple[Texts, Ints]:
+def _fates(members: _Members, archive_day: Ints, times: Times, burden: float, chance: Chance) -> tuple[Texts, Ints]:
     """Archive status (CL_ARCHIVE_STATUS) on the snapshot date and since when (a far day for 活动)."""
     size = len(members.birth)
     age = whole_years(members.birth, np.full(size, times.today))
@@ -240,7 +258,7 @@ def _fates(
 
 
 def _identity_numbers(members: _Members, institution: Institution, chance: Chance) -> tuple[Texts, Texts]:
-    """Eighteen characters each, all different, also between institutions: each has its own part of the order numbers."""
+    """Eighteen characters, all different, also between institutions: each has its own part of the order numbers."""
     size = len(members.birth)
     age_rank = members.birth < year_start(1985)
     born_away = np.where((members.ethnic == names.HAN) & age_rank, 0.34, 0.03)
@@ -357,7 +375,7 @@ def _landlines(size: int, institution: Institution) -> Texts:
     counter = institution.index * share + np.arange(min(int(size * 1.2) + 200, share), dtype=np.int64)
     tail = 2000000 + (counter * 3301) % 7000000
     kept = _without_runs(tail, 7)[:size].astype(str).astype(object)
-    return AREA_CODE + "-" + kept
+    return np.asarray(AREA_CODE + "-" + kept, dtype=object)
 
 
 def _without_runs(numbers: NDArray[np.int64], digits: int) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""Where the sample plays: the counties of Altay prefecture, their towns, villages, health centres, village clinics, doctors.
+"""Where the sample plays: the counties of Altay prefecture, their towns, villages, health centres, clinics, doctors.
 
 Belongs here: institutions with their codes and names, villages, the doctors on the register.
 Does not belong here: residents (``people``).
@@ -106,7 +106,20 @@ _TOWNS: tuple[tuple[str, str, str], ...] = (
 MOST_INSTITUTIONS = len(_TOWNS)
 
 _VILLAGE_FIRST = ("阿克", "喀拉", "克孜勒", "萨尔", "阔克", "库木", "托普", "塔斯", "别斯", "乌宗", "加勒", "哈拉")
-_VILLAGE_LAST = ("布拉克", "塔斯", "铁热克", "阿尕什", "托别", "吉迭", "喀巴克", "乌英克", "阔孜", "库都克", "希力克", "加依劳")
+_VILLAGE_LAST = (
+    "布拉克",
+    "塔斯",
+    "铁热克",
+    "阿尕什",
+    "托别",
+    "吉迭",
+    "喀巴克",
+    "乌英克",
+    "阔孜",
+    "库都克",
+    "希力克",
+    "加依劳",
+)
 
 
 @dataclass(frozen=True)
@@ -218,4 +231,3 @@ def _doctors(town: str, residents: int, villages: int, chance: Chance) -> tuple[
         Doctor(f"{town}D{position + 1:03d}", doctor_names[position], date(int(years[position]), 7, 1), post)
         for position, post in enumerate(posts)
     )
-

@@ -18,8 +18,17 @@ from phqc_pipeline.sample.people import DAUGHTER, HEAD, SON, SPOUSE
 from phqc_pipeline.sample.places import ELSEWHERE, Institution
 from phqc_pipeline.sample.rows import choose, codes, days, entered_days, envelope, frame, optional_days, where
 
-_HOSPITALS = ("阿勒泰地区人民医院", "阿勒泰市人民医院", "阿勒泰地区哈萨克医医院", "北屯医院", "新疆医科大学第一附属医院")
-_SURGERY = (("阑尾切除术", "胆囊切除术", "疝修补术", "骨折内固定术"), ("剖宫产术", "阑尾切除术", "胆囊切除术", "子宫肌瘤剔除术"))
+_HOSPITALS = (
+    "阿勒泰地区人民医院",
+    "阿勒泰市人民医院",
+    "阿勒泰地区哈萨克医医院",
+    "北屯医院",
+    "新疆医科大学第一附属医院",
+)
+_SURGERY = (
+    ("阑尾切除术", "胆囊切除术", "疝修补术", "骨折内固定术"),
+    ("剖宫产术", "阑尾切除术", "胆囊切除术", "子宫肌瘤剔除术"),
+)
 _TRAUMA = ("右前臂骨折", "左踝扭伤", "肋骨骨折", "头皮裂伤", "坠马致腰部挫伤")
 _OTHER_DISEASE = ("慢性胃炎", "胆囊结石", "类风湿性关节炎", "腰椎间盘突出", "痛风", "甲状腺结节")
 _TUMOR = ("胃癌", "肺癌", "食管癌", "结肠癌", "肝癌")
@@ -29,7 +38,9 @@ _TEAMS = ("第一家庭医生团队", "第二家庭医生团队", "第三家庭�
 def doctor_of(people: pl.DataFrame, institution: Institution) -> Ints:
     """The village doctor of each resident: position in ``institution.doctors``."""
     posts = [doctor.village for doctor in institution.doctors]
-    by_village = [[n for n, post in enumerate(posts) if post == village] for village in range(len(institution.villages))]
+    by_village = [
+        [n for n, post in enumerate(posts) if post == village] for village in range(len(institution.villages))
+    ]
     first = np.array([doctors[0] for doctors in by_village])
     second = np.array([doctors[-1] for doctors in by_village])
     village = people["village"].to_numpy()
@@ -49,7 +60,9 @@ def profiles(people: pl.DataFrame, institution: Institution, times: Times, cat: 
     archive_day = people["archive_day"].to_numpy()
     then = whole_years(people["birth"].to_numpy(), archive_day)
     centre = centre_doctors(institution)
-    doctor = np.where(chance.flags(size, 0.6), doctor_of(people, institution), centre[chance.indexes(size, [1.0] * len(centre))])
+    doctor = np.where(
+        chance.flags(size, 0.6), doctor_of(people, institution), centre[chance.indexes(size, [1.0] * len(centre))]
+    )
     columns = envelope(people, person, doctor, np.zeros(size, dtype=bool), institution)
     columns |= _social(people, then, chance)
     columns |= _illness(people, times, chance)
@@ -91,7 +104,10 @@ def registry(people: pl.DataFrame, institution: Institution, times: Times, cat: 
         "diagnosis_date": days(cards["diagnosis_day"]),
         "diagnosis_org": chance.pick(size, _HOSPITALS, [2, 3, 1, 1, 0.5]),
         "register_date": days(register),
-        "manage_group": where(cards["disease"].to_numpy() == "HTN", np.array(["一级管理", "二级管理", "三级管理"])[chance.indexes(size, [0.5, 0.35, 0.15])]),
+        "manage_group": where(
+            cards["disease"].to_numpy() == "HTN",
+            np.array(["一级管理", "二级管理", "三级管理"])[chance.indexes(size, [0.5, 0.35, 0.15])],
+        ),
         "manage_status": manage,
         "end_date": optional_days(end, ended),
         "end_reason": where(ended, reason),
@@ -117,7 +133,9 @@ def _social(people: pl.DataFrame, then: Ints, chance: Chance) -> dict[str, Any]:
     worker = works[chance.indexes(size, [0.66, 0.1, 0.05, 0.06, 0.04, 0.05, 0.04])]
     clerk = np.isin(worker, ["1", "2"]) & np.isin(education, ["7", "8", "9", "10"])
     worker = np.where(clerk, "4", worker)
-    occupation = np.where(age < 16, "8", np.where(then < 16, np.where(age >= 18, "4", "8"), np.where(age >= 70, "4", worker)))
+    occupation = np.where(
+        age < 16, "8", np.where(then < 16, np.where(age >= 18, "4", "8"), np.where(age >= 70, "4", worker))
+    )
     single = np.where(
         (age >= 60) & ~couple,
         "3",
@@ -131,7 +149,10 @@ def _social(people: pl.DataFrame, then: Ints, chance: Chance) -> dict[str, Any]:
         "education_code": education,
         "occupation_code": occupation,
         "marital_code": marital,
-        "work_unit": where(salaried, np.array(["镇中心小学", "镇人民政府", "农牧业技术推广站", "供销社"])[chance.indexes(size, [4, 3, 2, 1])]),
+        "work_unit": where(
+            salaried,
+            np.array(["镇中心小学", "镇人民政府", "农牧业技术推广站", "供销社"])[chance.indexes(size, [4, 3, 2, 1])],
+        ),
         "ethnic_code": people["ethnic"],
         "blood_abo": np.array(["1", "2", "3", "4", "5"])[chance.indexes(size, [0.24, 0.27, 0.25, 0.08, 0.16])],
         "blood_rh": np.array(["1", "2", "3"])[chance.indexes(size, [0.01, 0.5, 0.49])],
@@ -162,7 +183,9 @@ def _illness(people: pl.DataFrame, times: Times, chance: Chance) -> dict[str, An
         "other": adult & chance.flags(size, 0.03),
     }
     when = _months_ago(birth, times, chance, size)
-    allergy = {code: chance.flags(size, share) for code, share in (("2", 0.03), ("3", 0.006), ("4", 0.003), ("5", 0.004))}
+    allergy = {
+        code: chance.flags(size, share) for code, share in (("2", 0.03), ("3", 0.006), ("4", 0.003), ("5", 0.004))
+    }
     surgery = (age >= 20) & chance.flags(size, np.where(female, 0.1, 0.05))
     surgery_2 = surgery & chance.flags(size, 0.06)
     trauma = (age >= 14) & chance.flags(size, 0.025)
@@ -254,12 +277,18 @@ def _family(people: pl.DataFrame, chance: Chance) -> dict[str, Any]:
             (rare, "12"),
         )
     hereditary = chance.flags(size, 0.001)
-    disabled = {code: chance.flags(size, share) for code, share in (("2", 0.003), ("3", 0.004), ("4", 0.001), ("5", 0.012), ("6", 0.002), ("8", 0.001))}
+    disabled = {
+        code: chance.flags(size, share)
+        for code, share in (("2", 0.003), ("3", 0.004), ("4", 0.001), ("5", 0.012), ("6", 0.002), ("8", 0.001))
+    }
     return found | {
         "family_other": where(other, "痛风"),
         "hereditary_flag": np.where(hereditary, "2", "1"),
         "hereditary_name": where(hereditary, "红绿色盲"),
-        "disability_codes": codes(*((mask, code) for code, mask in disabled.items()), (people["smi"].to_numpy() & chance.flags(size, 0.5), "7")),
+        "disability_codes": codes(
+            *((mask, code) for code, mask in disabled.items()),
+            (people["smi"].to_numpy() & chance.flags(size, 0.5), "7"),
+        ),
         "disability_other": where(disabled["8"], "多重残疾"),
     }
 
@@ -276,7 +305,10 @@ def _home(people: pl.DataFrame, institution: Institution, times: Times, chance: 
     villages = [v.name for v in institution.villages]
     here = pl.select(pl.lit(town) + choose(villages, village) + house_number + pl.lit("号")).to_series()
     there = pl.select(
-        pl.Series(people["id_region"]).replace_strict(ELSEWHERE, default="") + pl.lit("城关镇") + house_number + pl.lit("号")
+        pl.Series(people["id_region"]).replace_strict(ELSEWHERE, default="")
+        + pl.lit("城关镇")
+        + house_number
+        + pl.lit("号")
     ).to_series()
     conditions = {
         "kitchen_exhaust_code": (["1", "2", "3", "4"], [0.1, 0.5, 0.1, 0.3]),
@@ -285,12 +317,17 @@ def _home(people: pl.DataFrame, institution: Institution, times: Times, chance: 
         "toilet_code": (["1", "2", "3", "5"], [0.55, 0.15, 0.1, 0.2]),
         "livestock_code": (["1", "2", "4"], [0.35, 0.5, 0.15]),
     }
-    house = {name: np.array(values)[chance.indexes(houses, shares)][household] for name, (values, shares) in conditions.items()}
+    house = {
+        name: np.array(values)[chance.indexes(houses, shares)][household]
+        for name, (values, shares) in conditions.items()
+    }
     relation = people["relation"].to_numpy()
     age = people["age"].to_numpy()
     signed = chance.flags(size, np.where(age >= 60, 0.85, 0.45))
     archive = people["archive_day"].to_numpy()
-    sign_day = np.minimum(np.maximum(archive, times.history_start - 400) + chance.integers(size, 1, 300), times.today - 1)
+    sign_day = np.minimum(
+        np.maximum(archive, times.history_start - 400) + chance.integers(size, 1, 300), times.today - 1
+    )
     groups = codes(
         (age >= 65, "1"),
         (people["htn"].to_numpy(), "2"),
@@ -308,7 +345,9 @@ def _home(people: pl.DataFrame, institution: Institution, times: Times, chance: 
         "current_address": here,
         "town_name": institution.town_name,
         "village_name": choose(villages, village),
-        "household_id": pl.select(choose([v.region_code for v in institution.villages], village) + pl.lit("H") + centre).to_series(),
+        "household_id": pl.select(
+            choose([v.region_code for v in institution.villages], village) + pl.lit("H") + centre
+        ).to_series(),
         "household_head_name": people["head_name"],
         "household_head_id_card": people["head_id_card"],
         "household_relation": relation,
@@ -325,7 +364,12 @@ def _last_change(people: pl.DataFrame, columns: dict[str, Any], times: Times, ch
     day = np.where(status_day < NEVER, status_day, -1)
     for disease in ("htn", "dm", "copd", "smi", "tb"):
         day = np.maximum(day, np.where(people[disease].to_numpy(), people[f"{disease}_register"].to_numpy(), -1))
-    onset = [columns[name] for name in columns if name.startswith(("past_disease_", "surgery_date", "trauma_date", "transfusion_date")) and name.endswith(("_date", "_1", "_2"))]
+    onset = [
+        columns[name]
+        for name in columns
+        if name.startswith(("past_disease_", "surgery_date", "trauma_date", "transfusion_date"))
+        and name.endswith(("_date", "_1", "_2"))
+    ]
     for series in onset:
         if isinstance(series, pl.Series) and series.dtype == pl.Date:
             day = np.maximum(day, series.cast(pl.Int32).fill_null(-1).to_numpy() + 1)

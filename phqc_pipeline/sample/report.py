@@ -53,8 +53,10 @@ def archives_at(profiles: pl.DataFrame, end: date) -> int:
 
 
 def report_rows(work: Work) -> tuple[pl.DataFrame, dict[tuple[int, str], int]]:
-    """The report as it should have been sent, one row a period, and the electronic archives counted by (year, period)."""
-    profiles = judged_rows(work, "resident_profile").with_columns(pl.coalesce("archive_no", "record_id").alias("archive"))
+    """The report as it should have been sent, one row a period; the electronic archives counted by (year, period)."""
+    profiles = judged_rows(work, "resident_profile").with_columns(
+        pl.coalesce("archive_no", "record_id").alias("archive")
+    )
     services = pl.concat([
         judged_rows(work, form_id).select("archive_no", pl.col(work.cat.forms[form_id].service_date).alias("day"))
         for form_id in work.frames
@@ -67,7 +69,9 @@ def report_rows(work: Work) -> tuple[pl.DataFrame, dict[tuple[int, str], int]]:
         there = profiles.filter(pl.col("archive_date") <= period.end)
         cancelled = (pl.col("archive_status") == "9") & (pl.col("archive_status_date") <= period.end)
         kept = there.filter(~cancelled.fill_null(False))
-        ended = pl.col("archive_status").is_in(["2", "3", "4"]) & pl.col("archive_status_date").is_between(period.start, period.end)
+        ended = pl.col("archive_status").is_in(["2", "3", "4"]) & pl.col("archive_status_date").is_between(
+            period.start, period.end
+        )
         served = services.filter(pl.col("day").is_between(period.end - timedelta(days=364), period.end))
         rows.append(
             {
@@ -80,7 +84,9 @@ def report_rows(work: Work) -> tuple[pl.DataFrame, dict[tuple[int, str], int]]:
                 "ehr_electronic": people,
                 "ehr_standard": int(people * 0.872),
                 "ehr_total": kept["archive"].n_unique(),
-                "ehr_dynamic": kept.filter(pl.col("archive_no").is_in(served["archive_no"].unique().implode()))["archive_no"].n_unique(),
+                "ehr_dynamic": kept.filter(pl.col("archive_no").is_in(served["archive_no"].unique().implode()))[
+                    "archive_no"
+                ].n_unique(),
                 "ehr_new": there.filter(pl.col("archive_date") >= period.start)["archive"].n_unique(),
                 "ehr_closed": there.filter(ended.fill_null(False))["archive"].n_unique(),
                 "ehr_open": int(people * 0.794),
@@ -101,7 +107,10 @@ def misreport(report: pl.DataFrame, times: Times, which: str) -> tuple[pl.DataFr
     place = others[-1] if which == "RPT-R-002" else others[0]
     here = pl.int_range(pl.len()) == place
     if which == "RPT-R-002":
-        raised = [pl.when(here).then(pl.col(name) + 23).otherwise(pl.col(name)).alias(name) for name in ("ehr_archive", "ehr_electronic")]
+        raised = [
+            pl.when(here).then(pl.col(name) + 23).otherwise(pl.col(name)).alias(name)
+            for name in ("ehr_archive", "ehr_electronic")
+        ]
         return report.with_columns(raised), True
     lowered = pl.when(here).then(pl.col("ehr_electronic") - 12).otherwise(pl.col("ehr_archive")).alias("ehr_archive")
     return report.with_columns(lowered), True

@@ -106,7 +106,7 @@ def envelope(
 
 
 def frame(form: Form, columns: Mapping[str, Any], rows: int) -> pl.DataFrame:
-    """The form's frame from some of its columns; the others are NULL. A column the form lacks is a programming error."""
+    """The form's frame from some of its columns; the others are NULL. KeyError for a column the form lacks."""
     unknown = set(columns) - {field.name for field in form.fields} - {"_person", "_entered_day"}
     if unknown:
         raise KeyError(f"{form.form_id} has no column {sorted(unknown)}")
@@ -117,7 +117,8 @@ def frame(form: Form, columns: Mapping[str, Any], rows: int) -> pl.DataFrame:
         if values is None or isinstance(values, str | int | float):
             series = pl.Series(field.name, [values], dtype=kind).new_from_index(0, rows)
         else:
-            series = pl.Series(field.name, values.astype(str) if getattr(values, "dtype", None) == object else values)
+            objects = isinstance(values, np.ndarray) and values.dtype.kind == "O"
+            series = pl.Series(field.name, values.astype(str) if objects else values)
             series = series.cast(kind)
         made.append(series)
     for name in ("_person", "_entered_day"):
@@ -133,7 +134,13 @@ def enter(frames: dict[str, pl.DataFrame], institution: Institution, seed: int) 
     """
     chance = institution.chance(seed, "entry")
     parts = [
-        pl.DataFrame({"form": pl.Series([form_id]).new_from_index(0, rows.height), "doctor": rows["doctor_name"], "day": rows["_entered_day"]})
+        pl.DataFrame(
+            {
+                "form": pl.Series([form_id]).new_from_index(0, rows.height),
+                "doctor": rows["doctor_name"],
+                "day": rows["_entered_day"],
+            }
+        )
         for form_id, rows in frames.items()
     ]
     entries = pl.concat(parts)
@@ -149,7 +156,10 @@ def enter(frames: dict[str, pl.DataFrame], institution: Institution, seed: int) 
     for form_id, rows in frames.items():
         stamped = rows.with_columns(
             entries["at"][start : start + rows.height].alias("created_at"),
-            (pl.lit(f"{PREFIX.get(form_id, 'XX')}{institution.town}") + pl.int_range(1, pl.len() + 1).cast(pl.String).str.zfill(8)).alias("record_id"),
+            (
+                pl.lit(f"{PREFIX.get(form_id, 'XX')}{institution.town}")
+                + pl.int_range(1, pl.len() + 1).cast(pl.String).str.zfill(8)
+            ).alias("record_id"),
         )
         done[form_id] = stamped.drop("_entered_day")
         start += rows.height

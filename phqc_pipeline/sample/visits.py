@@ -1,6 +1,6 @@
 """高血压 and 2型糖尿病 follow-up records: when a patient is seen, what is measured, how the visit is judged.
 
-Belongs here: the schedule of visits and the two forms' records. Does not belong here: who is a patient (``conditions``).
+Belongs here: the schedule of visits and the two forms' records. Does not belong here: who is ill (``conditions``).
 
 A patient is seen face to face four times a year, 88 days apart give or take two and the next holiday, so never more
 than 100 (HTN-T-003); from any day of the year on there are always as many visits as are due (0a.12). One who is not
@@ -32,7 +32,12 @@ from phqc_pipeline.sample.rows import choose, codes, days, entered_days, envelop
 _STEP = 88  # days between quarterly visits
 CONTROLLED, RAISED, REACTION, COMPLICATION = "1", "2", "3", "4"  # CL_FU_CLASS
 
-_REFERRAL_ORGS = ("阿勒泰地区人民医院心内科", "阿勒泰市人民医院内科", "阿勒泰地区人民医院内分泌科", "阿勒泰市人民医院全科医学科")
+_REFERRAL_ORGS = (
+    "阿勒泰地区人民医院心内科",
+    "阿勒泰市人民医院内科",
+    "阿勒泰地区人民医院内分泌科",
+    "阿勒泰市人民医院全科医学科",
+)
 _REACTIONS = ("干咳", "踝部水肿", "头晕乏力", "胃肠道不适")
 
 
@@ -46,14 +51,15 @@ class Events:
     htn: np.ndarray
     dm: np.ndarray
 
-    def take(self, keep: Bools) -> Events:
+    def take(self, keep: Any) -> Events:
+        """Those of a mask, or in the order of positions."""
         return Events(self.person[keep], self.day[keep], self.step[keep], self.htn[keep], self.dm[keep])
 
 
 def follow_ups(
     people: pl.DataFrame, institution: Institution, times: Times, cat: Catalogue, seed: int
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The records of both forms. A patient with both diseases has one of each on every visit, with the same pressure."""
+    """The records of both forms. A patient with both diseases has one of each on a visit, with the same pressure."""
     chance = institution.chance(seed, "visits")
     events = _schedule(people, times, chance)
     order = np.lexsort((events.day, events.person))
@@ -73,7 +79,8 @@ def follow_ups(
 def _schedule(people: pl.DataFrame, times: Times, chance: Chance) -> Events:
     patients = people.filter(pl.col("htn") | pl.col("dm"))
     registered = np.minimum(
-        np.where(patients["htn"], patients["htn_register"], NEVER), np.where(patients["dm"], patients["dm_register"], NEVER)
+        np.where(patients["htn"], patients["htn_register"], NEVER),
+        np.where(patients["dm"], patients["dm_register"], NEVER),
     )
     leave = patients["leave_day"].to_numpy()
     found: list[tuple[Ints, Ints]] = []
@@ -93,12 +100,20 @@ def _schedule(people: pl.DataFrame, times: Times, chance: Chance) -> Events:
     patient_htn = has_htn[person] & (people["htn_register"].to_numpy()[person] <= day)
     patient_dm = has_dm[person] & (people["dm_register"].to_numpy()[person] <= day)
     odds = people["uncontrolled"].to_numpy()[person]
-    events = Events(person, day, np.zeros(len(person), dtype=np.int64), _classes(patient_htn, odds, chance), _classes(patient_dm, odds, chance))
+    events = Events(
+        person,
+        day,
+        np.zeros(len(person), dtype=np.int64),
+        _classes(patient_htn, odds, chance),
+        _classes(patient_dm, odds, chance),
+    )
     rounds = [events]
     for step, odds_again in ((1, 0.25), (2, 0.0)):
         events = _again(events, step, odds_again, times, leave_of(people), chance)
         rounds.append(events)
-    return Events(*(np.concatenate([getattr(one, name) for one in rounds]) for name in ("person", "day", "step", "htn", "dm")))
+    return Events(
+        *(np.concatenate([getattr(one, name) for one in rounds]) for name in ("person", "day", "step", "htn", "dm"))
+    )
 
 
 def leave_of(people: pl.DataFrame) -> Ints:
@@ -136,7 +151,11 @@ def _measurements(people: pl.DataFrame, events: Events, times: Times, chance: Ch
     elder = age >= 65
     raised = (events.htn == RAISED) | ((events.htn == COMPLICATION) & chance.flags(size, 0.5))
     ceiling = np.where(elder, 147, 138)
-    low = np.clip(chance.normal(size, np.where(events.htn != "", mine["sbp"].to_numpy() + 9, mine["sbp"].to_numpy()), 6), 106, ceiling)
+    low = np.clip(
+        chance.normal(size, np.where(events.htn != "", mine["sbp"].to_numpy() + 9, mine["sbp"].to_numpy()), 6),
+        106,
+        ceiling,
+    )
     high = chance.normal(size, np.where(elder, 160, 151), 6)
     high = np.clip(high, np.where(elder, 152, 142), 174)
     crisis = raised & (events.htn == RAISED) & chance.flags(size, 0.012)
@@ -145,25 +164,31 @@ def _measurements(people: pl.DataFrame, events: Events, times: Times, chance: Ch
     dbp_high = np.clip(chance.normal(size, 92, 6), 78, 106)
     dbp = np.round(np.where(crisis, chance.integers(size, 98, 108), np.where(raised, dbp_high, dbp_low)))
     no_drugs = ~mine["takes_drugs"].to_numpy()
-    sbp = np.where(no_drugs & ~raised & (sbp >= 134), 133 - (sbp % 5), sbp)  # HTN-L-017: hardly possible without drugs
+    sbp = np.asarray(np.where(no_drugs & ~raised & (sbp >= 134), 133 - (sbp % 5), sbp), dtype=np.float64)  # HTN-L-017
     dbp = np.minimum(dbp, sbp - 28)
     same = (np.diff(events.person, prepend=-1) == 0) & (np.diff(sbp, prepend=0) == 0)
-    sbp = np.where(same, sbp - 2, sbp)  # two readings in a row are never alike (AUT-A-006)
+    sbp = np.asarray(
+        np.where(same, sbp - 2, sbp), dtype=np.float64
+    )  # two readings in a row are never alike (AUT-A-006)
     dbp = np.maximum(np.minimum(dbp, sbp - 26), 52)
     weight = _weights(mine, events.day, times) + chance.normal(size, 0, 0.5)
     diabetic_high = (events.dm == RAISED) | ((events.dm == COMPLICATION) & chance.flags(size, 0.5))
-    high_glucose = np.where(chance.flags(size, 0.012), chance.uniform(size, 16.8, 18.5), np.clip(chance.normal(size, 8.6, 1.2), 7.1, 13.5))
-    fbg = np.where(diabetic_high, high_glucose, np.clip(chance.normal(size, mine["glucose"].to_numpy() + 0.8, 0.45), 4.4, 6.9))
+    high_glucose = np.where(
+        chance.flags(size, 0.012), chance.uniform(size, 16.8, 18.5), np.clip(chance.normal(size, 8.6, 1.2), 7.1, 13.5)
+    )
+    fbg = np.where(
+        diabetic_high, high_glucose, np.clip(chance.normal(size, mine["glucose"].to_numpy() + 0.8, 0.45), 4.4, 6.9)
+    )
     height = np.round(mine["height"].to_numpy() + chance.integers(size, -1, 1) * 0.1, 1)
-    weight = np.round(np.clip(weight, 40.5, 124.0), 1)
+    measured = np.round(np.clip(weight, 40.5, 124.0), 1)
     return {
         "age": age,
         "sbp": sbp,
         "dbp": dbp,
         "crisis": (sbp >= 180) | (dbp >= 110),
-        "weight": weight,
+        "weight": measured,
         "height": height,
-        "bmi": np.round(weight / (height / 100) ** 2, 1),
+        "bmi": np.round(measured / (height / 100) ** 2, 1),
         "heart": np.round(np.clip(chance.normal(size, mine["pulse"].to_numpy(), 4), 55, 104)),
         "fbg": np.round(fbg, 1),
         "phone": (events.step > 0) & chance.flags(size, 0.3),
@@ -181,7 +206,12 @@ def weights_on(people: pl.DataFrame, person: Ints, day: Ints, times: Times) -> n
 
 
 def _common_columns(
-    people: pl.DataFrame, events: Events, shared: dict[str, np.ndarray], institution: Institution, times: Times, chance: Chance
+    people: pl.DataFrame,
+    events: Events,
+    shared: dict[str, np.ndarray],
+    institution: Institution,
+    times: Times,
+    chance: Chance,
 ) -> dict[str, Any]:
     """The columns both forms have, with the same content on a visit for both diseases."""
     size = len(events.person)
@@ -223,7 +253,9 @@ def _common_columns(
         "visit_doctor": columns["doctor_name"],
         "service_lng": where((mode == "2") & chance.flags(size, 0.6), np.round(87.2 + chance.uniform(size) * 0.6, 6)),
         "service_lat": where((mode == "2") & chance.flags(size, 0.6), np.round(47.4 + chance.uniform(size) * 0.5, 6)),
-        "evidence_photo_count": where(on_site & chance.flags(size, 0.7), chance.integers(size, 1, 4).astype(np.float64)),
+        "evidence_photo_count": where(
+            on_site & chance.flags(size, 0.7), chance.integers(size, 1, 4).astype(np.float64)
+        ),
         "_entered_day": entered_days(events.day, times.today, chance),
     }
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 import csv
 import io
 import itertools
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -54,6 +55,7 @@ KEY_COLUMNS = (
 _RATE = 2_000.0
 
 Log = Callable[[str], object]
+_Meant = tuple[str, str, str, int | None]  # rule, form, field, _row of the record
 
 
 @dataclass
@@ -128,7 +130,9 @@ def _sizes(institutions: int, residents: int | None, seed: int) -> list[int]:
     if residents is None:
         return [FOUNDING_RESIDENTS, *(int(10_000 * weight) for weight in weights)]
     if residents < 20 * institutions:
-        raise ValueError(f"{institutions} 家机构至少要有 {20 * institutions} 名居民，给出的是 {residents}；请加大 --residents")
+        raise ValueError(
+            f"{institutions} 家机构至少要有 {20 * institutions} 名居民，给出的是 {residents}；请加大 --residents"
+        )
     if institutions > 1 and residents - FOUNDING_RESIDENTS >= 100 * (institutions - 1):
         shares, rest = list(weights), residents - FOUNDING_RESIDENTS
         first = [FOUNDING_RESIDENTS]
@@ -188,7 +192,9 @@ class _Maker:
         frames = enter(frames, place, seed)
         for form_id, position in zip(frames, range(len(frames)), strict=True):
             dropped = style_for(place, cat.forms[form_id], position).dropped
-            frames[form_id] = frames[form_id].with_columns(pl.lit(None).cast(frames[form_id].schema[name]).alias(name) for name in sorted(dropped))
+            frames[form_id] = frames[form_id].with_columns(
+                pl.lit(None).cast(frames[form_id].schema[name]).alias(name) for name in sorted(dropped)
+            )
         return Work(cat, place, times, people, frames, place.chance(seed, "faults"))
 
     def _rates(self, place: Institution) -> Rates:
@@ -205,7 +211,9 @@ class _Maker:
         part, parts = rates.share
         cross = [rule for rule in self.cat.rules if rule.rule_id in RECIPES]
         cross.sort(key=lambda rule: ORDER.index(rule.rule_id))
-        jobs = [(rule, form_id) for rule in cross for form_id in (rule.form_ids or rule.forms) if form_id in work.frames]
+        jobs = [
+            (rule, form_id) for rule in cross for form_id in (rule.form_ids or rule.forms) if form_id in work.frames
+        ]
         failed: set[tuple[str, str]] = set()
         for position, (rule, form_id) in enumerate(jobs):
             if position % parts != part and (rule.rule_id, form_id) not in self.pending:
@@ -214,12 +222,16 @@ class _Maker:
             times = max(rates.at_least, int(expected) + int(work.chance.uniform(1)[0] < expected % 1))
             if cook(work, rule, form_id, min(times, 4)) < min(times, 1):
                 failed.add((rule.rule_id, form_id))
-        setting = Setting(self.cat, self.times.snapshot, place.chance(self.seed, "proposals"), lambda: next(self.serial))
+        setting = Setting(
+            self.cat, self.times.snapshot, place.chance(self.seed, "proposals"), lambda: next(self.serial)
+        )
         carried = {rule.rule_id for rule in self.cat.rules if rule.carrier == "pandera"}
         for position, form_id in enumerate(work.frames):
             form = self.cat.forms[form_id]
             dropped = style_for(place, form, position).dropped
-            also = frozenset(rule_id for rule_id, where in failed | self.pending if where == form_id and rule_id in carried)
+            also = frozenset(
+                rule_id for rule_id, where in failed | self.pending if where == form_id and rule_id in carried
+            )
             left = inject(work, form, self.judge, rates, setting, dropped, also)
             failed -= {(rule_id, form_id) for rule_id in also}
             failed |= {(rule_id, form_id) for rule_id, _ in left}
@@ -237,7 +249,7 @@ class _Maker:
 
     def _key(self, work: Work, report: pl.DataFrame, counted: dict[tuple[int, str], int]) -> list[dict[str, str]]:
         """Everything that is violated in the final records, with its cause: ``injected`` or ``collateral``."""
-        meant = {(f.rule_id, f.form_id, f.field, f.row) for f in work.faults if f.row is not None}
+        meant: set[_Meant] = {(f.rule_id, f.form_id, f.field, f.row) for f in work.faults if f.row is not None}
         meant_subjects = {(f.rule_id, f.form_id, f.field, f.subject) for f in work.faults if f.subject is not None}
         entries: list[dict[str, str]] = []
         numbers: dict[tuple[str, str], int] = {}
@@ -252,7 +264,12 @@ class _Maker:
         return sorted(entries, key=lambda one: tuple(one.values()))
 
     def _record_entries(
-        self, work: Work, form_id: str, rows: pl.DataFrame, meant: set[tuple[str, str, str, int | None]], numbers: dict[tuple[str, str], int]
+        self,
+        work: Work,
+        form_id: str,
+        rows: pl.DataFrame,
+        meant: set[_Meant],
+        numbers: dict[tuple[str, str], int],
     ) -> list[dict[str, str]]:
         form = self.cat.forms[form_id]
         judged = set(judged_rows(work, form_id)["_row"].to_list())
@@ -266,18 +283,24 @@ class _Maker:
             numbers[form_id, key] = number
             for n in sorted(broken):
                 check = checks[n]
-                finding = Finding(check.rule.rule_id, form_id, check.field, "record", key, key if not key.startswith("#") else "")
-                entries.append(_entry(finding, work.institution, (check.rule.rule_id, form_id, check.field, number) in meant))
+                finding = Finding(
+                    check.rule.rule_id, form_id, check.field, "record", key, key if not key.startswith("#") else ""
+                )
+                entries.append(
+                    _entry(finding, work.institution, (check.rule.rule_id, form_id, check.field, number) in meant)
+                )
         return entries
 
     def _check(self, work: Work, key: list[dict[str, str]]) -> None:
-        """Every fault put in is in the key, or the sample would promise what it does not hold."""
-        held = sum(1 for entry in key if entry["cause"] == "injected")
-        wanted = len({(f.rule_id, f.form_id, f.field, f.row, f.subject) for f in work.faults})
-        if held < wanted:
-            found = {(entry["rule_id"], entry["form_id"], entry["field"]) for entry in key if entry["cause"] == "injected"}
-            lost = sorted({f.rule_id for f in work.faults if (f.rule_id, f.form_id, f.field) not in found})
-            self.log(f"  注意：{work.institution.name} 有 {wanted - held} 处差错没有形成违规（{'、'.join(lost) or '同一对象重复'}）")
+        """Say which faults came to nothing, because a later one undid them; the key never lists those."""
+        injected = Counter(
+            (entry["rule_id"], entry["form_id"], entry["field"]) for entry in key if entry["cause"] == "injected"
+        )
+        wanted = Counter({(f.rule_id, f.form_id, f.field, f.row, f.subject) for f in work.faults})
+        lost = Counter(one[:3] for one in wanted) - injected
+        for (rule_id, form_id, name), count in sorted(lost.items()):
+            self.summary.faults[rule_id] -= count
+            self.log(f"  注意：{work.institution.name} 的 {rule_id}（{form_id}.{name}）有 {count} 处差错没有形成违规")
 
     def _deliver(self, work: Work, report: pl.DataFrame) -> None:
         folder = self.home.landing / work.institution.code / self.times.snapshot.isoformat()
@@ -296,15 +319,21 @@ class _Maker:
     def _count(self, rule_id: str) -> None:
         self.summary.faults[rule_id] = self.summary.faults.get(rule_id, 0) + 1
 
-    def _tell(self, place: Institution, clean: dict[str, int], work: Work, missing: list[str], key: list[dict[str, str]]) -> None:
+    def _tell(
+        self, place: Institution, clean: dict[str, int], work: Work, missing: list[str], key: list[dict[str, str]]
+    ) -> None:
         self.summary.residents += work.frames["resident_profile"].height
-        self.log(f"{place.code} {place.name}：{sum(clean.values())} 条记录，{len(work.faults)} 处差错，答案 {len(key)} 条")
+        self.log(
+            f"{place.code} {place.name}：{sum(clean.values())} 条记录，{len(work.faults)} 处差错，答案 {len(key)} 条"
+        )
         if missing:
             self.log(f"  未能埋入：{'、'.join(missing)}")
 
 
 def _with_raw(rows: pl.DataFrame, names: list[str]) -> pl.DataFrame:
-    return rows.with_columns(pl.lit(None, pl.String).alias(name + RAW) for name in names if name + RAW not in rows.columns)
+    return rows.with_columns(
+        pl.lit(None, pl.String).alias(name + RAW) for name in names if name + RAW not in rows.columns
+    )
 
 
 def _entry(finding: Finding, place: Institution, injected: bool) -> dict[str, str]:
@@ -324,7 +353,12 @@ def _settle_count(work: Work, target: int) -> None:
     """Move archives of untouched residents without services over the end of the basis year until the count is right."""
     end = to_date(work.times.basis_end)
     surplus = archives_at(judged_rows(work, "resident_profile"), end) - target
-    served = {person for form_id, rows in work.frames.items() if form_id != "resident_profile" for person in rows["_person"].to_list()}
+    served = {
+        person
+        for form_id, rows in work.frames.items()
+        if form_id != "resident_profile"
+        for person in rows["_person"].to_list()
+    }
     rows = work.frames["resident_profile"]
     age = work.people["age"].to_list()
     taken = work.touched["resident_profile"]
@@ -344,7 +378,11 @@ def _settle_count(work: Work, target: int) -> None:
         raise ValueError(f"示范数据凑不出 {target} 份电子档案：可调整的档案只有 {len(movable)} 份，相差 {surplus}")
     moved = {}
     for n in order[: abs(surplus)]:
-        day = end + timedelta(days=work.chance.whole(20, 250)) if surplus > 0 else end - timedelta(days=work.chance.whole(20, 250))
+        day = (
+            end + timedelta(days=work.chance.whole(20, 250))
+            if surplus > 0
+            else end - timedelta(days=work.chance.whole(20, 250))
+        )
         day = min(day, work.times.snapshot - timedelta(days=15))
         moved[movable[int(n)][0]] = (day, work.entered(day))
     if not moved:
@@ -380,11 +418,13 @@ def _readme(summary: SampleSummary, institutions: int, residents: int | None, se
     """What the folder holds and at which rates faults were put in."""
     faults = "\n".join(f"| {rule_id} | {count} |" for rule_id, count in sorted(summary.faults.items()))
     charged = "\n".join(f"| {code} | {count} |" for code, count in summary.electronic.items())
+    size = f" --residents {residents}" if residents else ""
+    command = f"phqc sample --institutions {institutions}{size} --date {summary.snapshot} --seed {seed}"
     return f"""# 示范数据
 
 全部人物、证号、电话都是编造的。同样的参数和规则库写出逐字节相同的文件：
 
-`phqc sample --institutions {institutions}{f" --residents {residents}" if residents else ""} --date {summary.snapshot} --seed {seed}`
+`{command}`
 
 - `landing/`、`registry/`：各机构交付的文件和登记资料，格式、编码、表头、日期写法各不相同。
 - `sample/answer_key.csv`：数据里应被判出的全部问题。`cause` 为 `injected` 的是有意埋入的差错，`collateral` 是随之
@@ -392,7 +432,8 @@ def _readme(summary: SampleSummary, institutions: int, residents: int | None, se
 
 ## 差错率
 
-- 首家合同机构（{FOUNDING_ELECTRONIC} 份电子档案）：每条规则每 {int(_RATE)} 条记录一处，至少一处；按字段展开的规则每个字段至少一处。
+- 首家合同机构（{FOUNDING_ELECTRONIC} 份电子档案）：每条规则每 {int(_RATE)} 条记录一处，至少一处；按字段展开的规则，
+  每个字段至少一处。
 - 其他 {LARGE} 人以上的机构：每条规则每 {int(_RATE)} 条记录一处。
 - 更小的机构：规则在各机构间分派，每条一处（按字段展开的取一个字段）。任何一张表至多四分之三的记录有差错。
 - 报表差错（RPT-R-002、RPT-R-030）只埋在非计费期间。

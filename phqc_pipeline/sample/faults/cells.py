@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, time
 from typing import Any
 
 from phqc_pipeline.catalogue import Catalogue
@@ -26,7 +26,7 @@ _SEPARATORS = re.compile("[,，;；|、]")
 
 @dataclass(frozen=True)
 class Cell:
-    """``value`` and ``raw`` as the lake has them. ``text``: deliver exactly this; None: write ``value`` in the file's style."""
+    """``value`` and ``raw`` as in the lake. ``text``: what to deliver; None: ``value`` written in the file's style."""
 
     value: Any
     raw: str | None = None
@@ -53,7 +53,7 @@ def read(given: Any, field: Field, cat: Catalogue) -> Cell:
     if isinstance(given, datetime):
         return Cell(given if field.kind == "dt" else given.date())
     if isinstance(given, date):
-        return Cell(datetime(given.year, given.month, given.day) if field.kind == "dt" else _month(given, field))
+        return Cell(datetime.combine(given, time()) if field.kind == "dt" else _month(given, field))
     text = _as_text(given)
     bare = text.strip()
     known = _spellings(field, cat)
@@ -95,10 +95,11 @@ def _moment(text: str, bare: str, field: Field) -> Cell:
     if not found or (found[3] is None and field.kind != "ym"):
         return unread
     try:
-        moment = datetime(int(found[1]), int(found[2]), int(found[3] or 1), int(found[4] or 0), int(found[5] or 0), int(found[6] or 0))
+        day = date(int(found[1]), int(found[2]), int(found[3] or 1))
+        moment = datetime.combine(day, time(int(found[4] or 0), int(found[5] or 0), int(found[6] or 0)))
     except ValueError:
         return unread
-    return Cell(moment) if field.kind == "dt" else Cell(_month(moment.date(), field))
+    return Cell(moment) if field.kind == "dt" else Cell(_month(day, field))
 
 
 def _month(day: date, field: Field) -> date:

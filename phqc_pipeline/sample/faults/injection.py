@@ -11,7 +11,7 @@ a resident without any service.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,13 +31,18 @@ _PROPOSALS = (5, 12, 40)  # proposals tried for one fault, round by round
 
 # What cross rules, and the reports, count by: a fault in one of these may change more than its own record.
 _COUNTED_EVERYWHERE = frozenset(
-    "archive_no person_name sex_code birth_date id_card_no record_status archive_status archive_status_date created_at".split()
+    {"archive_no", "person_name", "sex_code", "birth_date", "id_card_no", "created_at"}
+    | {"record_status", "archive_status", "archive_status_date"}
 )
 _COUNTED = {
     "resident_profile": frozenset({"archive_date", "phone"}),
     "chronic_registry": frozenset({"disease", "diagnosis_date", "register_date", "end_date", "manage_status"}),
-    "htn_followup": frozenset({"visit_date", "visit_mode_code", "class_code", "referral_reason", "sbp", "dbp", "weight_kg"}),
-    "t2dm_followup": frozenset({"visit_date", "visit_mode_code", "class_code", "referral_reason", "sbp", "dbp", "weight_kg", "fbg"}),
+    "htn_followup": frozenset(
+        {"visit_date", "visit_mode_code", "class_code", "referral_reason", "sbp", "dbp", "weight_kg"}
+    ),
+    "t2dm_followup": frozenset(
+        {"visit_date", "visit_mode_code", "class_code", "referral_reason", "sbp", "dbp", "weight_kg", "fbg"}
+    ),
     "health_exam": frozenset({"exam_date"}),
     "elderly_self_care": frozenset({"assess_date"}),
 }
@@ -148,7 +153,7 @@ def _wanted(
 
 
 class _Pool:
-    """A form's records that may carry a fault: not yet touched; of reserved people only where nothing counted changes."""
+    """A form's records that may carry a fault: not yet touched; of reserved people only if nothing counted changes."""
 
     def __init__(self, work: Work, form: Form) -> None:
         rows = work.frames[form.form_id]
@@ -218,7 +223,10 @@ def _safe(work: Work, form: Form, rows: pl.DataFrame) -> Bools:
     earlier = served < times.period_start
     if form.form_id in ("htn_followup", "t2dm_followup"):
         before = rows.select(
-            pl.when(pl.col(form.service_date) < to_date(times.period_start)).then(pl.col(form.service_date)).max().over("_person")
+            pl.when(pl.col(form.service_date) < to_date(times.period_start))
+            .then(pl.col(form.service_date))
+            .max()
+            .over("_person")
         ).to_series()
         last = (rows[form.service_date] == before).fill_null(False).to_numpy()
         return earlier & ~last
@@ -226,7 +234,15 @@ def _safe(work: Work, form: Form, rows: pl.DataFrame) -> Bools:
 
 
 def _trials(
-    n: int, place: int, checks: Sequence[RuleCheck], form: Form, pool: _Pool, setting: Setting, chance: Chance, limit: int, count: int
+    n: int,
+    place: int,
+    checks: Sequence[RuleCheck],
+    form: Form,
+    pool: _Pool,
+    setting: Setting,
+    chance: Chance,
+    limit: int,
+    count: int,
 ) -> list[_Trial]:
     found: list[_Trial] = []
     offered = proposals(checks[place], form, setting)
@@ -240,13 +256,15 @@ def _trials(
     return found
 
 
-def _written(pool: _Pool, trials: list[_Trial], form: Form, work: Work) -> tuple[pl.DataFrame, list[dict[str, Cell]]]:
+def _written(
+    pool: _Pool, trials: list[_Trial], form: Form, work: Work
+) -> tuple[pl.DataFrame, list[Mapping[str, Cell]]]:
     """The trials' records with their cells written."""
     rows = pool.rows[[trial.row for trial in trials]]
     needed = {"archive_no", "person_name", "id_card_no", "sex_code", "birth_date", form.service_date}
     needed |= {name for trial in trials for name in trial.proposal.cells} | {n for n in ("phone",) if form.has(n)}
     dicts = rows.select(sorted(needed)).to_dicts()
-    cells: list[dict[str, Cell]] = []
+    cells: list[Mapping[str, Cell]] = []
     for trial, row in zip(trials, dicts, strict=True):
         one: dict[str, Cell] = {}
         for name, written in trial.proposal.cells.items():
@@ -275,15 +293,24 @@ def _choose(trials: list[_Trial], violated: list[frozenset[int]], wanted: list[i
 
 
 def _put_in(
-    work: Work, form: Form, rows: pl.DataFrame, cells: list[dict[str, Cell]], trials: list[_Trial], done: dict[int, int], checks: Sequence[RuleCheck]
+    work: Work,
+    form: Form,
+    rows: pl.DataFrame,
+    cells: list[Mapping[str, Cell]],
+    trials: list[_Trial],
+    done: dict[int, int],
+    checks: Sequence[RuleCheck],
 ) -> None:
     chosen = sorted(done.values())
     if not chosen:
         return
     made = rows[chosen]
     numbers = made["_row"].to_list()
-    work.replace(form.form_id, made.drop([name for name in made.columns if name.endswith(RAW)]), dict(zip(numbers, [cells[t] for t in chosen], strict=True)))
+    work.replace(
+        form.form_id,
+        made.drop([name for name in made.columns if name.endswith(RAW)]),
+        dict(zip(numbers, [cells[t] for t in chosen], strict=True)),
+    )
     for t, number in zip(chosen, numbers, strict=True):
         check = checks[trials[t].check]
         work.faults.append(Fault(check.rule.rule_id, form.form_id, check.field, row=number))
-

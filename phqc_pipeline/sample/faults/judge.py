@@ -28,7 +28,9 @@ class Judge:
         self.cat = cat
         self.ctx = ctx
         self.checks = {form_id: cat.checks(form_id) for form_id in cat.forms}
-        self._sql = {form_id: [check_duckdb(check, ctx)[1] for check in checks] for form_id, checks in self.checks.items()}
+        self._sql = {
+            form_id: [check_duckdb(check, ctx)[1] for check in checks] for form_id, checks in self.checks.items()
+        }
 
     def violations(self, form: Form, rows: pl.DataFrame) -> list[frozenset[int]]:
         """For each row the positions in ``checks[form_id]`` of the checks it violates, as they would be reported.
@@ -59,7 +61,10 @@ class Judge:
             # Planning hundreds of short expressions costs more than evaluating them; those with whole code lists in
             # them (thousands of names) are only bearable when planned.
             short = [f"{text} AS c{n}" for n, text in sql if len(text) < _LONG_SQL]
-            for mode, queries in (("disable", [", ".join(short)]), ("enable", [f"{t} AS c{n}" for n, t in sql if len(t) >= _LONG_SQL])):
+            for mode, queries in (
+                ("disable", [", ".join(short)]),
+                ("enable", [f"{t} AS c{n}" for n, t in sql if len(t) >= _LONG_SQL]),
+            ):
                 connection.execute(f"PRAGMA {mode}_optimizer")
                 for query in queries:
                     found = connection.execute(f"SELECT {query} FROM rows ORDER BY _place").to_arrow_table()

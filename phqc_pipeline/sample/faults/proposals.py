@@ -181,7 +181,9 @@ def _other_unnamed(field: Field, form: Form, check: RuleCheck, setting: Setting)
 
 
 def _placeholder(field: Field, form: Form, check: RuleCheck, setting: Setting) -> Iterator[Proposal]:
-    word = setting.chance.one(["测试", "不知道", "..."] if field.personal or field.role else ["测试", "不知道", "111", "test"])
+    word = setting.chance.one(
+        ["测试", "不知道", "..."] if field.personal or field.role else ["测试", "不知道", "111", "test"]
+    )
     yield Proposal({field.name: word}, filled=(field.name,))
     yield Proposal({field.name: word})
 
@@ -194,7 +196,9 @@ def _no_phone(field: Field, form: Form, check: RuleCheck, setting: Setting) -> I
 
 def _fake_phone(field: Field, form: Form, check: RuleCheck, setting: Setting) -> Iterator[Proposal]:
     """A number off the list; each used a few times only, or it would hang on too many archives (UNI-U-006)."""
-    fakes = sorted(setting.cat.codes["CL_FAKE_PHONE"].by_code) if "CL_FAKE_PHONE" in setting.cat.codes else ["13800000000"]
+    fakes = (
+        sorted(setting.cat.codes["CL_FAKE_PHONE"].by_code) if "CL_FAKE_PHONE" in setting.cat.codes else ["13800000000"]
+    )
     yield Proposal({field.name: fakes[setting.serial() % len(fakes)]})
 
 
@@ -252,7 +256,9 @@ def _beyond_soft(field: Field, form: Form, check: RuleCheck, setting: Setting) -
 
 def _garbled(field: Field, form: Form, check: RuleCheck, setting: Setting) -> Iterator[Proposal]:
     """Spaces around, full-width spaces inside, characters lost in decoding. Keys only get a space, which is trimmed."""
-    key = field.role in ("identifier", "phone") or field.personal is not None or field.role == "signature" or field.codes
+    key = (
+        field.role in ("identifier", "phone") or field.personal is not None or field.role == "signature" or field.codes
+    )
     kind = 0 if key else setting.chance.whole(0, 3)
     plausible = _plausible(field, setting)
 
@@ -327,7 +333,9 @@ def check_digit(body: str) -> str:
 
 def _set(**cells: Written) -> Callable[[Form, Setting], Iterator[Proposal]]:
     def made(form: Form, setting: Setting) -> Iterator[Proposal]:
-        yield Proposal(cells, filled=tuple(cells), where=lambda row: row["id_card_no"] is not None and len(row["id_card_no"]) == 18)
+        yield Proposal(
+            cells, filled=tuple(cells), where=lambda row: row["id_card_no"] is not None and len(row["id_card_no"]) == 18
+        )
 
     return made
 
@@ -354,12 +362,29 @@ def _of_another_day(row: Row) -> date:
 
 def _missing_much(form: Form, setting: Setting) -> Iterator[Proposal]:
     """COM-C-010: more than a fifth of what is required is empty; what tells whose record it is stays."""
-    kept = {*IDENTITY, "sex_code", "record_status", "archive_status", form.service_date, *form.stage, "manage_status", "visit_mode_code", "class_code", "archive_date"}
+    kept = {
+        *IDENTITY,
+        "sex_code",
+        "record_status",
+        "archive_status",
+        form.service_date,
+        *form.stage,
+        "manage_status",
+        "visit_mode_code",
+        "class_code",
+        "archive_date",
+    }
     wanted = [column.name for column in form.fields if column.required == "always" and column.name not in kept]
     for share in (0.5, 0.75, 1.0):
-        yield Proposal({name: None for name in wanted[: max(int(len(wanted) * share), 1)]})
-    more = [column.name for column in form.fields if column.required == "always" and column.name not in {"record_id", "archive_no", "person_name", "id_card_no", "birth_date", form.service_date, *form.stage}]
-    yield Proposal({name: None for name in more})
+        yield Proposal(dict.fromkeys(wanted[: max(int(len(wanted) * share), 1)]))
+    more = [
+        column.name
+        for column in form.fields
+        if column.required == "always"
+        and column.name
+        not in {"record_id", "archive_no", "person_name", "id_card_no", "birth_date", form.service_date, *form.stage}
+    ]
+    yield Proposal(dict.fromkeys(more))
 
 
 def _aged(years: int) -> Callable[[Form, Setting], Iterator[Proposal]]:

@@ -50,7 +50,11 @@ class Kitchen:
 
     def lonely(self, fresh: bool) -> list[int]:
         """Free, active people without any service, ``fresh``: archived after the basis year; in random order."""
-        served = {person for form_id in (*_SERVICES, "chronic_registry") for person in self.work.frames[form_id]["_person"].to_list()}
+        served = {
+            person
+            for form_id in (*_SERVICES, "chronic_registry")
+            for person in self.work.frames[form_id]["_person"].to_list()
+        }
         people = self.work.people
         day = people["archive_day"].to_numpy()
         able = (people["status"] == "1").to_numpy() & ((day > self.work.times.basis_end) == fresh)
@@ -95,7 +99,11 @@ def _same_number(kitchen: Kitchen, rule: Rule, form_id: str) -> Fault | None:
 
 def _twin(kitchen: Kitchen, rule: Rule, form_id: str, changed: Mapping[str, Any]) -> Fault | None:
     work = kitchen.work
-    for person in kitchen.lonely(fresh=True) or kitchen.lonely(fresh=False) if form_id == "resident_profile" else kitchen.people(form_id):
+    for person in (
+        kitchen.lonely(fresh=True) or kitchen.lonely(fresh=False)
+        if form_id == "resident_profile"
+        else kitchen.people(form_id)
+    ):
         row = kitchen.row(form_id, person)
         later = row["created_at"] + timedelta(minutes=37)
         if later.date() != row["created_at"].date():
@@ -153,7 +161,7 @@ def _two_archives(kitchen: Kitchen, rule: Rule, form_id: str) -> Fault | None:
             "updated_by": None,
             "sign_date": None,
             "sign_team": None,
-            **{name: None for name in ("household_id", "household_head_name", "household_head_id_card", "household_relation")},
+            **dict.fromkeys(("household_id", "household_head_name", "household_head_id_card", "household_relation")),
         }
         if row["phone"] != "无":
             values["phone"] = next(work.phones)
@@ -181,7 +189,7 @@ def _two_numbers(kitchen: Kitchen, rule: Rule, form_id: str) -> Fault | None:
             "updated_by": None,
             "sign_date": None,
             "sign_team": None,
-            **{name: None for name in ("household_id", "household_head_name", "household_head_id_card", "household_relation")},
+            **dict.fromkeys(("household_id", "household_head_name", "household_head_id_card", "household_relation")),
         }
         work.clone(form_id, row["_row"], values)
         work.touched[form_id].add(row["_row"])
@@ -249,7 +257,9 @@ def _orphan(kitchen: Kitchen, rule: Rule, form_id: str) -> Fault | None:
     for person in kitchen.people(form_id):
         row = work.rows_of(form_id, person).row(0, named=True)
         # Nothing that cross rules would expect more of: no card that wants visits, no examination of this year.
-        if row.get("disease") in FOLLOW_UPS or (form_id in _YEARLY and row[work.cat.forms[form_id].service_date] >= start):
+        if row.get("disease") in FOLLOW_UPS or (
+            form_id in _YEARLY and row[work.cat.forms[form_id].service_date] >= start
+        ):
             continue
         work.reserved.add(person)
         number = work.clone(form_id, row["_row"], {
@@ -262,7 +272,9 @@ def _orphan(kitchen: Kitchen, rule: Rule, form_id: str) -> Fault | None:
 
 def _after_the_end(kitchen: Kitchen, rule: Rule, form_id: str) -> Fault | None:
     """A visit by telephone to somebody who has moved away or was lost."""
-    return _late_visit(kitchen, rule, form_id, statuses=("2", "4"), by_phone=True, forms=("htn_followup", "t2dm_followup"))
+    return _late_visit(
+        kitchen, rule, form_id, statuses=("2", "4"), by_phone=True, forms=("htn_followup", "t2dm_followup")
+    )
 
 
 def _visit_after_death(kitchen: Kitchen, rule: Rule, form_id: str) -> Fault | None:
@@ -288,7 +300,12 @@ def _late_visit(
             values = _moved(work, service, row, late)
             if by_phone:
                 values |= {name: None for name in ("weight_kg", "bmi", "height_cm", "heart_rate") if name in row}
-                values |= {"visit_mode_code": "3", "sign_other": "家庭自测血压", "service_lng": None, "service_lat": None}
+                values |= {
+                    "visit_mode_code": "3",
+                    "sign_other": "家庭自测血压",
+                    "service_lng": None,
+                    "service_lat": None,
+                }
             elif "visit_mode_code" in row and row["visit_mode_code"] == "3":
                 continue
             work.reserved.add(person)
@@ -324,7 +341,10 @@ def _no_referral(kitchen: Kitchen, rule: Rule, form_id: str) -> Fault | None:
     )
     critical = (pl.col("sbp") >= 180) | (pl.col("dbp") >= 110) if form_id == "htn_followup" else pl.col("fbg") >= 16.7
     fit = rows.filter(
-        pl.col("class_code").is_in(uncontrolled) & pl.col("_before").is_in(uncontrolled) & (pl.col("visit_date") >= start) & ~critical
+        pl.col("class_code").is_in(uncontrolled)
+        & pl.col("_before").is_in(uncontrolled)
+        & (pl.col("visit_date") >= start)
+        & ~critical
     )
     if fit.is_empty():
         return _raise_again(kitchen, rule, form_id)
@@ -344,8 +364,16 @@ def _raise_again(kitchen: Kitchen, rule: Rule, form_id: str) -> Fault | None:
             continue
         work.reserved.add(person)
         for row in rows.tail(2).iter_rows(named=True):
-            measured = {"sbp": 158.0 + row["_row"] % 5, "dbp": 94.0} if form_id == "htn_followup" else {"fbg": 8.4 + row["_row"] % 5 / 10}
-            work.edit(form_id, row["_row"], {"class_code": "2", "next_visit_date": row["visit_date"] + timedelta(days=13), **measured})
+            measured = (
+                {"sbp": 158.0 + row["_row"] % 5, "dbp": 94.0}
+                if form_id == "htn_followup"
+                else {"fbg": 8.4 + row["_row"] % 5 / 10}
+            )
+            work.edit(
+                form_id,
+                row["_row"],
+                {"class_code": "2", "next_visit_date": row["visit_date"] + timedelta(days=13), **measured},
+            )
         return Fault(rule.rule_id, form_id, rule.field, subject=rows["archive_no"][0])
     return None
 
@@ -471,7 +499,18 @@ def _copied(kitchen: Kitchen, rule: Rule, form_id: str) -> Fault | None:
     start = to_date(work.times.period_start)
     run = int(rule.params.get("run_length", 3))
     others = set(work.frames["t2dm_followup" if form_id == "htn_followup" else "htn_followup"]["_person"].to_list())
-    columns = ["sbp", "dbp", "weight_kg", "height_cm", "bmi", "target_weight_kg", "target_bmi", "fbg", "hba1c", "hba1c_date"]
+    columns = [
+        "sbp",
+        "dbp",
+        "weight_kg",
+        "height_cm",
+        "bmi",
+        "target_weight_kg",
+        "target_bmi",
+        "fbg",
+        "hba1c",
+        "hba1c_date",
+    ]
     # In a small sample every diabetic may be hypertensive as well; then both forms are copied alike.
     for alone in (True, False):
         for person in kitchen.people(form_id):
@@ -479,7 +518,11 @@ def _copied(kitchen: Kitchen, rule: Rule, form_id: str) -> Fault | None:
                 continue
             rows = work.rows_of(form_id, person).filter(pl.col("visit_date") >= start)
             fit = rows.filter(pl.col("class_code") == _SATISFIED)
-            if fit.height < run or rows.head(run)["class_code"].to_list() != [_SATISFIED] * run or (rows.head(run)["visit_mode_code"] == "3").any():
+            if (
+                fit.height < run
+                or rows.head(run)["class_code"].to_list() != [_SATISFIED] * run
+                or (rows.head(run)["visit_mode_code"] == "3").any()
+            ):
                 continue
             work.reserved.add(person)
             first = rows.row(0, named=True)
@@ -499,10 +542,18 @@ def _elders(kitchen: Kitchen, rule: Rule) -> Iterator[int]:
     work = kitchen.work
     people = work.people
     year = work.times.snapshot.year
-    patients = {person for form_id in ("htn_followup", "t2dm_followup", "chronic_registry") for person in work.frames[form_id]["_person"].to_list()}
+    patients = {
+        person
+        for form_id in ("htn_followup", "t2dm_followup", "chronic_registry")
+        for person in work.frames[form_id]["_person"].to_list()
+    }
     for person in kitchen.people("health_exam"):
         born = to_date(people["birth"][person]).year
-        if year - born >= int(rule.params.get("elder_age", 65)) and people["status"][person] == "1" and person not in patients:
+        if (
+            year - born >= int(rule.params.get("elder_age", 65))
+            and people["status"][person] == "1"
+            and person not in patients
+        ):
             yield person
 
 
@@ -544,21 +595,33 @@ def _one_minute(kitchen: Kitchen, rule: Rule, form_id: str) -> Fault | None:
     work = kitchen.work
     count = int(rule.params.get("max_residents", 5)) + 2
     service = work.cat.forms[form_id].service_date
-    rows = work.frames[form_id].filter(~pl.col("_person").is_in(list(work.reserved)) & (pl.col("record_status").is_in(["1", "5"])))
+    rows = work.frames[form_id].filter(
+        ~pl.col("_person").is_in(list(work.reserved)) & (pl.col("record_status").is_in(["1", "5"]))
+    )
     if form_id not in ("resident_profile", "chronic_registry"):
         rows = rows.filter(pl.col(service) < to_date(work.times.period_start))
     else:
         rows = rows.filter(pl.col(service) < work.times.snapshot - timedelta(days=60))
-    busy = rows.unique("_person", keep="first", maintain_order=True).group_by("doctor_name", maintain_order=True).len().filter(pl.col("len") >= count)
+    busy = (
+        rows.unique("_person", keep="first", maintain_order=True)
+        .group_by("doctor_name", maintain_order=True)
+        .len()
+        .filter(pl.col("len") >= count)
+    )
     used = {fault.subject for fault in work.faults if fault.rule_id == rule.rule_id and fault.form_id == form_id}
     busy = busy.filter(~pl.col("doctor_name").is_in(list(used)))
     if busy.is_empty():
         return None
     doctor = busy["doctor_name"][work.chance.whole(0, busy.height - 1)]
-    theirs = rows.filter(pl.col("doctor_name") == doctor).sort(service, "_row").unique("_person", keep="first", maintain_order=True)
+    theirs = (
+        rows.filter(pl.col("doctor_name") == doctor)
+        .sort(service, "_row")
+        .unique("_person", keep="first", maintain_order=True)
+    )
     start = work.chance.whole(0, theirs.height - count)
     picked = theirs.slice(start, count)
-    at = work.entered(picked[service].max() + timedelta(days=3)).replace(second=0)
+    last: date = max(picked[service].to_list())
+    at = work.entered(last + timedelta(days=3)).replace(second=0)
     for n, row in enumerate(picked.iter_rows(named=True)):
         work.reserved.add(row["_person"])
         changed = None if row["updated_at"] is None or row["updated_at"] >= at else at + timedelta(days=1)

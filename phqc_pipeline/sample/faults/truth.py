@@ -41,7 +41,9 @@ class Finding:
 class Truth:
     """The judged records of an institution, unusable cells NULL, and what the cross rules find in them."""
 
-    def __init__(self, work: Work, ctx: Context, report: pl.DataFrame, recomputed: Mapping[tuple[int, str], int]) -> None:
+    def __init__(
+        self, work: Work, ctx: Context, report: pl.DataFrame, recomputed: Mapping[tuple[int, str], int]
+    ) -> None:
         self.cat: Catalogue = work.cat
         self.work = work
         self.ctx = ctx
@@ -83,7 +85,10 @@ def judged_rows(work: Work, form_id: str) -> pl.DataFrame:
     """Current rows that take part (0a.1, 0a.9), with cells outside the hard range NULL (0a.5) and ``_copies``."""
     form = work.cat.forms[form_id]
     rows = work.frames[form_id].with_columns(
-        pl.when(pl.col("record_id").is_null()).then(pl.lit(1, pl.UInt32)).otherwise(pl.len().over("record_id")).alias("_copies")
+        pl.when(pl.col("record_id").is_null())
+        .then(pl.lit(1, pl.UInt32))
+        .otherwise(pl.len().over("record_id"))
+        .alias("_copies")
     )
     named = rows.filter(pl.col("record_id").is_not_null()).sort("updated_at", "_row", nulls_last=False)
     current = pl.concat([
@@ -104,7 +109,8 @@ def judged_rows(work: Work, form_id: str) -> pl.DataFrame:
 
 def _records(rule: Rule, form_id: str, rows: pl.DataFrame) -> list[Finding]:
     return [
-        Finding(rule.rule_id, form_id, rule.field, "record", record or "", record or "") for record in rows["record_id"].to_list()
+        Finding(rule.rule_id, form_id, rule.field, "record", record or "", record or "")
+        for record in rows["record_id"].to_list()
     ]
 
 
@@ -136,7 +142,9 @@ def _content_twice(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
     if rows.is_empty():
         return []
     # As delivered: also what cannot be used tells two records apart.
-    delivered = truth.work.lake_rows(form_id, truth.work.frames[form_id].filter(pl.col("_row").is_in(rows["_row"].implode())))
+    delivered = truth.work.lake_rows(
+        form_id, truth.work.frames[form_id].filter(pl.col("_row").is_in(rows["_row"].implode()))
+    )
     business = [field.name for field in form.fields if field.business]
     raws = [f"{name}__raw" for name in business if f"{name}__raw" in delivered.columns]
     content = pl.struct(*business, *raws).hash()
@@ -145,7 +153,9 @@ def _content_twice(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
 
 def _orphans(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
     known = truth.rows["resident_profile"]["archive_no"].drop_nulls().implode()
-    rows = truth.rows[form_id].filter(pl.col("archive_no").str.contains(r"^[0-9]{17}$") & ~pl.col("archive_no").is_in(known))
+    rows = truth.rows[form_id].filter(
+        pl.col("archive_no").str.contains(r"^[0-9]{17}$") & ~pl.col("archive_no").is_in(known)
+    )
     return _records(rule, form_id, rows)
 
 
@@ -184,7 +194,9 @@ def _numbers_per_archive(truth: Truth, rule: Rule, form_id: str) -> list[Finding
 
 
 def _archives_per_phone(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
-    rows = truth.rows[form_id].filter(pl.col("phone").str.contains(r"^1[3-9][0-9]{9}$") & pl.col("archive_no").is_not_null())
+    rows = truth.rows[form_id].filter(
+        pl.col("phone").str.contains(r"^1[3-9][0-9]{9}$") & pl.col("archive_no").is_not_null()
+    )
     limit = int(rule.params.get("max_count", 5))
     return _people(rule, form_id, rows.filter(pl.col("archive_no").n_unique().over("phone") > limit)["archive_no"])
 
@@ -216,7 +228,11 @@ def _served_after_end(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
         truth.rows[one].select("archive_no", truth.service(one).alias("day")) for one in rule.reads if one != form_id
     ]).drop_nulls()  # fmt: skip
     last = served.group_by("archive_no").agg(pl.col("day").max())
-    rows = truth.rows[form_id].filter(pl.col("archive_status").is_in(list(rule.params["ended_status"]))).join(last, on="archive_no")
+    rows = (
+        truth.rows[form_id]
+        .filter(pl.col("archive_status").is_in(list(rule.params["ended_status"])))
+        .join(last, on="archive_no")
+    )
     return _people(rule, form_id, rows.filter(pl.col("day") > pl.col("archive_status_date"))["archive_no"])
 
 
@@ -252,12 +268,24 @@ def _visits_missing(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
 
 
 def managed_days(truth: Truth, disease: str) -> dict[str, int]:
-    """Days under management in the period, as far as today, both ends included; several cards count a day once (0a.12)."""
-    columns = ["archive_no", "disease", "register_date", "end_date", "manage_status", "archive_status", "archive_status_date"]
+    """Days under management in the period, up to today, both ends included; several cards count a day once (0a.12)."""
+    columns = [
+        "archive_no",
+        "disease",
+        "register_date",
+        "end_date",
+        "manage_status",
+        "archive_status",
+        "archive_status_date",
+    ]
     cards = truth.rows["chronic_registry"]
     unread = {row for row, texts in truth.work.texts["chronic_registry"].items() if texts.get("end_date")}
     found: dict[str, set[int]] = {}
-    for row in cards.filter((pl.col("disease") == disease) & pl.col("archive_no").is_not_null()).select(*columns, "_row").iter_rows(named=True):
+    for row in (
+        cards.filter((pl.col("disease") == disease) & pl.col("archive_no").is_not_null())
+        .select(*columns, "_row")
+        .iter_rows(named=True)
+    ):
         end = row["end_date"]
         if end is None:
             if row["_row"] in unread or row["manage_status"] in _ENDED:
@@ -297,7 +325,9 @@ def _alike(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
     since = truth.ctx.period_start - timedelta(days=int(rule.params.get("look_back_days", 366)))
     visits = truth.visits(form_id, since)
     same = pl.all_horizontal(
-        (pl.col(name) == pl.col(name).shift(back).over("archive_no")).fill_null(False) for name in columns for back in range(1, run)
+        (pl.col(name) == pl.col(name).shift(back).over("archive_no")).fill_null(False)
+        for name in columns
+        for back in range(1, run)
     )
     return _people(rule, form_id, visits.filter(same & (pl.col("visit_date") >= truth.ctx.period_start))["archive_no"])
 
@@ -308,7 +338,9 @@ def _alike(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
 def _never_examined(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
     examined = truth.in_period(rule.params["needs_form"])["archive_no"].unique().implode()
     year, length = truth.ctx.period_end.year, (truth.ctx.period_end - truth.ctx.period_start).days + 1
-    there = (pl.lit(truth.until) - pl.max_horizontal(pl.col("archive_date"), pl.lit(truth.ctx.period_start))).dt.total_days() + 1
+    there = (
+        pl.lit(truth.until) - pl.max_horizontal(pl.col("archive_date"), pl.lit(truth.ctx.period_start))
+    ).dt.total_days() + 1
     elders = truth.rows[form_id].filter(
         (pl.col("archive_status") == rule.params["active_status"])
         & (year - pl.col("birth_date").dt.year() >= int(rule.params["elder_age"]))

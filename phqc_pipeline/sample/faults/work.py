@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 import polars as pl
@@ -92,7 +92,9 @@ class Work:
         changed = dict(values)
         if new_number:
             changed.setdefault("record_id", f"{PREFIX[form_id]}{self.institution.town}{90000000 + number:08d}")
-        copy = copy.with_columns(pl.lit(number, pl.Int64).alias("_row"), *(_literal(v, copy.schema[n]).alias(n) for n, v in changed.items()))
+        copy = copy.with_columns(
+            pl.lit(number, pl.Int64).alias("_row"), *(_literal(v, copy.schema[n]).alias(n) for n, v in changed.items())
+        )
         self.frames[form_id] = pl.concat([self.frames[form_id], copy])
         self.touched[form_id].add(number)
         return number
@@ -115,7 +117,9 @@ class Work:
         for place, number in enumerate(rows["_row"].to_list()):
             for name, text in self.texts[form_id].get(number, {}).items():
                 columns.setdefault(name, [None] * rows.height)[place] = self._raw(form_id, number, name, text)
-        return rows.with_columns(pl.Series(f.name + RAW, columns[f.name], pl.String) for f in form.fields if f.name in columns)
+        return rows.with_columns(
+            pl.Series(f.name + RAW, columns[f.name], pl.String) for f in form.fields if f.name in columns
+        )
 
     def _raw(self, form_id: str, row: int, name: str, text: str | None) -> str | None:
         return read(text, self.cat.forms[form_id].field(name), self.cat).raw
@@ -128,7 +132,7 @@ class Work:
     def entered(self, day: date, hours: float = 0.0) -> datetime:
         """A time of entry on a day, in working hours, different for every call."""
         minute = 10 * 60 + self.chance.whole(0, 560)
-        return datetime(day.year, day.month, day.day) + timedelta(minutes=minute, seconds=self.chance.whole(0, 59), hours=hours)
+        return datetime.combine(day, time()) + timedelta(minutes=minute, seconds=self.chance.whole(0, 59), hours=hours)
 
 
 def _literal(value: Any, dtype: Any) -> pl.Expr:
@@ -151,4 +155,3 @@ def typed_rows(rows: pl.DataFrame, cells: list[Mapping[str, Cell]]) -> pl.DataFr
                 values[place], raws[place] = one[name].value, one[name].raw
         columns += [pl.Series(name, values, rows.schema[name]), pl.Series(name + RAW, raws, pl.String)]
     return rows.with_columns(columns)
-
