@@ -409,7 +409,7 @@ def _column_comment(column: Field) -> str:
 
 
 def _profile_sql(cat: Catalogue) -> str:
-    """mart.field_profile: one pass over each form, then one row a field. Values stand only where they tell nothing of
+    """mart.field_profile: one row an institution, form and field. Values stand only where they tell nothing of
     a person; distinct counts are approximate (HyperLogLog), since exact ones of 250 columns at once need gigabytes."""
     parts = [_profile_of(form) for form in cat.forms.values()] or [
         "select null::varchar as institution_code, null::varchar as form_id, null::varchar as field, "

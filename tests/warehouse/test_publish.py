@@ -108,7 +108,7 @@ def test_marts_add_up(published: duckdb.DuckDBPyConnection) -> None:
         "WHERE institution_code = ? AND form_id = 'htn_followup' AND field = 'sbp'",
         [HERE],
     ).fetchone()
-    assert filled == (2, 2, 0, 0, "165.0")
+    assert filled == (2, 2, 0, 0, "165")
 
 
 def test_reconciliation_and_indicators(published: duckdb.DuckDBPyConnection) -> None:
