@@ -3,7 +3,7 @@
 Belongs here: what is empty, what a number, a date, a code, a choice of several codes looks like (contract, section 2;
 rules.md 0a.20 to 22). Does not belong here: rows and files (``rows``, ``take_in``).
 
-Every conversion takes a column of texts and gives ``Cells``. All but free text are converted once per distinct text.
+Every conversion takes a column of texts and gives ``Cells``; where a column has few distinct texts, each is converted once.
 The delivered text stays beside the value when the cell cannot be converted (the value is then null: unreadable), when
 trimming or completing changed it, or when a number has more decimals than its column.
 """
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from threading import Lock
 
 import polars as pl
 import pyarrow.compute as pc
@@ -43,6 +44,8 @@ _SPACES += "\u2028\u2029\u202f\u205f\u3000\u200b\u200c\u200d\u2060\ufeff"
 _NUMBER = r"^([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?)$"
 _GROUPED = r"^([+-]?\d{1,3}(?:,\d{3})+(?:\.\d*)?)$"
 _LEADING_ZEROS = r"^0+(\d)"
+_FEW_TEXTS = 500
+_MOST_REMEMBERED = 100_000
 #: What a reader puts before the text of a cell that holds an error (#N/A): unreadable whatever the column's type.
 ERROR_MARK = "\x00"
 
@@ -59,12 +62,15 @@ class Cells:
 Converter = Callable[[pl.Series], Cells]
 
 
-def converter(field: Field, codes: Mapping[str, CodeList], serials: Serials = NO_SERIALS) -> Converter:
-    """How the cells of ``field`` are converted: a function from delivered texts (String, null = empty) to ``Cells``."""
-    if field.kind == "text" and field.codes not in codes:
-        narrow = field.role in ("identifier", "phone")
-        return _with_errors(lambda text: _text(text, narrow))
-    return _with_errors(_once_per_text(_by_kind(field, codes, serials)))
+def converter(
+    field: Field, codes: Mapping[str, CodeList], serials: Serials = NO_SERIALS, *, errors: bool = True
+) -> Converter:
+    """How the cells of ``field`` are converted: a function from delivered texts (String, null = empty) to ``Cells``.
+
+    It may be called by several threads. Without ``errors`` no cell is an error cell (only workbooks have them).
+    """
+    convert: Converter = _Remembering(_by_kind(field, codes, serials))
+    return _with_errors(convert) if errors else convert
 
 
 def empty_cells(field: Field, rows: int) -> Cells:
@@ -116,10 +122,13 @@ class _Spellings:
 
 
 def _by_kind(field: Field, codes: Mapping[str, CodeList], serials: Serials) -> Converter:
-    if field.kind in ("text", "code", "multi"):
-        spellings = _Spellings(codes[field.codes or ""])
+    if field.codes and field.codes in codes:
+        spellings = _Spellings(codes[field.codes])
         convert = {"text": _coded_text, "code": _code, "multi": _choice}[field.kind]
         return lambda text: convert(text, spellings)
+    if field.kind == "text":
+        narrow = field.role in ("identifier", "phone")
+        return lambda text: _text(text, narrow)
     if field.is_numeric:
         return lambda text: _number(text, field)
     return lambda text: _date(text, field, serials)
@@ -138,19 +147,47 @@ def _with_errors(convert: Converter) -> Converter:
     return converted
 
 
-def _once_per_text(convert: Converter) -> Converter:
-    def converted(text: pl.Series) -> Cells:
-        encoded = pc.dictionary_encode(text.to_arrow(compat_level=pl.CompatLevel.oldest()))
-        if len(encoded.dictionary) == 0:
-            made = convert(pl.Series(text.name, [None], pl.String))
-            return Cells(made.value.new_from_index(0, len(text)), _nulls(len(text)))
-        places = pl.Series(encoded.indices)
-        made = convert(pl.Series(text.name, encoded.dictionary))
-        raw = made.raw.gather(places) if made.raw.null_count() < len(made.raw) else _nulls(len(text))
-        word = made.word.gather(places) if made.word is not None else None
-        return Cells(made.value.gather(places), raw, word)
+class _Remembering:
+    """Converts every distinct text once for the whole file, as long as a column has few of them."""
 
-    return converted
+    def __init__(self, convert: Converter) -> None:
+        self._convert = convert
+        self._many = False  # as many distinct texts as rows, nearly: remembering would cost more than it saves
+        self._lock = Lock()
+        self._places: dict[str, int] = {}
+        self._known: Cells | None = None
+
+    def __call__(self, text: pl.Series) -> Cells:
+        if self._many:
+            return self._convert(text)
+        encoded = pc.dictionary_encode(text.to_arrow(compat_level=pl.CompatLevel.oldest()))
+        if len(encoded.dictionary) > max(_FEW_TEXTS, len(text) // 4):
+            self._many = True
+            return self._convert(text)
+        known, places = self._remembered(encoded.dictionary.to_pylist(), text.name)
+        rows = places.gather(pl.Series(encoded.indices, dtype=pl.UInt32))
+        word = None if known.word is None else known.word.gather(rows)
+        raw = _nulls(len(text)) if known.raw.null_count() == len(known.raw) else known.raw.gather(rows)
+        return Cells(known.value.gather(rows), raw, word)
+
+    def _remembered(self, distinct: list[str], name: str) -> tuple[Cells, pl.Series]:
+        """What is known of all texts so far, and where in it ``distinct`` are."""
+        with self._lock:
+            if len(self._places) > _MOST_REMEMBERED:
+                self._places, self._known = {}, None
+            fresh = [text for text in distinct if text not in self._places]
+            if fresh or self._known is None:
+                made = self._convert(pl.Series(name, fresh, pl.String))
+                self._places.update(zip(fresh, range(len(self._places), len(self._places) + len(fresh)), strict=True))
+                self._known = made if self._known is None else _appended(self._known, made)
+            return self._known, pl.Series([self._places[text] for text in distinct], dtype=pl.UInt32)
+
+
+def _appended(one: Cells, other: Cells) -> Cells:
+    word = None
+    if one.word is not None or other.word is not None:
+        word = pl.concat([cells.word if cells.word is not None else _nulls(len(cells.raw)) for cells in (one, other)])
+    return Cells(pl.concat([one.value, other.value]), pl.concat([one.raw, other.raw]), word)
 
 
 def _text(text: pl.Series, narrow: bool) -> Cells:

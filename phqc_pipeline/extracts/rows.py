@@ -105,7 +105,9 @@ class FormRows:
         self.codes = pl.Series(sorted(owner.codes), dtype=pl.String)
         serials = Serials(table.serial_dates, table.epoch_1904)
         self.convert: dict[str, Converter] = {
-            column.name: converter(column, codes, serials) for column in form.fields if column.name in mapped.fields
+            column.name: converter(column, codes, serials, errors=table.serial_dates)
+            for column in form.fields
+            if column.name in mapped.fields
         }
 
     def load(self, batch: Batch) -> Loaded:
