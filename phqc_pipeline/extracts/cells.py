@@ -3,7 +3,7 @@
 Belongs here: what is empty, what a number, a date, a code, a choice of several codes looks like (contract, section 2;
 rules.md 0a.20 to 22). Does not belong here: rows and files (``rows``, ``take_in``).
 
-Every conversion takes a column of texts and gives ``Cells``; where a column has few distinct texts, each is converted once.
+Every conversion takes a column of texts and gives ``Cells``; where it has few distinct texts, each is converted once.
 The delivered text stays beside the value when the cell cannot be converted (the value is then null: unreadable), when
 trimming or completing changed it, or when a number has more decimals than its column.
 """
