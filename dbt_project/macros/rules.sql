@@ -69,7 +69,7 @@ where false
 
 {# A file that the night handed in. #}
 {% macro input(name) -%}
-  read_parquet('{{ var("inputs") }}/{{ name }}.parquet')
+  read_parquet({{ sql_text(var("inputs") ~ "/" ~ name ~ ".parquet") }})
 {%- endmacro %}
 
 {# A number as people write it: 150, not 150.0; nothing where there is none. #}

@@ -180,15 +180,9 @@ def _broken_models(run: DbtRun, asked: Sequence[Instance]) -> dict[str, str]:
         if node is None:
             broken[model] = f"dbt 项目里没有模型 {model}"
         elif not node.is_good:
-            why = "它所依赖的模型没有建成" if node.status == "skipped" else _last_line(node.message)
+            why = "它所依赖的模型没有建成" if node.status == "skipped" else node.problem
             broken[model] = f"模型 {model} 没有建成：{why}"
     return broken
-
-
-def _last_line(message: str) -> str:
-    """The telling part of an engine's message: its first line that names an error."""
-    lines = [line.strip() for line in message.splitlines() if line.strip()]
-    return next((line for line in lines if "Error" in line and "in model" not in line), lines[0] if lines else "")
 
 
 def _any_form_suffices(run: DbtRun) -> frozenset[str]:

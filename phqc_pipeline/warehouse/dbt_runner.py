@@ -12,6 +12,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,6 +26,9 @@ from phqc_pipeline.warehouse.files import content_fingerprint
 
 #: Statuses of a node that did what it was to do (a warning is a rule with findings).
 GOOD = ("success", "pass", "warn")
+
+
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|\d{6,}")
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,13 @@ class NodeResult:
     @property
     def is_good(self) -> bool:
         return self.status in GOOD
+
+    @property
+    def problem(self) -> str:
+        """The telling line of the engine's message, without the values it quotes: they may be somebody's name."""
+        lines = [line.strip() for line in self.message.splitlines() if line.strip()]
+        telling = next((line for line in lines if "Error" in line and " in model " not in line), "".join(lines[:1]))
+        return _QUOTED.sub("…", telling)[:300]
 
 
 @dataclass(frozen=True)
@@ -135,7 +146,8 @@ _OPTIONS = (
     "--no-version-check",
     "--no-send-anonymous-usage-stats",
     "--no-use-colors",
-    "--quiet",
+    "--log-level",
+    "none",  # an engine's message may quote a value; what a person needs is in NodeResult.problem
     "--log-level-file",
     "none",
 )
@@ -196,4 +208,5 @@ def _node_result(one: Any) -> NodeResult:
 def _write_results(home: Home, nodes: Sequence[NodeResult]) -> None:
     target = home.dbt_work / "target" / "node_results.json"
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(json.dumps([vars(node) for node in nodes], ensure_ascii=False, indent=1), encoding="utf-8")
+    told = [{**vars(node), "message": "" if node.is_good else node.problem} for node in nodes]
+    target.write_text(json.dumps(told, ensure_ascii=False, indent=1), encoding="utf-8")

@@ -62,7 +62,7 @@ def build_marts(
     run = run_dbt(home, ["build", "--select", "path:models/published", "path:models/marts"], manifest)
     broken = run.failed()
     if broken:
-        told = "\n".join(f"  {node.name}（{node.status}）：{' '.join(node.message.split())[:400]}" for node in broken)
+        told = "\n".join(f"  {node.name}（{node.status}）：{node.problem}" for node in broken)
         raise MartError(f"发布表没有通过，本夜不发布：\n{told}")
     return run
 

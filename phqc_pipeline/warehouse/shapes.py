@@ -77,16 +77,6 @@ STATE: dict[str, str] = {
 }
 
 
-#: ``inputs/delivery.parquet``: the deliveries in force on the snapshot date.
-DELIVERY: dict[str, str] = {
-    "institution_code": "VARCHAR",
-    "form_id": "VARCHAR",
-    "snapshot_date": "DATE",
-    "rows": "BIGINT",
-    "missing_columns": "VARCHAR[]",
-    "held_back": "BOOLEAN",
-}
-
 #: ``ingest.file`` and ``ingest.rejected_row`` (contract, section 3).
 FILE: dict[str, str] = {
     "file_id": "VARCHAR",

@@ -16,6 +16,7 @@ from phqc_pipeline.checks import NOT_RECEIVED
 from phqc_pipeline.home import DBT_PROJECT_DIR, DEFAULT_RULES, Home
 from phqc_pipeline.warehouse import publish, run_cross, stage
 from phqc_pipeline.warehouse.cross import Obstacles, _instances
+from phqc_pipeline.warehouse.dbt_runner import NodeResult
 
 from .conftest import HERE, NIGHT, THERE, Small, small_deliveries
 from .small_lake import deliver
@@ -202,3 +203,12 @@ def test_no_threshold_stands_in_a_cross_model(path: Path) -> None:
 
     text = re.sub(r"--.*|\{#.*?#\}|'[^']*'", "", path.read_text(encoding="utf-8"), flags=re.S)
     assert set(re.findall(r"(?<![\w.])\d+(?![\w.])", text)) <= {"0", "1"}
+
+
+def test_an_engines_message_is_told_without_the_values_it_quotes() -> None:
+    message = (
+        "Runtime Error in model visit_gap (models/cross/visit_gap.sql)\n"
+        "  Conversion Error: Could not convert string '赵某某' to INT32 near 110105194912310021\n  LINE 1: select"
+    )
+    node = NodeResult("model.phqc.visit_gap", "visit_gap", "model", "error", message, None, 0.1)
+    assert node.problem == "Conversion Error: Could not convert string … to INT32 near …"

@@ -4,7 +4,8 @@
 with newest as (select max(snapshot_date) as snapshot_date from {{ input('run') }}),
 
 waivers as (
-  select w.rule_id, w.institution_code, w.subject_id, w.field
+  -- one that names no subject or no field covers all of the rule's at the institution
+  select w.rule_id, w.institution_code, nullif(w.subject_id, '') as subject_id, nullif(w.field, '') as field
   from {{ input('waiver') }} as w cross join newest as n
   where n.snapshot_date between coalesce(w.from_date, date '0001-01-01') and coalesce(w.until_date, date '9999-12-31')
 ),
