@@ -95,10 +95,12 @@ def unjudged_results(
     return _completed(whose.join(keys, how="cross").with_columns(pl.lit(status).alias("status"), *nothing), form)
 
 
-def lacking_reasons(form: Form, lacking: Mapping[ResultKey, tuple[str, ...]]) -> dict[ResultKey, str]:
-    """``缺少列：收缩压（sbp）`` for every result a delivery cannot have."""
+def lacking_reasons(form: Form, lacking: Mapping[ResultKey, Collection[str]]) -> dict[ResultKey, str]:
+    """``缺少列：收缩压（sbp）`` for every result a delivery cannot have; columns in the order of the form."""
+    order = {column.name: position for position, column in enumerate(form.fields)}
     return {
-        key: "缺少列：" + "、".join(f"{form.field(name).title}（{name}）" for name in names)
+        key: "缺少列："
+        + "、".join(f"{form.field(name).title}（{name}）" for name in sorted(names, key=order.__getitem__))
         for key, names in lacking.items()
     }
 

@@ -33,13 +33,13 @@ from phqc_pipeline.checks.results import (
     not_received,
     unjudged_results,
 )
-from phqc_pipeline.checks.schemas import Judgement, ResultKey, judgements_of, not_evaluable, schema_for
+from phqc_pipeline.checks.schemas import Judgement, ResultKey, checks_of, judgements_of, not_evaluable, schema_for
 
 if TYPE_CHECKING:
     from phqc_pipeline.extracts import Delivery
 
 # A wide form's batch holds fewer rows: with what its checks compute on the way, some 80 bytes a cell.
-_CELLS_PER_BATCH = 8_000_000
+_CELLS_PER_BATCH = 12_000_000
 
 
 @dataclass(frozen=True)
@@ -135,11 +135,9 @@ class _FormOutcome:
 
 def _judge_form(night: _Night, form: Form, deliveries: Sequence[Delivery]) -> _FormOutcome:
     """Deliveries that lack the same columns are judged together, however many institutions that is."""
-    cat = night.cat
     codes = [delivery.institution_code for delivery in deliveries]
     absent = [code for code in night.institutions if code not in set(codes)]
-    checks = [check for check in cat.checks(form.form_id) if night.rules is None or check.rule.rule_id in night.rules]
-    results = [not_received(form, absent, checks)]
+    results = [not_received(form, absent, checks_of(night.cat, form.form_id, night.rules))]
     run = _FormRun(
         night,
         form,
@@ -216,20 +214,10 @@ def _judge_alike(run: _FormRun, missing: frozenset[str], positions: Sequence[int
     """
     form, night = run.form, run.night
     whose = {position: run.deliveries[position].institution_code for position in positions}
-    judgements = [
-        judgement
-        for judgement in judgements_of(schema_for(night.cat, form.form_id, night.ctx, missing_columns=missing))
-        if night.rules is None or judgement.check.rule.rule_id in night.rules
-    ]
-    lacking = lacking_reasons(
-        form,
-        {
-            key: names
-            for key, names in not_evaluable(night.cat, form.form_id, missing).items()
-            if night.rules is None or key[0] in night.rules
-        },
-    )
-    yield unjudged_results(form, list(whose.values()), lacking, "not_evaluable")
+    schema = schema_for(night.cat, form.form_id, night.ctx, missing_columns=missing, rules=night.rules)
+    judgements = judgements_of(schema)
+    lacking = not_evaluable(checks_of(night.cat, form.form_id, night.rules), missing)
+    yield unjudged_results(form, list(whose.values()), lacking_reasons(form, lacking), "not_evaluable")
 
     broken = failures_of(judgements, lake_schema(form))
     waiting: list[tuple[list[int], dict[ResultKey, str]]] = [(list(positions), broken)]

@@ -11,7 +11,7 @@ judged rows of the lake finds what the night finds.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,16 +89,22 @@ class RecordSchema(pa.DataFrameSchema):
 
 
 def schema_for(
-    cat: Catalogue, form_id: str, ctx: Context, *, missing_columns: frozenset[str] = frozenset()
+    cat: Catalogue,
+    form_id: str,
+    ctx: Context,
+    *,
+    missing_columns: frozenset[str] = frozenset(),
+    rules: Collection[str] | None = None,
 ) -> RecordSchema:
     """The form's record rules as one Pandera schema over its lake columns.
 
     ``missing_columns`` are the columns the delivered file lacks: rules that need one of them are left out (0a.8).
+    ``rules`` (None: all) are those of a scheme; a rule outside it is not judged and suppresses nothing.
     A check's name is the rule's id, ``/`` and the field for a per-field rule (``@`` and the version in between when
     several versions are loaded). A rule that cannot be compiled stays in the schema as a check that always raises.
     """
     form = cat.form(form_id)
-    judgements = _judgements(cat, form, ctx, missing_columns)
+    judgements = _judgements(checks_of(cat, form_id, rules), form, ctx, missing_columns)
     return RecordSchema(
         columns={name: pa.Column(kind, nullable=True, required=False) for name, kind in lake_schema(form).items()},
         checks=[_as_pandera(judgement) for judgement in judgements],
@@ -112,16 +118,19 @@ def judgements_of(schema: pa.DataFrameSchema) -> list[Judgement]:
     return [check.statistics[JUDGEMENT] for check in schema.checks]
 
 
-def not_evaluable(cat: Catalogue, form_id: str, missing_columns: frozenset[str]) -> Mapping[ResultKey, tuple[str, ...]]:
+def checks_of(cat: Catalogue, form_id: str, rules: Collection[str] | None) -> list[RuleCheck]:
+    """The form's checks, of these rules alone unless None."""
+    return [check for check in cat.checks(form_id) if rules is None or check.rule.rule_id in rules]
+
+
+def not_evaluable(checks: Iterable[RuleCheck], missing_columns: frozenset[str]) -> dict[ResultKey, set[str]]:
     """The results that a delivery without ``missing_columns`` cannot have → the columns each would need (0a.8)."""
     lacking: dict[ResultKey, set[str]] = {}
-    if missing_columns:
-        for check in cat.checks(form_id):
-            needed = check.required & missing_columns
-            if needed:
-                lacking.setdefault((check.rule.rule_id, check.field), set()).update(needed)
-    order = {column.name: position for position, column in enumerate(cat.form(form_id).fields)}
-    return {key: tuple(sorted(names, key=lambda name: order.get(name, -1))) for key, names in lacking.items()}
+    for check in checks:
+        needed = check.required & missing_columns
+        if needed:
+            lacking.setdefault((check.rule.rule_id, check.field), set()).update(needed)
+    return lacking
 
 
 def service_date_of(form: Form) -> pl.Expr:
@@ -129,9 +138,9 @@ def service_date_of(form: Form) -> pl.Expr:
     return usable_polars(form.field(form.service_date)).cast(pl.Date)
 
 
-def _judgements(cat: Catalogue, form: Form, ctx: Context, missing: frozenset[str]) -> list[Judgement]:
-    left_out = not_evaluable(cat, form.form_id, missing)
-    checks = [check for check in cat.checks(form.form_id) if (check.rule.rule_id, check.field) not in left_out]
+def _judgements(asked: Sequence[RuleCheck], form: Form, ctx: Context, missing: frozenset[str]) -> list[Judgement]:
+    left_out = not_evaluable(asked, missing)
+    checks = [check for check in asked if (check.rule.rule_id, check.field) not in left_out]
     versions = Counter((check.rule.rule_id, check.field) for check in checks)
     alone = [_compiled(check, form, ctx, missing, versions) for check in checks]
     by_rule: dict[str, list[Judgement]] = {}

@@ -138,6 +138,11 @@ def test_only_the_rules_asked_for(cat: Catalogue, visit: Form, lake: Path) -> No
     assert set(night.results["rule_id"]) == {"VIS-L-001"}
 
 
+def test_a_rule_outside_the_scheme_suppresses_nothing(cat: Catalogue, visit: Form, lake: Path) -> None:
+    night = _night(cat, visit, lake, {"id_card_no": "6.54301E+17"}, rules=["VIS-F-002"])
+    assert night.violations("rule_id", "record_id") == [("VIS-F-002", "R0")]
+
+
 # --- failures ----------------------------------------------------------------------------------------------------
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -230,3 +231,17 @@ def test_the_runner_equals_duckdb_on_versions_and_suppression(
     delivery = delivered(folder, form, "A", _edges(cat, form, rows, seed))
     night = judge(cat, [delivery], folder / "out")
     assert _found(night) == _in_duckdb(cat, form, delivery.files[0].path)
+
+
+def test_the_benchmark_query_by_hand_says_the_same(real: Catalogue, lake: Path) -> None:
+    """``benchmarks/record_rules_by_hand.sql`` is a fair rival only as long as it answers the same question."""
+    form = real.form("htn_followup")
+    query = (Path(__file__).parents[2] / "benchmarks" / "record_rules_by_hand.sql").read_text(encoding="utf-8")
+    rules = re.findall(r"then '([A-Z]+-[A-Z]-\d+)' end", query)
+    frame = _edges(real, form, 3000, seed=1).unique("_record_key", keep="first")
+    delivery = delivered(lake, form, "A", frame)
+    night = judge(real, [delivery], lake / "out", rules=rules)
+    with duckdb.connect() as db:
+        found = db.execute(query.replace("$lake", f"'{delivery.files[0].path}'")).fetchall()
+    assert night.violations("rule_id", "subject_id") == sorted(found, key=repr)
+    assert set(night.findings["rule_id"]) == set(rules)
