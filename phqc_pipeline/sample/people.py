@@ -26,7 +26,7 @@ from phqc_pipeline.sample.calendar import (
 )
 from phqc_pipeline.sample.chance import Bools, Chance, Ints
 from phqc_pipeline.sample.names import Texts
-from phqc_pipeline.sample.places import AREA_CODE, COUNTIES, ELSEWHERE, Institution
+from phqc_pipeline.sample.places import AREA_CODE, COUNTIES, ELSEWHERE, FORMER, Institution
 
 _DAYS_A_YEAR = 365.2425
 _ID_WEIGHTS = np.array([7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2], dtype=np.int64)  # GB 11643
@@ -277,7 +277,16 @@ def _identity_numbers(members: _Members, institution: Institution, chance: Chanc
     if (rank >= width).any():
         raise ValueError("示范居民太多，同一天出生者的身份证顺序号不够用；请减少 --residents 或 --institutions")
     slot = institution.index * width + (rank + members.birth * 7919) % width
-    return identity_numbers(region, members.birth, slot, members.female), region
+    return identity_numbers(codes_at_birth(region, members.birth), members.birth, slot, members.female), region
+
+
+def codes_at_birth(region: Texts, birth: Ints) -> Texts:
+    """County codes as they were in the year of birth."""
+    years = parts(birth)[0]
+    found = region.copy()
+    for code, (former, changed) in FORMER.items():
+        found[(region == code) & (years < changed)] = former
+    return found
 
 
 def identity_numbers(region: Texts, birth: Ints, slot: Ints, female: Bools) -> Texts:

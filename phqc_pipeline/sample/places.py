@@ -36,16 +36,33 @@ COUNTIES: dict[str, str] = {
 # Where people who moved to Altay come from: county code (GB/T 2260) and its full name.
 ELSEWHERE: dict[str, str] = {
     "652301": "新疆昌吉回族自治州昌吉市",
-    "650102": "新疆乌鲁木齐市天山区",
     "654201": "新疆塔城地区塔城市",
-    "654003": "新疆伊犁哈萨克自治州奎屯市",
     "411421": "河南省商丘市民权县",
-    "410928": "河南省濮阳市濮阳县",
     "620522": "甘肃省天水市秦安县",
     "620421": "甘肃省白银市靖远县",
     "320322": "江苏省徐州市沛县",
     "371322": "山东省临沂市郯城县",
     "510322": "四川省自贡市富顺县",
+}
+
+# The codes these counties had before, and the year they changed: who was born earlier has the former one in the
+# identity number.
+FORMER: dict[str, tuple[str, int]] = {
+    "654301": ("652621", 1984),
+    "654321": ("652622", 1984),
+    "654322": ("652623", 1984),
+    "654323": ("652624", 1984),
+    "654324": ("652625", 1984),
+    "654325": ("652626", 1984),
+    "654326": ("652627", 1984),
+    "652301": ("652321", 1983),
+    "654201": ("652521", 1984),
+    "411421": ("412323", 1997),
+    "620522": ("622530", 1985),
+    "620421": ("622422", 1985),
+    "320322": ("322122", 1983),
+    "371322": ("372822", 1994),
+    "510322": ("512522", 1983),
 }
 
 # Towns in the order they get an institution; the first is the founding institution's. (county, three digits, name)

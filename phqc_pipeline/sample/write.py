@@ -117,7 +117,9 @@ def write_sample(
     summary = maker.summary
     summary.institutions, summary.key_entries, summary.electronic = len(places), len(key), charged
     stood_for = {entry["rule_id"] for entry in key}
-    summary.without_fault = sorted({rule.rule_id for rule in cat.rules} - stood_for)
+    delivered = {*summary.records, REPORT}
+    concerned = {rule.rule_id for rule in cat.rules if delivered & set(rule.form_ids or rule.forms)}
+    summary.without_fault = sorted(concerned - stood_for)
     (home.sample / "README.md").write_text(_readme(summary, institutions, residents, seed), encoding="utf-8")
     return summary
 

@@ -94,7 +94,7 @@ def inject(
         for n, check in enumerate(checks)
         if not check.reads & dropped and (check.rule.rule_id not in RECIPES or check.rule.rule_id in also)
     ]
-    wanted = _wanted(checks, able, form.form_id, pool.size, rates, also, chance)
+    wanted = _wanted(checks, able, form.form_id, sorted(work.frames), pool.size, rates, also, chance)
     left = list(range(len(wanted)))
     for round_ in range(len(_PROPOSALS)):
         tried: set[int] = set()
@@ -118,6 +118,7 @@ def _wanted(
     checks: Sequence[RuleCheck],
     able: list[int],
     form_id: str,
+    delivered: Sequence[str],
     size: int,
     rates: Rates,
     also: frozenset[str],
@@ -144,9 +145,9 @@ def _wanted(
             count = max(count, len(members))
         rule = checks[order[0]].rule
         dealt = 0
-        if rates.dealt and len(rule.form_ids) > 1:
-            mine = sorted(rule.form_ids)[sum(map(ord, rule_id)) % len(rule.form_ids)] == form_id
-            dealt = 1 if mine else 2
+        forms = [one for one in delivered if one in rule.form_ids]
+        if rates.dealt and len(forms) > 1:
+            dealt = 1 if forms[sum(map(ord, rule_id)) % len(forms)] == form_id else 2
         wanted += [((dealt, int(rule.per_field is not None)), order[n % len(order)]) for n in range(count)]
     wanted.sort(key=lambda one: one[0])
     return [n for _, n in wanted][: max(int(size * rates.fullest), 1)]
