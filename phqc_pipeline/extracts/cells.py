@@ -11,6 +11,7 @@ trimming or completing changed it, or when a number has more decimals than its c
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from threading import Lock
 
@@ -122,16 +123,16 @@ class _Spellings:
 
 
 def _by_kind(field: Field, codes: Mapping[str, CodeList], serials: Serials) -> Converter:
-    if field.codes and field.codes in codes:
-        spellings = _Spellings(codes[field.codes])
+    spellings = _Spellings(codes[field.codes]) if field.codes and field.codes in codes else None
+    if field.is_numeric:
+        return lambda text: _number(text, field, spellings)
+    if field.is_date:
+        return lambda text: _date(text, field, serials)
+    if spellings is not None:
         convert = {"text": _coded_text, "code": _code, "multi": _choice}[field.kind]
         return lambda text: convert(text, spellings)
-    if field.kind == "text":
-        narrow = field.role in ("identifier", "phone")
-        return lambda text: _text(text, narrow)
-    if field.is_numeric:
-        return lambda text: _number(text, field)
-    return lambda text: _date(text, field, serials)
+    narrow = field.role in ("identifier", "phone")
+    return lambda text: _text(text, narrow)
 
 
 def _with_errors(convert: Converter) -> Converter:
@@ -248,12 +249,16 @@ def _split_codes(narrow: pl.Series, spellings: _Spellings) -> pl.Series:
     ).to_series()
 
 
-def _number(text: pl.Series, field: Field) -> Cells:
-    frame = _said_apart(text, field).with_columns(
+def _number(text: pl.Series, field: Field, spellings: _Spellings | None) -> Cells:
+    """Numbers; where the column has a code list (a score, ticked as 独立完成), its names stand for them as well."""
+    named = spellings.exact if spellings else {}
+    frame = _said_apart(text, {*field.text_values, *named}).with_columns(
         plain=pl.coalesce(
             pl.col("said").str.extract(_NUMBER), pl.col("said").str.extract(_GROUPED).str.replace_all(",", "")
         )
     )
+    if spellings is not None:
+        frame = frame.with_columns(pl.col("plain").fill_null(spellings.find(frame["said"])))
     frame = frame.with_columns(value=pl.col("plain").cast(pl.Float64, strict=False))
     excess = _decimals(pl.col("plain")) > (field.scale or 0 if field.kind == "dec" else 0)
     frame = frame.with_columns(
@@ -264,7 +269,7 @@ def _number(text: pl.Series, field: Field) -> Cells:
 
 
 def _date(text: pl.Series, field: Field, serials: Serials) -> Cells:
-    frame = _said_apart(text, field)
+    frame = _said_apart(text, set(field.text_values))
     times = parse_times(frame["said"], month_only=field.kind == "ym", serials=serials)
     frame = frame.with_columns(
         value=times if field.kind == "dt" else times.dt.date(), raw=pl.when(times.is_null()).then("text")
@@ -272,13 +277,13 @@ def _date(text: pl.Series, field: Field, serials: Serials) -> Cells:
     return _as_cells(frame, text.name)
 
 
-def _said_apart(text: pl.Series, field: Field) -> pl.DataFrame:
+def _said_apart(text: pl.Series, words: AbstractSet[str]) -> pl.DataFrame:
     """``text``; ``said``: narrow, and null where the cell says nothing; ``word``: why it says nothing, where it tells.
 
-    A text that the column's ``text_values`` hold says something.
+    ``words`` say something in this column, whatever they would say elsewhere.
     """
-    empty = [word for word in EMPTY if word not in field.text_values]
-    reasons = [word for word in NULL_REASONS if word not in field.text_values]
+    empty = [word for word in EMPTY if word not in words]
+    reasons = [word for word in NULL_REASONS if word not in words]
     frame = pl.DataFrame({"text": text, "narrow": narrowed(text.str.strip_chars(_SPACES))})
     return frame.with_columns(
         said=pl.when(~pl.col("narrow").is_in([*empty, *reasons])).then("narrow"),

@@ -12,6 +12,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -27,8 +28,8 @@ from phqc_pipeline.extracts.lake_file import LakeWriter
 from phqc_pipeline.extracts.read_csv import open_csv
 from phqc_pipeline.extracts.read_parquet import open_parquet
 from phqc_pipeline.extracts.read_workbook import open_xls, open_xlsx
-from phqc_pipeline.extracts.reports import REPORT_COLUMNS, REPORT_SCHEMA, ReportRows, report_headers
-from phqc_pipeline.extracts.rows import INSTITUTION_CODE, REJECTED_SCHEMA, FormRows, Loaded, Owner, lake_schema
+from phqc_pipeline.extracts.reports import REPORT_COLUMNS, ReportRows, report_headers
+from phqc_pipeline.extracts.rows import INSTITUTION_CODE, REJECTED_SCHEMA, FormRows, Loaded, Owner
 from phqc_pipeline.extracts.shapes import ROW_NUMBER, Batch, Table, UnreadableError
 from phqc_pipeline.home import Home
 
@@ -80,16 +81,10 @@ def load_file(
     """
     target = file.target
     assert target is not None
-    known = form_headers(target) if isinstance(target, Form) else report_headers(target)
-    table = _OPENERS[file.ending](file.path, known)
-    mapped = map_columns(table.header.names, known)
-    rows: Rows
-    if isinstance(target, Form):
-        rows, schema = FormRows(target, cat.codes, mapped, table, owner), lake_schema(target)
-    else:
-        rows, schema = ReportRows(target, mapped, owner, table.header.names), dict(REPORT_SCHEMA)
+    with _told_to_clerks():
+        table, mapped, rows = _open(cat, file, target, owner)
     with (
-        LakeWriter(lake_path(home, blank), schema) as lake,
+        LakeWriter(lake_path(home, blank), rows.schema) as lake,
         LakeWriter(rejected_path(home, blank), REJECTED_FILE_SCHEMA, lazy=True) as rejected,
     ):
         counts = _write(table, rows, lake, rejected, blank.file_id, pool)
@@ -111,6 +106,15 @@ def load_file(
         unknown_columns=tuple(mapped.unknown),
         note=_note(cat, target, mapped, table, missing, counts),
     )
+
+
+def _open(cat: Catalogue, file: LandingFile, target: Target, owner: Owner) -> tuple[Table, Mapped, Rows]:
+    known = form_headers(target) if isinstance(target, Form) else report_headers(target)
+    table = _OPENERS[file.ending](file.path, known)
+    mapped = map_columns(table.header.names, known)
+    if isinstance(target, Form):
+        return table, mapped, FormRows(target, cat.codes, mapped, table, owner)
+    return table, mapped, ReportRows(target, mapped, owner, table.header.names)
 
 
 def _write(table: Table, rows: Rows, lake: LakeWriter, rejected: LakeWriter, file_id: str, pool: Executor) -> _Counts:
@@ -152,9 +156,15 @@ def _batches(pieces: Iterator[Callable[[], Batch]], rows: Rows, pool: Executor) 
 
 
 def _next(batches: Iterator[Loaded], rows_before: int) -> Loaded | None:
-    """The next batch; what goes wrong in reading or converting makes the file unreadable."""
-    try:
+    with _told_to_clerks(rows_before):
         return next(batches, None)
+
+
+@contextmanager
+def _told_to_clerks(rows_before: int = 0) -> Iterator[None]:
+    """What goes wrong in reading or converting makes the file unreadable: it costs that file and no other."""
+    try:
+        yield
     except UnreadableError as error:
         if error.row is None:
             raise

@@ -74,6 +74,10 @@ class ReportRows:
             named = "、".join(f"{REPORT_COLUMNS[name][0]}（{name}）" for name in missing)
             raise UnreadableError(f"缺少关键列：{named}，不知是哪一期的数；请补上后重新导出")
 
+    @property
+    def schema(self) -> dict[str, pl.DataType]:
+        return dict(REPORT_SCHEMA)
+
     def load(self, batch: Batch) -> Loaded:
         cells = batch.cells
         own = own_codes(self._text(cells, INSTITUTION_CODE), cells.height)

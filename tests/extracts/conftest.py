@@ -28,6 +28,9 @@ CODES = {
         (Code("1", "无症状", ("无",)), Code("2", "头痛头晕"), Code("10", "其他"), Code("11", "肝、胆不适")),
     ),
     "CL_URINE": CodeList("CL_URINE", "尿定性", (Code("1", "−", ("-", "阴性", "(-)")), Code("2", "±"))),
+    "CL_SCORE": CodeList(
+        "CL_SCORE", "进餐", (Code("0", "独立完成", ("可自理",)), Code("3", "需要协助"), Code("5", "无"))
+    ),
     "CL_UNIT": CodeList("CL_UNIT", "用量单位", (Code("1", "mg", ("毫克",)), Code("3", "片"))),
 }
 
@@ -46,6 +49,7 @@ FIELDS = (
     Field("sbp", "收缩压", "int", "int", ("高压", "SBP"), unit="mmHg", required="always", scale=0),
     Field("weight_kg", "体重", "dec(4,1)", "dec", unit="kg", scale=1),
     Field("vision", "视力", "dec(2,1)", "dec", scale=1, text_values={"盲": "无光感", "光感": "仅有光感"}),
+    Field("eat_score", "进餐", "int", "int", codes="CL_SCORE", scale=0),
     Field("symptom_codes", "症状", "multi", "multi", codes="CL_SYMPTOM"),
     Field("urine_code", "尿蛋白", "code", "code", codes="CL_URINE"),
     Field("drug_unit", "用量单位", "s(10)", "text", codes="CL_UNIT"),

@@ -196,6 +196,15 @@ def test_words_that_are_values_in_a_numeric_column() -> None:
     assert made.raw.to_list() == [None, "盲", "光感", "看不清"]
 
 
+def test_numbers_with_names() -> None:
+    """A score is a number, or the name of the choice that gives it; 无 may be such a name."""
+    made = convert("eat_score", "3", "独立完成", " 可自理", "03", "无", "4", "不详", "随便", "-")
+    assert made.value.to_list() == [3, 0, 0, 3, 5, 4, None, None, None]
+    assert made.raw.to_list() == [None] * 7 + ["随便", None]
+    assert made.word is not None
+    assert made.word.to_list()[6:8] == ["不详", None]
+
+
 def test_codes() -> None:
     texts = ("1", "01", "0001", "１", "男", "男性", "M", "m", "Ｍ", " 男 ", "2", None)
     made = convert("sex_code", *texts)
