@@ -11,6 +11,7 @@ read costs its institution's form.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -78,13 +79,12 @@ def judge_records(
     ``not_evaluable``. ``records_from`` leaves out records served earlier. ``batch_rows`` bounds memory and never
     changes a result.
     """
-    chosen = [
-        delivery for delivery in deliveries if institutions is None or delivery.institution_code in set(institutions)
-    ]
-    expected = sorted({delivery.institution_code for delivery in chosen} if institutions is None else set(institutions))
+    expected = {entry.institution_code for entry in deliveries} if institutions is None else set(institutions)
+    chosen = [entry for entry in deliveries if entry.institution_code in expected]
     for folder in ("findings", "present"):
-        (out / folder).mkdir(parents=True, exist_ok=True)
-    night = _Night(cat, ctx, out, expected, rules, records_from, batch_rows)
+        shutil.rmtree(out / folder, ignore_errors=True)
+        (out / folder).mkdir(parents=True)
+    night = _Night(cat, ctx, out, sorted(expected), rules, records_from, batch_rows)
     done: list[_FormOutcome] = []
     for form_id in cat.forms if forms is None else forms:
         of_form = sorted((entry for entry in chosen if entry.form_id == form_id), key=lambda d: d.institution_code)
@@ -136,7 +136,8 @@ class _FormOutcome:
 def _judge_form(night: _Night, form: Form, deliveries: Sequence[Delivery]) -> _FormOutcome:
     """Deliveries that lack the same columns are judged together, however many institutions that is."""
     codes = [delivery.institution_code for delivery in deliveries]
-    absent = [code for code in night.institutions if code not in set(codes)]
+    received = set(codes)
+    absent = [code for code in night.institutions if code not in received]
     results = [not_received(form, absent, checks_of(night.cat, form.form_id, night.rules))]
     run = _FormRun(
         night,
@@ -145,7 +146,7 @@ def _judge_form(night: _Night, form: Form, deliveries: Sequence[Delivery]) -> _F
         FindingWriter(night.out / "findings", form.form_id, codes),
         PresentWriter(night.out / "present", form, codes),
     )
-    for missing, positions in _alike(form, deliveries).items():
+    for missing, positions in run.alike().items():
         results.extend(_judge_alike(run, missing, positions))
     run.findings.close()
     run.present.close()
@@ -163,6 +164,18 @@ class _FormRun:
     findings: FindingWriter
     present: PresentWriter
     judged: int = 0
+
+    def alike(self) -> dict[frozenset[str], list[int]]:
+        """Positions of the deliveries by the columns they lack."""
+        alike: dict[frozenset[str], list[int]] = {}
+        for position in range(len(self.deliveries)):
+            alike.setdefault(self.missing(position), []).append(position)
+        return alike
+
+    def missing(self, position: int) -> frozenset[str]:
+        """Columns to fill that the delivery lacks (0a.7, 0a.8); any other that is not there reads as empty."""
+        lacking = self.deliveries[position].missing_columns
+        return frozenset(name for name in lacking if self.form.has(name) and self.form.field(name).required != "never")
 
     def pieces(self, positions: Sequence[int]) -> list[Piece]:
         """Every file of the deliveries at ``positions`` as one piece, rows numbered through."""
@@ -193,18 +206,6 @@ class _Trouble:
             if position not in self.unreadable:
                 alike.setdefault(frozenset(raised), []).append(position)
         return [(sorted(positions), self.raised[positions[0]]) for positions in alike.values()]
-
-
-def _alike(form: Form, deliveries: Sequence[Delivery]) -> dict[frozenset[str], list[int]]:
-    """Positions of the deliveries by which of the form's columns they lack."""
-    alike: dict[frozenset[str], list[int]] = {}
-    for position, delivery in enumerate(deliveries):
-        alike.setdefault(_missing_in(form, delivery), []).append(position)
-    return alike
-
-
-def _missing_in(form: Form, delivery: Delivery) -> frozenset[str]:
-    return frozenset(name for name in delivery.missing_columns if form.has(name))
 
 
 def _judge_alike(run: _FormRun, missing: frozenset[str], positions: Sequence[int]) -> Iterator[pl.DataFrame]:
@@ -269,7 +270,7 @@ def _pass(
     """
     form, night = run.form, run.night
     schema = lake_schema(form)
-    missing = _missing_in(form, run.deliveries[positions[0]])  # the same for all of them
+    missing = run.missing(positions[0])  # the same for all of them
     evaluation = Evaluation(judgements, without)
     builder = FindingBuilder(night.cat, form, night.ctx, evaluation.judgements, missing)
     takes_part = judged(form, night.records_from)
