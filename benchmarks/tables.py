@@ -15,7 +15,8 @@ README = Path(__file__).resolve().parent / "README.md"
 def write_table(name: str, header: Sequence[str], rows: Sequence[Sequence[str]], about: str, write: bool) -> str:
     """The figures as a Markdown table with what was measured; put into README.md when ``write``."""
     lines = ["| " + " | ".join(cells) + " |" for cells in (header, ["---"] * len(header), *rows)]
-    text = f"{about}；{os.cpu_count()} 核；{datetime.now(ZoneInfo("Asia/Shanghai")):%Y-%m-%d}\n\n" + "\n".join(lines)
+    measured_on = datetime.now(ZoneInfo("Asia/Shanghai")).date().isoformat()
+    text = f"{about}；{os.cpu_count()} 核；{measured_on}\n\n" + "\n".join(lines)
     if write:
         begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
         page = README.read_text(encoding="utf-8") if README.exists() else "# 基准\n"

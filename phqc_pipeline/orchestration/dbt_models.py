@@ -79,20 +79,24 @@ def dbt_models(manifest: Mapping[str, Any], groups: Sequence[str], upstream: Map
 def read_manifest(home: Home, cat: Catalogue) -> Mapping[str, Any]:
     """dbt's manifest of the project with the catalogue's models, parsed once a catalogue and project.
 
-    Parsed in a working copy of its own: a code server that starts must not touch the copy a night is running on.
+    Parsed in a working copy of its own: a code server that starts must not touch the copy a night is running on. What
+    dbt remembers of the parse is handed to a home that has no such memory yet, or its first night would parse twice.
     """
     project = sorted(path for path in DBT_PROJECT_DIR.rglob("*") if path.is_file() and "target" not in path.parts)
     fingerprint = f"{cat.fingerprint[:16]}-{content_fingerprint(project)[:16]}"
     kept = home.dagster / "dbt_manifest" / f"{fingerprint}.json"
     if not kept.is_file():
         apart = Home(home.dagster / "dbt_manifest" / "work")
-        today = date(2024, 12, 31)  # any day: names and lineage do not depend on it
-        ctx = Context.natural_year(today)
-        scheme = Scheme("every_rule", "全部规则", None, {}, ())
-        prepare_project(apart.dbt_work, cat, ctx, scheme, apart.warehouse / "inputs")
+        ctx = Context.natural_year(date(2024, 12, 31))  # any day: names and lineage do not depend on it
+        scheme = next(iter(cat.schemes.values()), None) or Scheme("every_rule", "全部规则", None, {}, ())
+        prepare_project(apart.dbt_work, cat, ctx, scheme, home.warehouse / "inputs")
         generate_models(apart.dbt_work, cat, ctx, [])
         parse_project(apart)
         _keep(kept, apart.dbt_work / "target" / "manifest.json")
+        remembered = home.dbt_work / "target" / "partial_parse.msgpack"
+        if not remembered.is_file():
+            with replace_file(remembered) as target:
+                target.write_bytes((apart.dbt_work / "target" / "partial_parse.msgpack").read_bytes())
     manifest: Mapping[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
     return manifest
 
