@@ -17,6 +17,7 @@ import polars as pl
 from phqc_pipeline.catalogue import Catalogue, Context, Form
 from phqc_pipeline.catalogue.model import ROOT_ITEMS
 from phqc_pipeline.checks.lake import INSTITUTION, RECORD_KEY
+from phqc_pipeline.checks.masking import mask_misplaced_id
 from phqc_pipeline.checks.schemas import Judgement, service_date_of
 from phqc_pipeline.checks.wording import Text, Wording
 
@@ -204,8 +205,14 @@ _KEY_NAMES = ("institution_code", "subject_id", "record_id", "archive_no", "doct
 
 def _keys(form: Form) -> list[pl.Expr]:
     """What says whose record it is, from the lake; a form without such a column has NULL."""
-    plain = [
-        (pl.col(name) if form.has(name) else pl.lit(None, pl.String)).alias(name)
+    record_id, archive_no, doctor_name = (
+        pl.col(name) if form.has(name) else pl.lit(None, pl.String)
         for name in ("record_id", "archive_no", "doctor_name")
+    )
+    return [
+        pl.col(RECORD_KEY).alias("subject_id"),
+        record_id.alias("record_id"),
+        mask_misplaced_id(archive_no).alias("archive_no"),
+        doctor_name.alias("doctor_name"),
+        service_date_of(form).alias("service_date"),
     ]
-    return [pl.col(RECORD_KEY).alias("subject_id"), *plain, service_date_of(form).alias("service_date")]

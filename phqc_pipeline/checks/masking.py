@@ -20,6 +20,8 @@ _HARMLESS = ("无", "-", "/", "—")
 # ``\d`` also takes full-width digits.
 _NUMBER_LIKE = r"^[\d.+A-Za-z]{9,64}$"
 _PHONE_LIKE = r"^[\d+()（）\s-]{7,}$"
+_DAY = r"(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])"
+_IDENTITY = rf"^\d{{6}}((18|19|20)\d\d{_DAY}\d{{3}}[\dXx]|\d\d{_DAY}\d{{3}})$"
 _SUSPECT = r"\d{3}[\s-]?\d{4}[\s-]?\d{4}"
 _SHAPES: tuple[tuple[str, str], ...] = (
     (r"(^|\D)(\d{4})\d{10}(\d{3}[\dXxＸｘ])(\D|$)", "${1}${2}**********${3}${4}"),
@@ -44,6 +46,14 @@ def mask_numbers(text: pl.Expr) -> pl.Expr:
     for pattern, replacement in _SHAPES * 2:
         masked = masked.str.replace_all(pattern, replacement)
     return pl.when(text.str.contains(_SUSPECT)).then(masked).otherwise(text)
+
+
+def mask_misplaced_id(number: pl.Expr) -> pl.Expr:
+    """An archive number as it is, unless an identity number stands in its place: that is masked.
+
+    Only what has a date of birth where an identity number has it; other wrong numbers must stay apart from each other.
+    """
+    return pl.when(number.str.contains(_IDENTITY)).then(_mask_id_number(number)).otherwise(number)
 
 
 def _mask_name(text: pl.Expr) -> pl.Expr:
