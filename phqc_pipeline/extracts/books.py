@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, fields
 from datetime import date, datetime, timezone
 from functools import cached_property
@@ -22,7 +23,7 @@ from typing import Literal
 
 import polars as pl
 
-from phqc_pipeline.catalogue.model import Catalogue
+from phqc_pipeline.catalogue.model import Catalogue, Form, Report
 from phqc_pipeline.home import Home, parse_folder_date
 
 Status = Literal["accepted", "quarantined", "superseded"]
@@ -50,6 +51,9 @@ FILE_SCHEMA: Mapping[str, pl.DataType] = {
     "in_force": pl.Boolean(),
 }
 
+#: The envelope's column of the row's own institution (forms.md, section 1); the contract's in reports.
+INSTITUTION_CODE = "institution_code"
+
 _LOCAL_OFFSET_SECONDS = 8 * 3600  # Asia/Shanghai; a file's time is of this century, when no summer time was kept
 
 
@@ -58,8 +62,9 @@ class FileRecord:
     """One file as it was delivered once. ``loaded``: its rows are in the lake (the alternative is quarantine).
 
     ``path``: below the home, as shown; ``name``: the file's real name (may be no text). ``order``: which version of the
-    path this is, from 1. ``conversion``: fingerprint of everything the conversion depended on. ``note``: what a clerk
-    should know of a loaded file. ``retry``: look again next run although nothing changed.
+    path this is, from 1. ``columns``: those of the dictionary that the file has. ``conversion``: fingerprint of
+    everything the conversion depended on. ``note``: what a clerk should know of a loaded file. ``retry``: look again
+    next run although nothing changed.
     """
 
     file_id: str
@@ -79,7 +84,7 @@ class FileRecord:
     rows_blank: int = 0
     size: int = 0
     mtime_ns: int = 0
-    missing_columns: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
     unknown_columns: tuple[str, ...] = ()
     group: str = ""
     part: int = -1
@@ -95,7 +100,7 @@ class FileRecord:
     def from_json(cls, values: Mapping[str, object]) -> FileRecord:
         known = {name: values[name] for name in (part.name for part in fields(cls)) if name in values}
         known["snapshot_date"] = date.fromisoformat(str(known["snapshot_date"]))
-        for name in ("missing_columns", "unknown_columns"):
+        for name in ("columns", "unknown_columns"):
             known[name] = tuple(known.get(name) or ())  # type: ignore[arg-type]
         return cls(**known)  # type: ignore[arg-type]
 
@@ -152,6 +157,7 @@ class Books:
 
     def __init__(self, home: Home, cat: Catalogue) -> None:
         self.home = home
+        self.cat = cat
         self.shrink_ratio = cat.settings.shrink_ratio
         self.records = [record for path in _record_files(home) for record in read_records(path)]
         self.accepted = read_accepted(home)
@@ -173,6 +179,7 @@ class Books:
                     "status": status,
                     "reason": reason,
                     "mtime": _local_time(record.mtime_ns),
+                    "missing_columns": self._missing(record) if record.loaded else [],
                     "delivery_group": record.group,
                     "in_force": record.file_id in in_force,
                 }
@@ -276,6 +283,10 @@ class Books:
             return
         decision.held = [*decision.held, held]
 
+    def _missing(self, record: FileRecord) -> list[str]:
+        target = self.cat.forms.get(record.form_id) or self.cat.reports.get(record.form_id)
+        return missing_columns(target, set(record.columns)) if target is not None else []
+
     def _delivery(self, institution: str, form_id: str, day: date, records: Sequence[FileRecord]) -> Delivery:
         files = tuple(LakeFile(record.file_id, lake_path(self.home, record), record.rows_loaded) for record in records)
         said = "\n".join(f"{record.file_id} {record.conversion} {record.rows_loaded}" for record in records)
@@ -284,9 +295,15 @@ class Books:
             form_id=form_id,
             snapshot_date=day,
             files=files,
-            missing_columns=frozenset(name for record in records for name in record.missing_columns),
+            missing_columns=frozenset(name for record in records for name in self._missing(record)),
             fingerprint=hashlib.sha256(said.encode()).hexdigest(),
         )
+
+
+def missing_columns(target: Form | Report, columns: AbstractSet[str]) -> list[str]:
+    """Columns of the dictionary as it is now that a file lacks; the institution's never, the folder tells it (0a.8)."""
+    names = [column.name for column in target.fields] if isinstance(target, Form) else list(target.by_item)
+    return [name for name in names if name not in columns and name != INSTITUTION_CODE]
 
 
 def accept_file(home: Home, cat: Catalogue, file_id: str) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ from traceback import extract_tb
 import polars as pl
 
 from phqc_pipeline.catalogue.model import Catalogue, Form, Report
-from phqc_pipeline.extracts.books import FileRecord, lake_path, rejected_path
+from phqc_pipeline.extracts.books import INSTITUTION_CODE, FileRecord, lake_path, missing_columns, rejected_path
 from phqc_pipeline.extracts.find import LandingFile, Target
 from phqc_pipeline.extracts.header import Known, Mapped, form_headers, map_columns
 from phqc_pipeline.extracts.lake_file import LakeWriter
@@ -29,7 +29,7 @@ from phqc_pipeline.extracts.read_csv import open_csv
 from phqc_pipeline.extracts.read_parquet import open_parquet
 from phqc_pipeline.extracts.read_workbook import open_xls, open_xlsx
 from phqc_pipeline.extracts.reports import REPORT_COLUMNS, ReportRows, report_headers
-from phqc_pipeline.extracts.rows import INSTITUTION_CODE, REJECTED_SCHEMA, FormRows, Loaded, Owner
+from phqc_pipeline.extracts.rows import REJECTED_SCHEMA, FormRows, Loaded, Owner
 from phqc_pipeline.extracts.shapes import ROW_NUMBER, Batch, Table, UnreadableError
 from phqc_pipeline.home import Home
 
@@ -96,15 +96,14 @@ def load_file(
             said = f"{counts.read} 行全部被拒收，没有一行可用；请看拒收原因，核对是否放错了机构或导错了表"
             return replace(blank, reason=said)
         lake.finish()
-    missing = _missing(target, mapped)
     return replace(
         blank,
         loaded=True,
         rows_loaded=counts.loaded,
         rows_blank=counts.blank,
-        missing_columns=tuple(missing),
+        columns=tuple(mapped.fields),
         unknown_columns=tuple(mapped.unknown),
-        note=_note(cat, target, mapped, table, missing, counts),
+        note=_note(cat, target, mapped, table, counts),
     )
 
 
@@ -179,14 +178,9 @@ def _told_to_clerks(rows_before: int = 0) -> Iterator[None]:
         raise UnreadableError(said, passing=True) from None
 
 
-def _missing(target: Target, mapped: Mapped) -> list[str]:
-    """Columns of the dictionary that the file lacks. The institution's is not missing: the folder tells it (0a.8)."""
-    names = [column.name for column in target.fields] if isinstance(target, Form) else list(target.by_item)
-    return [name for name in names if name not in mapped.fields and name != INSTITUTION_CODE]
-
-
-def _note(cat: Catalogue, target: Target, mapped: Mapped, table: Table, missing: Sequence[str], counts: _Counts) -> str:
+def _note(cat: Catalogue, target: Target, mapped: Mapped, table: Table, counts: _Counts) -> str:
     """What a clerk should know of a file that was taken (``ingest.file.reason``)."""
+    missing = missing_columns(target, set(mapped.fields))
     titles = _titles(target)
     required = cat.required_columns(target.form_id) if isinstance(target, Form) else frozenset[str]()
     said: list[str] = []

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import polars as pl
 
 from phqc_pipeline.catalogue.model import Field, Report
+from phqc_pipeline.extracts.books import INSTITUTION_CODE
 from phqc_pipeline.extracts.cells import ERROR_MARK, converter, narrowed, stripped
 from phqc_pipeline.extracts.header import Known, Mapped, known_headers
 from phqc_pipeline.extracts.rows import (
-    INSTITUTION_CODE,
     REJECTED_SCHEMA,
     Loaded,
     Owner,

@@ -14,6 +14,7 @@ import duckdb
 import polars as pl
 
 from phqc_pipeline.catalogue.model import CodeList, Field, Form
+from phqc_pipeline.extracts.books import INSTITUTION_CODE
 from phqc_pipeline.extracts.cells import (
     EMPTY,
     ERROR_MARK,
@@ -39,7 +40,6 @@ RAW_SUFFIX = "__raw"
 # Columns of the envelope that the pipeline itself reads (forms.md, section 1).
 RECORD_ID = "record_id"
 ARCHIVE_NO = "archive_no"
-INSTITUTION_CODE = "institution_code"
 DOCTOR = "doctor_name"
 
 REJECTED_SCHEMA: Mapping[str, pl.DataType] = {"row_number": pl.Int64(), "reason": pl.String(), "raw": pl.String()}

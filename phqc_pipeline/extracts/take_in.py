@@ -261,7 +261,7 @@ def _as(record: FileRecord, blank: FileRecord) -> FileRecord:
         rows_loaded=record.rows_loaded,
         rows_rejected=record.rows_rejected,
         rows_blank=record.rows_blank,
-        missing_columns=record.missing_columns,
+        columns=record.columns,
         unknown_columns=record.unknown_columns,
     )
 

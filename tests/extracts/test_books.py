@@ -276,7 +276,7 @@ def test_records_survive_their_file(tmp_path: Path) -> None:
         form_id="visit",
         path="landing/b/x\n\"'.csv",
         format="csv",
-        missing_columns=("sbp",),
+        columns=("sbp",),
         loaded=True,
     )
     write_records(home, "b", DAY, [record])

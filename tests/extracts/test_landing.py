@@ -558,6 +558,35 @@ def test_a_changed_dictionary_converts_again(landing: Landing) -> None:
     assert landing.take().taken == []
 
 
+def test_a_column_new_in_the_dictionary_is_missing_in_what_can_no_longer_be_read(landing: Landing) -> None:
+    """The landing file is gone, its rows stay in force; rules that read the new column must not take it for empty."""
+    path = landing.put("visit.csv", visits(3))
+    landing.take()
+    path.unlink()
+    landing.cat = catalogue(
+        replace(FORM, fields=(*FORM.fields, Field("novelty", "新列", "s(10)", "text")), extract_fingerprint="another")
+    )
+    landing.take()
+    assert landing.in_force().rows == 3
+    assert "novelty" in landing.in_force().missing_columns
+
+
+def test_a_file_that_makes_its_reader_stumble(landing: Landing, monkeypatch: pytest.MonkeyPatch) -> None:
+    landing.put("visit.csv", visits(3))
+    landing.put("visit_extra.csv", visits(3))
+
+    def stumble(where: Path, known: Any) -> Any:
+        if where.name == "visit.csv":
+            raise IndexError("测试甲")
+        return opener(where, known)
+
+    opener = load_module._OPENERS[".csv"]
+    monkeypatch.setitem(load_module._OPENERS, ".csv", stumble)
+    landing.take()
+    assert landing.statuses() == {"visit.csv": "quarantined", "visit_extra.csv": "accepted"}
+    assert "测试甲" not in str(landing.files())
+
+
 def test_a_lost_lake_file_is_made_again(landing: Landing) -> None:
     landing.put("visit.csv", visits(5))
     landing.take()
