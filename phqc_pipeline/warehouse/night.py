@@ -199,7 +199,7 @@ def _results_sql(parts: Iterable[Path]) -> str:
     statuses = ", ".join(literal(status) for status in JUDGED_STATUSES)
     return f"""
         SELECT {columns_sql(NIGHT_RESULT)} FROM (
-            SELECT r.* REPLACE (coalesce(r.field, '') AS field), r.status IN ({statuses})
+            SELECT r.* REPLACE (coalesce(r.field, '') AS field, nullif(r.reason, '') AS reason), r.status IN ({statuses})
                 AND NOT EXISTS (
                     SELECT 1 FROM held AS h WHERE h.institution_code = r.institution_code AND (h.form_id = r.form_id
                         OR h.form_id IN (SELECT reads_form FROM reads AS d
@@ -212,7 +212,7 @@ def _results_sql(parts: Iterable[Path]) -> str:
 def _totals_sql(results: Path) -> str:
     """Each rule's results added up over its fields, the worst status first: what later nights publish of this one."""
     worst = " ".join(f"WHEN bool_or(status = {literal(status)}) THEN {literal(status)}" for status in _WORST_FIRST)
-    told = "coalesce(any_value(reason) FILTER (status IN ('error', 'not_evaluable')), '')"
+    told = "any_value(reason) FILTER (status IN ('error', 'not_evaluable'))"
     return f"""
         SELECT institution_code, form_id, rule_id, '' AS field, CASE {worst} END AS status,
             sum(checked)::BIGINT AS checked, sum(applicable)::BIGINT AS applicable, sum(violated)::BIGINT AS violated,
