@@ -13,7 +13,8 @@ from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
 
 from phqc_pipeline.home import Home
 
-#: Closed networks: no telemetry, no window inviting to a community on the internet. Runs queue, so that only one writes. SQLite lies in the same folder by default.
+#: Closed networks: no telemetry, no window inviting to a community on the internet. Runs queue, so that only one
+#: writes. SQLite lies in the same folder by default.
 INSTANCE_SETTINGS = """\
 # Written by phqc. Settings of Dagster for this home; deploy/ shows Postgres for a busy server.
 telemetry:
