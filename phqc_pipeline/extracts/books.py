@@ -12,18 +12,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, fields
 from datetime import date, datetime, timezone
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Literal
 
 import polars as pl
 
 from phqc_pipeline.catalogue.model import Catalogue, Form, Report
+from phqc_pipeline.extracts.lake_file import write_whole
 from phqc_pipeline.home import Home, parse_folder_date
 
 Status = Literal["accepted", "quarantined", "superseded"]
@@ -322,7 +322,7 @@ def accept_file(home: Home, cat: Catalogue, file_id: str) -> str:
         said = {"accepted": "已被采用，无需放行", "superseded": f"已被取代（{reason}），不能放行"}
         raise LookupError(f"{record.path} {said.get(status, f'不是因行数骤减而暂缓，不能放行：{reason}')}")
     path = home.books / "accepted" / f"{file_id}.json"
-    write_whole(path, json.dumps({"file_id": file_id, "accepted_at": _now()}, ensure_ascii=False).encode())
+    write_whole(home, path, json.dumps({"file_id": file_id, "accepted_at": _now()}).encode())
     return f"已放行 {record.path}（{record.rows_loaded} 行），下一次质控起生效"
 
 
@@ -344,16 +344,22 @@ def records_path(home: Home, institution_code: str, day: date) -> Path:
 def read_records(path: Path) -> list[FileRecord]:
     """The records of one delivery folder, in the order they were taken; none when there is no such file."""
     try:
-        text = path.read_text(encoding="utf-8")
+        status = path.stat()
     except FileNotFoundError:
         return []
-    return [FileRecord.from_json(values) for values in json.loads(text)["files"]]
+    return list(_parsed(path, status.st_ino, status.st_mtime_ns, status.st_size))
+
+
+@lru_cache(maxsize=100_000)
+def _parsed(path: Path, *version: int) -> tuple[FileRecord, ...]:
+    """The records in a file, parsed once a version: a night asks the books several times."""
+    return tuple(FileRecord.from_json(values) for values in json.loads(path.read_text(encoding="utf-8"))["files"])
 
 
 def write_records(home: Home, institution_code: str, day: date, records: Iterable[FileRecord]) -> None:
     path = records_path(home, institution_code, day)
     body = {"files": [record.to_json() for record in records]}
-    write_whole(path, json.dumps(body, ensure_ascii=False, indent=1).encode("utf-8"))
+    write_whole(home, path, json.dumps(body, ensure_ascii=False).encode("utf-8"))
 
 
 def read_accepted(home: Home) -> frozenset[str]:
@@ -365,17 +371,6 @@ def make_file_id(sha256: str, institution_code: str, day: date, path: str) -> st
     """A short name for one content under one path, the same in every run."""
     said = "\x1f".join((sha256, institution_code, day.isoformat(), path))
     return hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write aside and rename: a reader, or the next run after a kill, sees the old file or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with aside.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
 
 
 def _candidates(records: Sequence[FileRecord]) -> list[tuple[FileRecord, ...]]:

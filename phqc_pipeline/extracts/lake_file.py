@@ -1,12 +1,16 @@
-"""Writing one Parquet file of the lake, batch by batch, aside, and putting it in its place at the end.
+"""Files of the lake, written aside and put in their place whole: a reader, or the next run after a kill, sees the old
+file or the new one.
 
-Belongs here: row groups, compression, atomicity. Does not belong here: what is in the columns.
+Belongs here: row groups, compression, atomicity. Does not belong here: what is in the files.
+
+Asides lie in one folder of their own, ``HOME/lake/_aside``, so that what a kill left behind is found at once.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 
@@ -14,9 +18,12 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from phqc_pipeline.home import Home
+
 #: Rows of a row group at most: what a reader holds in memory of one column at a time.
 ROW_GROUP_ROWS = 50_000
-_ASIDE = ".tmp"
+
+_numbers = count()
 
 
 class LakeWriter:
@@ -25,11 +32,11 @@ class LakeWriter:
     With ``lazy``, a file to which nothing was written does not come into being (and one from before goes).
     """
 
-    def __init__(self, path: Path, schema: Mapping[str, pl.DataType], *, lazy: bool = False) -> None:
+    def __init__(self, home: Home, path: Path, schema: Mapping[str, pl.DataType], *, lazy: bool = False) -> None:
         self.path = path
         self.schema = dict(schema)
         self.lazy = lazy
-        self._aside = path.with_name(f".{path.name}.{os.getpid()}{_ASIDE}")
+        self._aside = _aside(home)
         self._writer: pq.ParquetWriter | None = None
 
     def __enter__(self) -> LakeWriter:
@@ -57,28 +64,61 @@ class LakeWriter:
         self._writer = None
         with self._aside.open("rb") as file:
             os.fsync(file.fileno())
-        self._aside.replace(self.path)
+        _put(self._aside, self.path)
 
     def _open(self, schema: pa.Schema) -> pq.ParquetWriter:
         if self._writer is None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
             self._writer = pq.ParquetWriter(self._aside, schema, compression="zstd", compression_level=1)
         return self._writer
 
 
-def link_or_copy(source: Path, target: Path) -> None:
+def write_whole(home: Home, path: Path, data: bytes) -> None:
+    aside = _aside(home)
+    with aside.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    _put(aside, path)
+
+
+def link_or_copy(home: Home, source: Path, target: Path) -> None:
     """The same content under another name: a hard link where the file system has them."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    aside = target.with_name(f".{target.name}.{os.getpid()}{_ASIDE}")
-    aside.unlink(missing_ok=True)
+    aside = _aside(home)
     try:
         os.link(source, aside)
     except OSError:
         aside.write_bytes(source.read_bytes())
-    aside.replace(target)
+    _put(aside, target)
 
 
-def remove_leftovers(lake: Path) -> None:
-    """Files that a killed run left written aside."""
-    for aside in lake.glob(f"**/.*{_ASIDE}"):
-        aside.unlink(missing_ok=True)
+def remove_leftovers(home: Home) -> None:
+    """Files that a killed run left written aside; not those of a process that is alive."""
+    for aside in _folder(home).glob("*"):
+        if not _is_alive(int(aside.name.split("-")[0])):
+            aside.unlink(missing_ok=True)
+
+
+def _folder(home: Home) -> Path:
+    return home.lake / "_aside"
+
+
+def _aside(home: Home) -> Path:
+    _folder(home).mkdir(parents=True, exist_ok=True)
+    return _folder(home) / f"{os.getpid()}-{next(_numbers)}"
+
+
+def _put(aside: Path, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside.replace(path)
+
+
+def _is_alive(process: int) -> bool:
+    if process == os.getpid():
+        return False  # this run has nothing aside yet: a number used again
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True

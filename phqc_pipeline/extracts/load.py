@@ -84,8 +84,8 @@ def load_file(
     with _told_to_clerks():
         table, mapped, rows = _open(cat, file, target, owner)
     with (
-        LakeWriter(lake_path(home, blank), rows.schema) as lake,
-        LakeWriter(rejected_path(home, blank), REJECTED_FILE_SCHEMA, lazy=True) as rejected,
+        LakeWriter(home, lake_path(home, blank), rows.schema) as lake,
+        LakeWriter(home, rejected_path(home, blank), REJECTED_FILE_SCHEMA, lazy=True) as rejected,
     ):
         counts = _write(table, rows, lake, rejected, blank.file_id, pool)
         if not finish():

@@ -73,16 +73,22 @@ def take_in(
 
     ``log`` gets a sentence for each file taken: its path and counts, never anything out of a row.
     """
-    remove_leftovers(home.lake)
+    remove_leftovers(home)
+    say = _one_line(log)
     found = find_files(home, cat, until)
     intake = Intake(waiting=found.uploading, problems=found.problems)
     with ThreadPoolExecutor(max_workers=threads()) as pool:
-        taker = _Taker(home, cat, registry, pool, intake, log)
+        taker = _Taker(home, cat, registry, pool, intake, say)
         for (institution, day), files in _folders(found):
             taker.folder(institution, day, files)
     for problem in intake.problems:
-        log(problem)
+        say(problem)
     return intake
+
+
+def _one_line(log: Callable[[str], None]) -> Callable[[str], None]:
+    """A file's name may hold line ends and worse: in a log it must not look like a line of its own."""
+    return lambda text: log("".join(mark if mark.isprintable() else "\ufffd" for mark in text))
 
 
 def _folders(found: Found) -> Iterator[tuple[tuple[str, date], list[LandingFile]]]:
@@ -165,12 +171,12 @@ class _Taker:
         if record.file_id != twin.file_id:
             if record.rows_rejected:
                 self._copy_rejected(twin, record)
-            link_or_copy(lake_path(self.home, twin), lake_path(self.home, record))
+            link_or_copy(self.home, lake_path(self.home, twin), lake_path(self.home, record))
         return record
 
     def _copy_rejected(self, twin: FileRecord, record: FileRecord) -> None:
         rejected = pl.read_parquet(rejected_path(self.home, twin)).with_columns(file_id=pl.lit(record.file_id))
-        with LakeWriter(rejected_path(self.home, record), REJECTED_FILE_SCHEMA) as writer:
+        with LakeWriter(self.home, rejected_path(self.home, record), REJECTED_FILE_SCHEMA) as writer:
             writer.write(rejected)
             writer.finish()
 

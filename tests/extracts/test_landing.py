@@ -348,6 +348,7 @@ def test_awkward_file_names(landing: Landing, name: str) -> None:
     assert (row["path"], row["status"]) == (f"landing/{INSTITUTION}/{DAY}/{name}", "accepted")
     assert landing.rows().height == 2
     assert landing.take().unchanged == 1
+    assert all(line.isprintable() for line in landing.lines)
 
 
 def test_file_name_in_gb18030(landing: Landing) -> None:
@@ -601,7 +602,7 @@ def test_leftovers_of_a_killed_run(landing: Landing) -> None:
     landing.put("visit.csv", visits(5))
     landing.take()
     (file,) = landing.in_force().files
-    aside = file.path.with_name(f".{file.path.name}.123.tmp")
+    aside = landing.home.lake / "_aside" / "999999999-0"  # no process has this number
     aside.write_bytes(b"half")
     (record,) = landing.home.books.glob("files/*/*.json")
     record.unlink()
