@@ -199,8 +199,8 @@ def _results_sql(parts: Iterable[Path]) -> str:
     statuses = ", ".join(literal(status) for status in JUDGED_STATUSES)
     return f"""
         SELECT {columns_sql(NIGHT_RESULT)} FROM (
-            SELECT r.* REPLACE (coalesce(r.field, '') AS field, nullif(r.reason, '') AS reason), r.status IN ({statuses})
-                AND NOT EXISTS (
+            SELECT r.* REPLACE (coalesce(r.field, '') AS field, nullif(r.reason, '') AS reason),
+                r.status IN ({statuses}) AND NOT EXISTS (
                     SELECT 1 FROM held AS h WHERE h.institution_code = r.institution_code AND (h.form_id = r.form_id
                         OR h.form_id IN (SELECT reads_form FROM reads AS d
                             WHERE d.rule_id = r.rule_id AND d.form_id = r.form_id))
