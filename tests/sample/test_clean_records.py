@@ -65,10 +65,14 @@ def test_patients_are_seen_as_required(clean: Clean) -> None:
 
 def test_uncontrolled_patients_are_seen_again_within_two_weeks(clean: Clean) -> None:
     work = clean(5000, 11, date(2024, 12, 31))
-    visits = work.frames["htn_followup"].sort("_person", "visit_date").with_columns(
-        pl.col("visit_date").shift(-1).over("_person").alias("next")
+    visits = (
+        work.frames["htn_followup"]
+        .sort("_person", "visit_date")
+        .with_columns(pl.col("visit_date").shift(-1).over("_person").alias("next"))
     )
-    raised = visits.filter(pl.col("class_code").is_in(["2", "3"]) & pl.col("next").is_not_null() & (pl.col("archive_status") == "1"))
+    raised = visits.filter(
+        pl.col("class_code").is_in(["2", "3"]) & pl.col("next").is_not_null() & (pl.col("archive_status") == "1")
+    )
     assert raised.height > 50
     assert ((raised["next"] - raised["visit_date"]).dt.total_days() <= 14).all()
 
@@ -80,7 +84,9 @@ def test_entry_is_prompt_and_spread(clean: Clean) -> None:
         assert lag.min() >= 0, form_id
         assert lag.max() <= 5, form_id
     entries = pl.concat([rows.select("doctor_name", "created_at", "archive_no") for rows in work.frames.values()])
-    minutes = entries.group_by("doctor_name", pl.col("created_at").dt.truncate("1m")).agg(pl.col("archive_no").n_unique())
+    minutes = entries.group_by("doctor_name", pl.col("created_at").dt.truncate("1m")).agg(
+        pl.col("archive_no").n_unique()
+    )
     assert minutes["archive_no"].max() <= 5
 
 

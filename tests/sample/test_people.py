@@ -47,7 +47,12 @@ def test_county_codes_are_in_the_catalogue(cat: Catalogue) -> None:
 def test_institutions_share_no_number() -> None:
     """Twenty institutions of one county: no identity number, archive number or telephone twice."""
     places = found_institutions(20, [900] * 20, 1)
-    people = pl.concat([settle(place, times_for(SNAPSHOT), 1).select("id_card", "archive_no", "phone", "contact_phone") for place in places[:6]])
+    people = pl.concat(
+        [
+            settle(place, times_for(SNAPSHOT), 1).select("id_card", "archive_no", "phone", "contact_phone")
+            for place in places[:6]
+        ]
+    )
     assert people["id_card"].n_unique() == people.height
     assert people["archive_no"].n_unique() == people.height
     by_phone = people.filter(pl.col("phone") != "无").group_by("phone").len()

@@ -75,7 +75,9 @@ def _choice(given: Any, field: Field, cat: Catalogue) -> Cell:
     if not words:
         return EMPTY_CELL
     known = _spellings(field, cat)
-    text = ",".join(words)
+    if len(words) == 1 and words[0] in _EMPTY and words[0] not in known:
+        return EMPTY_CELL
+    text = given if isinstance(given, str) else ",".join(words)
     if any(word not in known for word in words):
         return Cell(None, text, text)
     return Cell(list(dict.fromkeys(known[word] for word in words)))

@@ -91,6 +91,7 @@ def _same_number(kitchen: Kitchen, rule: Rule, form_id: str) -> Fault | None:
             continue
         work.reserved.add(person)
         work.clone(form_id, row["_row"], {"updated_at": None, "updated_by": None}, new_number=False)
+        work.touched[form_id].add(row["_row"])
         if row["updated_at"] is None:
             work.edit(form_id, row["_row"], {"updated_at": row["created_at"] + timedelta(days=2, minutes=7)})
         return Fault(rule.rule_id, form_id, rule.field, row=row["_row"])

@@ -1,0 +1,103 @@
+"""Faulty cells as the lake will have them; recipes that come to the finding they are for."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+
+import polars as pl
+import pytest
+
+from phqc_pipeline.catalogue import Catalogue, Context
+from phqc_pipeline.extracts.cells import converter
+from phqc_pipeline.sample.faults.cells import Cell, read
+from phqc_pipeline.sample.faults.proposals import check_digit
+from phqc_pipeline.sample.faults.recipes import RECIPES, cook
+from phqc_pipeline.sample.faults.truth import Truth, valid_numbers
+from phqc_pipeline.sample.faults.work import Work
+from phqc_pipeline.sample.report import report_rows
+from tests.sample.conftest import Clean
+
+SNAPSHOT = date(2024, 12, 31)
+
+
+@pytest.mark.parametrize(
+    ("form_id", "field", "written", "expected"),
+    [
+        ("htn_followup", "sbp", 128, Cell(128.0)),
+        ("htn_followup", "sbp", "1O5", Cell(None, "1O5", "1O5")),
+        ("htn_followup", "sbp", "130.5", Cell(130.5, "130.5", "130.5")),
+        ("htn_followup", "sbp", "未查", Cell(None, None, "未查")),
+        ("htn_followup", "sbp", "-", Cell(None)),
+        ("htn_followup", "weight_kg", "65.55", Cell(65.55, "65.55", "65.55")),
+        ("htn_followup", "class_code", "控制满意", Cell("1")),
+        ("htn_followup", "class_code", "9", Cell(None, "9", "9")),
+        ("htn_followup", "symptom_codes", ["1", "2"], Cell(["1", "2"])),
+        ("htn_followup", "symptom_codes", "1,88", Cell(None, "1,88", "1,88")),
+        ("htn_followup", "visit_date", date(2024, 5, 1), Cell(date(2024, 5, 1))),
+        ("htn_followup", "visit_date", "2024-02-30", Cell(None, "2024-02-30", "2024-02-30")),
+        ("htn_followup", "created_at", date(2024, 5, 1), Cell(datetime(2024, 5, 1))),  # noqa: DTZ001
+        ("htn_followup", "sign_other", " 水肿", Cell("水肿", " 水肿", " 水肿")),
+        ("health_exam", "urine_protein", "-", Cell("1")),
+        ("resident_profile", "past_disease_chd_date", "2015-06", Cell(date(2015, 6, 1))),
+    ],
+)
+def test_a_cell_as_written(cat: Catalogue, form_id: str, field: str, written: Any, expected: Cell) -> None:
+    assert read(written, cat.forms[form_id].field(field), cat) == expected
+
+
+@pytest.mark.parametrize("text", ["128", "1O5", "130.5", "未查", "-", "/", " 12 ", "偏高", "12..5", "-3"])
+@pytest.mark.parametrize("field", ["sbp", "weight_kg", "sign_other", "class_code", "symptom_codes", "visit_date"])
+def test_both_readings_agree(cat: Catalogue, field: str, text: str) -> None:
+    """What is delivered verbatim is read by the pipeline as the answer key supposes."""
+    column = cat.forms["htn_followup"].field(field)
+    ours = read(text, column, cat)
+    theirs = converter(column, cat.codes)(pl.Series([text], dtype=pl.String))
+    assert theirs.value.to_list() == [ours.value]
+    assert theirs.raw.to_list() == [ours.raw]
+
+
+def test_check_digits() -> None:
+    assert check_digit("11010519491231002") == "X"
+    assert check_digit("44052418800101001") == "4"
+
+
+def test_valid_numbers() -> None:
+    numbers = [
+        "11010519491231002X",
+        "110105194912310021",
+        "11010519491331002X",
+        "6.54301E+17",
+        None,
+        "11010519491231002x",
+    ]
+    assert valid_numbers(pl.Series(numbers, dtype=pl.String)).to_list() == [True, False, False, False, False, True]
+
+
+@pytest.fixture
+def town(clean: Clean) -> Work:
+    """A fresh copy of one clean institution."""
+    made = clean(5000, 11, SNAPSHOT)
+    frames = {form_id: rows.drop("_row") for form_id, rows in made.frames.items()}
+    return Work(made.cat, made.institution, made.times, made.people, frames, made.institution.chance(3, "recipes"))
+
+
+CROSS = [rule_id for rule_id in RECIPES if rule_id not in ("HTN-L-019", "HTN-L-020", "DM-L-016", "EXM-L-035")]
+
+
+@pytest.mark.parametrize("rule_id", CROSS)
+def test_a_recipe_violates_its_rule_and_no_other_cross_rule(town: Work, cat: Catalogue, rule_id: str) -> None:
+    """On every form the rule reports on; records that are alike in content are also alike in person and day."""
+    rule = cat.versions(rule_id)[-1]
+    forms = [form_id for form_id in rule.form_ids or rule.forms if form_id in town.frames]
+    assert forms
+    for form_id in forms:
+        assert cook(town, rule, form_id, 1) == 1, form_id
+    report, counted = report_rows(town)
+    found = Truth(town, Context.natural_year(SNAPSHOT), report, counted).findings()
+    by_rule = {(one.rule_id, one.form_id) for one in found}
+    assert by_rule >= {(rule_id, form_id) for form_id in forms}
+    also = {"COM-U-003": {"COM-U-002"}}.get(rule_id, set())
+    assert {one for one, _ in by_rule} <= {rule_id} | also
+    meant = {(fault.form_id, fault.subject) for fault in town.faults if fault.subject}
+    assert meant <= {(one.form_id, one.subject_id) for one in found}

@@ -1,0 +1,148 @@
+"""Whole samples: the same bytes again, every rule stood for, the founding institution's count exact."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import zipfile
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from phqc_pipeline.catalogue import Catalogue
+from phqc_pipeline.home import Home
+from phqc_pipeline.sample import write_sample
+from phqc_pipeline.sample.places import FOUNDING_CODE, FOUNDING_ELECTRONIC
+from phqc_pipeline.sample.tracked import FOLDERS, TRACKED_DIR, write_tracked
+from phqc_pipeline.sample.write import FOUNDING_RESIDENTS, _sizes
+
+
+def contents(root: Path) -> dict[str, object]:
+    """Every file below the sample's folders; compressed ones unpacked, as packing is up to a library."""
+    found: dict[str, object] = {}
+    for folder in FOLDERS:
+        for path in sorted(path for path in (root / folder).rglob("*") if path.is_file()):
+            found[path.relative_to(root).as_posix()] = _content(path)
+    return found
+
+
+def _content(path: Path) -> object:
+    if path.suffix == ".gz":
+        return gzip.decompress(path.read_bytes())
+    if path.suffix == ".xlsx":
+        with zipfile.ZipFile(path) as archive:
+            return {name: archive.read(name) for name in archive.namelist()}
+    if path.suffix == ".parquet":
+        frame = pl.read_parquet(path)
+        return (frame.schema, frame.rows())
+    return path.read_bytes()
+
+
+def key_of(home: Path) -> list[dict[str, str]]:
+    with (home / "sample" / "answer_key.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_tracked_sample_is_what_is_written_today(cat: Catalogue, tmp_path: Path) -> None:
+    """After a change of rules or of the sample: python -m phqc_pipeline.sample.tracked."""
+    summary = write_tracked(tmp_path, cat)
+    today, tracked = contents(tmp_path), contents(TRACKED_DIR)
+    assert sorted(today) == sorted(tracked)
+    differing = [name for name, content in today.items() if tracked[name] != content]
+    assert differing == [], "run python -m phqc_pipeline.sample.tracked and commit data/sample"
+    assert summary.without_fault == []
+
+
+def test_the_tracked_sample_is_small_and_of_two_institutions() -> None:
+    files = [path for path in TRACKED_DIR.rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) < 3_000_000
+    assert len(list((TRACKED_DIR / "landing").iterdir())) == 2
+
+
+def test_twice_the_same_bytes(cat: Catalogue, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        write_sample(Home(tmp_path / name), cat, institutions=2, residents=80, snapshot=date(2025, 6, 30), seed=9)
+    one, two = (
+        {p.relative_to(tmp_path / n): p.read_bytes() for p in (tmp_path / n).rglob("*") if p.is_file()}
+        for n in ("one", "two")
+    )
+    assert one == two
+
+
+@pytest.fixture(scope="module")
+def founding(cat: Catalogue, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("founding")
+    summary = write_sample(Home(home), cat)
+    assert summary.without_fault == []
+    assert summary.electronic == {FOUNDING_CODE: FOUNDING_ELECTRONIC}
+    return home
+
+
+def test_the_founding_institution(founding: Path, cat: Catalogue) -> None:
+    """Exactly 10,129; every rule injected, a field rule on every field it applies to; a report that says so."""
+    key = key_of(founding)
+    checks = {(check.rule.rule_id, form_id, check.field) for form_id in cat.forms for check in cat.checks(form_id)}
+    stood_for = {(one["rule_id"], one["form_id"], one["field"]) for one in key}
+    delivered = {one["form_id"] for one in key}
+    missing = {one for one in checks if one[1] in delivered} - stood_for
+    assert missing == set()
+    assert len({(one["rule_id"], one["form_id"], one["field"], one["subject_id"]) for one in key}) == len(key)
+    report = pl.read_excel(next((founding / "landing" / FOUNDING_CODE / "2024-12-31").glob("城乡*.xlsx")))
+    charged = report.filter((pl.col("year") == 2023) & (pl.col("period") == "Y"))
+    assert charged["已建立电子健康档案人数"].to_list() == [FOUNDING_ELECTRONIC]
+    assert charged["已建立健康档案人数"].to_list() == [FOUNDING_ELECTRONIC]
+
+
+def test_the_founding_order(founding: Path) -> None:
+    order = pl.read_csv(founding / "registry" / "order.csv", infer_schema=False).row(0, named=True)
+    assert (order["institution_code"], order["unit_price"], order["rounding"]) == (FOUNDING_CODE, "0.6", "yuan_down")
+    assert (order["basis_year"], order["basis_period"], order["basis_item"]) == ("2023", "Y", "ehr_electronic")
+    assert (order["service_from"], order["service_to"], order["penalty_rate"]) == ("2024-11-01", "2025-11-01", "0.05")
+    paid = pl.read_csv(founding / "registry" / "payment.csv", infer_schema=False).row(0, named=True)
+    assert (paid["order_no"], paid["amount"]) == (order["order_no"], "6077")
+
+
+def test_files_of_every_kind(founding: Path) -> None:
+    files = list((founding / "landing" / FOUNDING_CODE / "2024-12-31").iterdir())
+    assert {"".join(path.suffixes[-2:]) if path.suffix == ".gz" else path.suffix for path in files} == {
+        ".csv", ".csv.gz", ".xlsx", ".parquet"
+    }  # fmt: skip
+    profile = next(path for path in files if path.name.startswith("个人基本信息表"))
+    assert "卫生院" in profile.read_bytes().decode("gb18030").splitlines()[0]
+    assert next(path for path in files if path.name.startswith("高血压")).read_bytes().startswith(b"\xef\xbb\xbf")
+
+
+@pytest.mark.parametrize(
+    ("institutions", "residents", "first"),
+    [(1, None, FOUNDING_RESIDENTS), (1, 300, 300), (20, 300_000, FOUNDING_RESIDENTS), (3, None, FOUNDING_RESIDENTS)],
+)
+def test_sizes(institutions: int, residents: int | None, first: int) -> None:
+    sizes = _sizes(institutions, residents, 1)
+    assert len(sizes) == institutions
+    assert sizes[0] == first
+    assert residents is None or sum(sizes) == residents
+    assert min(sizes) >= 20
+
+
+@pytest.mark.parametrize("arguments", [{"institutions": 2, "residents": 30}, {"institutions": 500}])
+def test_impossible_sizes_are_refused(cat: Catalogue, tmp_path: Path, arguments: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="请"):
+        write_sample(Home(tmp_path), cat, **arguments)
+    assert not (tmp_path / "landing").exists()
+
+
+def test_every_institution_has_a_paid_order(cat: Catalogue, tmp_path: Path) -> None:
+    messages: list[str] = []
+    log: Callable[[str], object] = messages.append
+    write_sample(Home(tmp_path), cat, institutions=3, residents=150, snapshot=date(2026, 3, 1), seed=4, log=log)
+    orders = pl.read_csv(tmp_path / "registry" / "order.csv", infer_schema=False)
+    delivered = {path.name for path in (tmp_path / "landing").iterdir()}
+    assert set(orders["institution_code"]) == delivered
+    assert (orders["service_from"] <= "2026-03-01").all()
+    assert (orders["service_to"] > "2026-03-01").all()
+    payments = pl.read_csv(tmp_path / "registry" / "payment.csv", infer_schema=False)
+    assert set(payments["order_no"]) == set(orders["order_no"])
+    assert len([message for message in messages if "处差错" in message]) >= 3
