@@ -153,7 +153,7 @@ class FormRows:
         if INSTITUTION_CODE in made and INSTITUTION_CODE not in self.mapped.fields:
             made[INSTITUTION_CODE] = Cells(station, made[INSTITUTION_CODE].raw)
         if ARCHIVE_NO in made and self.owner.regions:
-            made[ARCHIVE_NO] = completed_archive_no(made[ARCHIVE_NO], station, self.owner.regions)
+            made[ARCHIVE_NO] = completed_archive_no(made[ARCHIVE_NO], station, self.owner)
 
 
 def one_column(cells: pl.DataFrame, places: Sequence[int], title: str) -> pl.Series:
@@ -204,14 +204,20 @@ def rejected_rows(batch: Batch, foreign: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([pl.DataFrame(columns, schema=REJECTED_SCHEMA), foreign]).sort("row_number")
 
 
-def completed_archive_no(cells: Cells, station: pl.Series, regions: Mapping[str, str]) -> Cells:
-    """Archive numbers of which only the last eight digits were delivered, with the institution's region before them."""
+def completed_archive_no(cells: Cells, station: pl.Series, owner: Owner) -> Cells:
+    """Archive numbers of which only the last eight digits were delivered, with the region before them.
+
+    It is that of the row's institution; of a clinic whose code has none, that of the institution above, the owner's.
+    """
     short = cells.value.str.contains(_SHORT_ARCHIVE_NO).fill_null(False)
     if not short.any():
         return cells
     frame = pl.DataFrame({"value": cells.value, "raw": cells.raw, "short": short, "station": station})
     region = pl.col("station").replace_strict(
-        list(regions), list(regions.values()), default=None, return_dtype=pl.String
+        list(owner.regions),
+        list(owner.regions.values()),
+        default=pl.lit(owner.regions.get(owner.code), pl.String),
+        return_dtype=pl.String,
     )
     whole = region + pl.col("value").str.replace("-", "", literal=True)
     complete = pl.col("short") & region.is_not_null()

@@ -200,17 +200,29 @@ def test_rows_are_judged_again_when_the_registry_changes(landing: Landing) -> No
 
 
 def test_archive_numbers_are_completed(landing: Landing) -> None:
+    write_registry(
+        landing.home,
+        "institution_code,institution_name,level,parent_code,region_code\n"
+        f"{INSTITUTION},甲,,,{INSTITUTION}\n654301101001,乙,,{INSTITUTION},\nH7,丙,,{INSTITUTION},\n",
+    )
     rows = (
         ("V1", "101-00001", ""),
         ("V2", "10100002", "654301101001"),
         ("V3", "1010003", ""),
         ("V4", "65430110110100004", ""),
+        ("V5", "10100005", "H7"),
     )
     landing.put("visit.csv", csv_of(*rows, header=("记录编号", "健康档案编号", "机构编码")))
     landing.take()
     lake = landing.rows()
-    assert lake["archive_no"].to_list() == ["65430110110100001", "65430110110100002", "1010003", "65430110110100004"]
-    assert lake["archive_no__raw"].to_list() == ["101-00001", "10100002", None, None]
+    assert lake["archive_no"].to_list() == [
+        "65430110110100001",
+        "65430110110100002",
+        "1010003",
+        "65430110110100004",
+        "65430110110100005",
+    ]
+    assert lake["archive_no__raw"].to_list() == ["101-00001", "10100002", None, None, "10100005"]
 
 
 @pytest.mark.parametrize("code", ["457254325654301101A001", "H0001", "457254325"])
