@@ -89,10 +89,13 @@ def nightly(
     today = datetime.now(ZoneInfo("Asia/Shanghai")).date()
     usable = [day for day in dates if FIRST_SNAPSHOT <= day <= (wanted or today)]
     if not usable:
-        until = "" if wanted is None else f" {wanted.isoformat()} 及以前"
-        _refuse(f"{where.landing} 下没有{until}的交付（应为 landing/<机构编码>/<YYYY-MM-DD>/）")
+        until = "" if wanted is None else f" {wanted.isoformat()} 及以前的"
+        _refuse(f"{where.landing} 下没有{until}交付（应为 landing/<机构编码>/<YYYY-MM-DD>/）")
     day = wanted or usable[-1]
     with _failures():
+        from phqc_pipeline.extracts import read_registry
+
+        read_registry(where, cat)  # a registry that cannot be used is wrong usage, told before anything is run
         from phqc_pipeline.orchestration.run import run_night
 
         outcome = run_night(where, day, plan, say=typer.echo)

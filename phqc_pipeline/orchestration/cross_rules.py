@@ -26,7 +26,7 @@ def cross_rules_asset(models: DbtModels) -> AssetsDefinition:
         check_specs=list(models.checks.values()),
         backfill_policy=IN_ORDER,
         partitions_def=SNAPSHOTS,
-        can_subset=False,
+        can_subset=True,  # or Dagster refuses a backfill over several dates
     )
     def cross_judgement(
         context: AssetExecutionContext, session: SessionResource
@@ -37,6 +37,6 @@ def cross_rules_asset(models: DbtModels) -> AssetsDefinition:
                 judged, run = stages.judge_cross(session.session, day)
                 for error in judged.errors:
                     context.log.warning(error)
-        yield from models.events(run.nodes)
+        yield from models.events(run.nodes, context)
 
     return cross_judgement

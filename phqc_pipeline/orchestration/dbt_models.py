@@ -18,6 +18,7 @@ from dagster import (
     AssetCheckResult,
     AssetCheckSeverity,
     AssetCheckSpec,
+    AssetExecutionContext,
     AssetKey,
     AssetSpec,
     MaterializeResult,
@@ -41,12 +42,18 @@ class DbtModels:
     assets: Mapping[str, AssetSpec]  # unique_id of a model → spec
     checks: Mapping[str, AssetCheckSpec]  # unique_id of a test → spec
 
-    def events(self, nodes: Iterable[NodeResult]) -> Iterator[MaterializeResult | AssetCheckResult]:
-        """dbt's results as events: a model that was built, a test with the rows it selected."""
+    def events(
+        self, nodes: Iterable[NodeResult], context: AssetExecutionContext
+    ) -> Iterator[MaterializeResult | AssetCheckResult]:
+        """dbt's results as events: a model that was built, a test with the rows it selected.
+
+        A stage always builds the whole of its part; of what an operator did not select, nothing is told.
+        """
         for node in nodes:
-            if (asset := self.assets.get(node.unique_id)) is not None and node.is_good:
+            asset, check = self.assets.get(node.unique_id), self.checks.get(node.unique_id)
+            if asset is not None and node.is_good and asset.key in context.selected_asset_keys:
                 yield MaterializeResult(asset_key=asset.key, metadata={"用时（秒）": round(node.seconds, 2)})
-            elif (check := self.checks.get(node.unique_id)) is not None:
+            elif check is not None and check.key in context.selected_asset_check_keys:
                 yield AssetCheckResult(
                     asset_key=check.asset_key,
                     check_name=check.name,

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from dagster import (
     AssetCheckResult,
+    AssetExecutionContext,
     AssetKey,
     AssetsDefinition,
     MaterializeResult,
@@ -46,12 +47,14 @@ def marts_asset(models: DbtModels) -> AssetsDefinition:
         check_specs=list(models.checks.values()),
         backfill_policy=IN_ORDER,
         partitions_def=SNAPSHOTS,
-        can_subset=False,
+        can_subset=True,  # or Dagster refuses a backfill over several dates
     )
-    def build(session: SessionResource) -> Iterator[MaterializeResult | AssetCheckResult]:
+    def build(
+        context: AssetExecutionContext, session: SessionResource
+    ) -> Iterator[MaterializeResult | AssetCheckResult]:
         with stage("建立发布表", "看说明里哪个模型或检查没有通过；上一夜发布的数据仓库未动"):
             run = stages.build(session.session)
-        yield from models.events(run.nodes)
+        yield from models.events(run.nodes, context)
 
     return build
 

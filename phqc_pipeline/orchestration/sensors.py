@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from dagster import (
     DefaultScheduleStatus,
+    DefaultSensorStatus,
     JobDefinition,
     RunRequest,
     ScheduleDefinition,
@@ -56,11 +57,16 @@ def landing_sensor(job: JobDefinition | object, plan: Plan) -> SensorDefinition:
         name="landing_sensor",
         job=job,  # type: ignore[arg-type]
         minimum_interval_seconds=LOOK_EVERY_SECONDS,
+        default_status=DefaultSensorStatus.RUNNING,
         description="交付目录有新文件或文件有变化，且两次查看之间不再变化（不在写入中），就运行那一天",
     )
     def watch(context: SensorEvaluationContext) -> Iterator[RunRequest | SkipReason]:
-        seen = look(resolve_home())
-        known = json.loads(context.cursor) if context.cursor else {"looked": {}, "asked": {}}
+        home = resolve_home()
+        seen = look(home)
+        if context.cursor:
+            known = json.loads(context.cursor)
+        else:  # a home with a history: its nights need not all be run again
+            known = {"looked": {}, "asked": {day: now for day, now in seen.items() if judged_since(home, day)}}
         ready = changed_and_still(seen, known["looked"], known["asked"])
         for day in ready:
             # The key holds path, size and modification time of all files: the same delivery never runs twice.
@@ -93,3 +99,12 @@ def look(home: Home) -> dict[str, str]:
 def changed_and_still(seen: dict[str, str], looked: dict[str, str], asked: dict[str, str]) -> list[str]:
     """The dates whose files are as they were at the last look and other than when a night was last asked for."""
     return [day for day, now in sorted(seen.items()) if looked.get(day) == now and asked.get(day) != now]
+
+
+def judged_since(home: Home, day: str) -> bool:
+    """Whether a night of that date was laid down after the last of its deliveries arrived."""
+    night = home.nights / day / "night.json"
+    if not night.is_file():
+        return False
+    arrived = max(path.stat().st_mtime_ns for path in home.landing.glob(f"*/{day}/*"))
+    return night.stat().st_mtime_ns >= arrived

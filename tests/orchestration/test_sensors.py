@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -12,7 +12,7 @@ from dagster import DagsterInstance, RunRequest, build_schedule_context, build_s
 
 from phqc_pipeline.home import DEFAULT_RULES, Home
 from phqc_pipeline.orchestration.jobs import build_definitions
-from phqc_pipeline.orchestration.sensors import changed_and_still, look
+from phqc_pipeline.orchestration.sensors import changed_and_still, judged_since, look
 
 
 def deliver(home: Home, day: str, text: str, name: str = "htn_followup.csv") -> Path:
@@ -73,6 +73,19 @@ def test_sensor_asks_for_a_still_delivery_once(tmp_path: Path, definitions, monk
             asked += [event for event in sensor(context) if isinstance(event, RunRequest)]
             cursor = context.cursor
     assert [request.partition_key for request in asked] == ["2024-12-31"]
+
+
+def test_a_home_with_a_history_is_not_run_again_from_the_start(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    path = deliver(home, "2024-12-31", "record_id\n")
+    assert not judged_since(home, "2024-12-31")
+    night = home.night(date(2024, 12, 31))
+    night.mkdir(parents=True)
+    (night / "night.json").write_text("{}", encoding="utf-8")
+    assert judged_since(home, "2024-12-31")
+    later = path.stat().st_mtime_ns + 3_600_000_000_000
+    os.utime(path, ns=(later, later))
+    assert not judged_since(home, "2024-12-31")
 
 
 def test_schedule_judges_the_previous_day(definitions) -> None:
