@@ -44,7 +44,8 @@ class Style:
 
     ``container``: csv, csv.gz, xlsx, parquet. ``header``: english, chinese or synonym. ``named``: codes are written as
     their names, but for every third column. ``zeros``: codes padded (1), bare (-1) or as they are. ``empty``: what
-    stands in an empty numeric or date cell. ``titles``: lines above the header. ``dropped``: columns not in the file.
+    stands in an empty numeric or date cell; ``unanswered``: in every seventh numeric one instead. ``titles``: lines
+    above the header. ``dropped``: columns not in the file.
     """
 
     container: str
@@ -56,6 +57,7 @@ class Style:
     separator: str = ","
     line_end: str = "\n"
     empty: str = ""
+    unanswered: str = ""
     titles: int = 0
     serial_column: bool = False
     parts: int = 1
@@ -73,7 +75,17 @@ _STYLES: tuple[Style, ...] = (
         "csv", "gb18030", "chinese", _SLASHES, named=True, separator="，", line_end="\r\n", titles=1, file_title=True
     ),
     Style("csv.gz"),
-    Style("csv", "utf-8-sig", "chinese", _CHINESE, named=True, separator="、", empty="/", file_title=True),
+    Style(
+        "csv",
+        "utf-8-sig",
+        "chinese",
+        _CHINESE,
+        named=True,
+        separator="、",
+        empty="/",
+        unanswered="未查",
+        file_title=True,
+    ),
     Style("parquet"),
     Style("xlsx", header="chinese", named=True, separator=";", titles=2, serial_column=True, file_title=True),
     Style("csv", "utf-16", "synonym", _DOTS, zeros=1, separator="|", line_end="\r\n", file_title=True, dropped=_GPS),
@@ -291,6 +303,9 @@ def _text(series: pl.Series, field: Field, position: int, style: Style, cat: Cat
         text = series.dt.strftime(spelling)
     else:
         text = _decimal(series, 0 if field.kind == "int" else field.scale or 0)
+        if style.unanswered and not field.text_values:
+            seventh = pl.int_range(len(text), eager=True) % 7 == position % 7
+            text = text.set(seventh & text.is_null(), style.unanswered)
     if style.empty and style.empty not in field.text_values:
         text = text.fill_null(style.empty)
     return text

@@ -7,7 +7,8 @@ Memory is bounded by the largest institution. Rates at which faults are put in, 
 
 * the founding institution at full size: every rule once for 2,000 records of the form, and at least once; a field rule
   at least once on every field it applies to;
-* any other institution of 2,000 residents or more: every rule once for 2,000 records of the form;
+* any other institution of 2,000 residents or more: every rule once for 2,000 records of the form (the first
+  institution of a sample: at least once);
 * smaller ones: the rules are dealt out among the sample's institutions; each injects its part once, a field rule on
   one field. No form has more than three quarters of its records faulty (larger ones: half).
 
@@ -36,7 +37,7 @@ from phqc_pipeline.sample.exams import examinations
 from phqc_pipeline.sample.faults.injection import Rates, inject
 from phqc_pipeline.sample.faults.judge import RAW, Judge
 from phqc_pipeline.sample.faults.proposals import Setting
-from phqc_pipeline.sample.faults.recipes import ORDER, RECIPES, cook
+from phqc_pipeline.sample.faults.recipes import ORDER, RECIPES, add_drafts, cook
 from phqc_pipeline.sample.faults.truth import Finding, Truth, judged_rows
 from phqc_pipeline.sample.faults.work import Work
 from phqc_pipeline.sample.people import settle
@@ -197,13 +198,15 @@ class _Maker:
             frames[form_id] = frames[form_id].with_columns(
                 pl.lit(None).cast(frames[form_id].schema[name]).alias(name) for name in sorted(dropped)
             )
-        return Work(cat, place, times, people, frames, place.chance(seed, "faults"))
+        work = Work(cat, place, times, people, frames, place.chance(seed, "faults"))
+        _blind(work)
+        return work
 
     def _rates(self, place: Institution) -> Rates:
         if place.is_founding and place.residents == FOUNDING_RESIDENTS:
             return Rates(_RATE, at_least=1, every_field=True)
         if place.residents >= LARGE:
-            return Rates(_RATE, at_least=0 if place.count > 1 else 1)
+            return Rates(_RATE, at_least=1 if place.is_founding else 0)
         return Rates(_RATE, at_least=1, share=(place.index, place.count), dealt=True, fullest=0.75)
 
     def _put_faults_in(self, work: Work) -> list[str]:
@@ -239,6 +242,7 @@ class _Maker:
             failed |= {(rule_id, form_id) for rule_id, _ in left}
         self.pending = failed if rates.dealt else set()
         missing = sorted(f"{rule_id}（{form_id}）" for rule_id, form_id in failed)
+        add_drafts(work)
         for fault in work.faults:
             self._count(fault.rule_id)
         return missing
@@ -330,6 +334,16 @@ class _Maker:
         )
         if missing:
             self.log(f"  未能埋入：{'、'.join(missing)}")
+
+
+def _blind(work: Work) -> None:
+    """Some old people are blind in one eye: a word in a numeric column, which is a valid answer."""
+    exams = work.frames["health_exam"]
+    blind = exams.filter((pl.col("_person") % 83 == 7) & pl.col("elder_adl_code").is_not_null())["_row"].to_list()
+    eye = pl.when(pl.col("_row").is_in(blind)).then(None).otherwise(pl.col("vision_left"))
+    work.frames["health_exam"] = exams.with_columns(eye.alias("vision_left"))
+    for row in blind:
+        work.texts["health_exam"][row] = {"vision_left": "盲"}
 
 
 def _with_raw(rows: pl.DataFrame, names: list[str]) -> pl.DataFrame:
@@ -436,7 +450,7 @@ def _readme(summary: SampleSummary, institutions: int, residents: int | None, se
 
 - 首家合同机构（{FOUNDING_ELECTRONIC} 份电子档案）：每条规则每 {int(_RATE)} 条记录一处，至少一处；按字段展开的规则，
   每个字段至少一处。
-- 其他 {LARGE} 人以上的机构：每条规则每 {int(_RATE)} 条记录一处。
+- 其他 {LARGE} 人以上的机构：每条规则每 {int(_RATE)} 条记录一处（排在首位的机构至少一处）。
 - 更小的机构：规则在各机构间分派，每条一处（按字段展开的取一个字段）。任何一张表至多四分之三的记录有差错。
 - 报表差错（RPT-R-002、RPT-R-030）只埋在非计费期间。
 

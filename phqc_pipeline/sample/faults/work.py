@@ -96,6 +96,9 @@ class Work:
             pl.lit(number, pl.Int64).alias("_row"), *(_literal(v, copy.schema[n]).alias(n) for n, v in changed.items())
         )
         self.frames[form_id] = pl.concat([self.frames[form_id], copy])
+        verbatim = {name: text for name, text in self.texts[form_id].get(row, {}).items() if name not in changed}
+        if verbatim:
+            self.texts[form_id][number] = verbatim
         self.touched[form_id].add(number)
         return number
 
@@ -109,6 +112,8 @@ class Work:
             for name, cell in cells[number].items():
                 if cell.text is not None:
                     self.texts[form_id].setdefault(number, {})[name] = cell.text
+                else:
+                    self.texts[form_id].get(number, {}).pop(name, None)
 
     def lake_rows(self, form_id: str, rows: pl.DataFrame) -> pl.DataFrame:
         """Rows with the ``<field>__raw`` columns that the verbatim cells make."""
