@@ -34,10 +34,15 @@ from phqc_pipeline.catalogue import Catalogue, Context, load_catalogue
 from phqc_pipeline.checks import judge_records, schema_for
 from phqc_pipeline.checks.evaluation import Evaluation
 from phqc_pipeline.checks.lake import RECORD_KEY, Piece, lake_schema, pack, read_batch
+from phqc_pipeline.checks.population import judged, replaced_rows, without_replaced
 from phqc_pipeline.checks.schemas import judgements_of
 from phqc_pipeline.extracts import Books, Delivery, LakeFile, read_registry, take_in
 from phqc_pipeline.home import DEFAULT_RULES, Home
 from phqc_pipeline.sample import write_sample
+
+if __package__ in (None, ""):
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from benchmarks.tables import write_table
 
 HERE = Path(__file__).resolve().parent
 BY_HAND = HERE / "record_rules_by_hand.sql"
@@ -45,7 +50,6 @@ SNAPSHOT = date(2024, 12, 31)
 FORM, WIDE = "htn_followup", "health_exam"
 BATCH_ROWS = 100_000
 REPEATS = 3
-MARKS = ("<!-- record_rules: begin -->", "<!-- record_rules: end -->")
 
 Violations = Counter[str]  # rule → violating records
 
@@ -77,12 +81,8 @@ def main() -> None:
         records = _sample(cat, work / "home", given.residents)
         middling = _repeated(records[FORM], given.rows, work / f"{FORM}.parquet")
         wide = _repeated(records[WIDE], given.wide_rows, work / f"{WIDE}.parquet")
-        told = [_peers_table(cat, ctx, middling, given.rows, work, without, given.peers)]
-        told.append(_all_rules_table(cat, ctx, {FORM: middling, WIDE: wide}, work))
-    text = "\n\n".join([_circumstances(given), *told])
-    print(text)
-    if given.write:
-        _put_into_readme(text)
+        print(_against_peers(cat, ctx, middling, work, without, given.peers, given.write), end="\n\n")
+        print(_every_rule(cat, ctx, {FORM: middling, WIDE: wide}, work, given.write))
 
 
 # --- data --------------------------------------------------------------------------------------------------------
@@ -112,81 +112,76 @@ def _repeated(paths: Sequence[Path], rows: int, target: Path) -> Delivery:
 # --- 35 rules, and the peers -------------------------------------------------------------------------------------
 
 
-def _peers_table(
-    cat: Catalogue, ctx: Context, delivery: Delivery, rows: int, work: Path, without: set[str], peers: Path | None
+def _against_peers(
+    cat: Catalogue, ctx: Context, delivery: Delivery, work: Path, without: set[str], peers: Path | None, write: bool
 ) -> str:
     conditions = _conditions()
     contenders = [
+        _judging(cat, ctx, delivery, list(conditions)),
         _runner(cat, ctx, delivery, work, list(conditions)),
-        _evaluation(cat, ctx, delivery, list(conditions)),
         _by_hand(delivery, work),
     ]
     if "pandera" not in without:
         contenders.append(_schema_validate(cat, ctx, delivery, set(conditions)))
-    judged = _judged_table(delivery, conditions, work)
+    prepared = _judged_table(delivery, conditions, work)
     if "dbt" not in without:
-        contenders.append(_dbt(judged, conditions, work))
+        contenders.append(_dbt(prepared, conditions, work))
     if "gx" not in without:
-        contenders.append(_great_expectations(judged, peers or work / "peers"))
-    expected = contenders[0].found
+        contenders.append(_great_expectations(prepared, peers or work / "peers"))
+    expected = contenders[0].found or Counter()
     for one in contenders:
         if one.found is not None and one.found != expected:
-            differing = {rule for rule in conditions if one.found[rule] != (expected or {}).get(rule, 0)}
-            raise SystemExit(f"{one.name} finds something else for {sorted(differing)}")
-    ours = contenders[0].wall
-    lines = [
-        f"{len(conditions)} rules × {rows:,} records of `{FORM}`, {sum((expected or {}).values()):,} violations",
-        "",
-        "| by | seconds | CPU seconds | time of the runner × | |",
-        "|---|---:|---:|---:|---|",
-        *(
-            f"| {one.name} | {one.wall:.2f} | {'' if one.cpu is None else f'{one.cpu:.2f}'} "
-            f"| {one.wall / ours:.2f} | {one.note} |"
-            for one in contenders
-        ),
+            differing = sorted(rule for rule in conditions if one.found[rule] != expected[rule])
+            raise SystemExit(f"{one.name}: finds something else for {differing}")
+    quickest = contenders[0].wall
+    rows = [
+        (one.name, _seconds(one.wall), _seconds(one.cpu), f"{one.wall / quickest:.1f}", one.note) for one in contenders
     ]
-    return "\n".join(lines)
+    violating = f"{sum(expected.values()):,}"
+    about = f"{len(conditions)} 条规则 × {delivery.rows:,} 条 {FORM}，命中 {violating}；{_versions()}"
+    return write_table("record_rules", ("做法", "秒", "CPU 秒", "倍", "说明"), rows, about, write)
 
 
 def _conditions() -> dict[str, str]:
-    """Rule → SQL condition, as they stand in the query written by hand."""
-    body = BY_HAND.read_text(encoding="utf-8").split("select unnest(list_filter([")[1]
-    return {rule: text for text, rule in re.findall(r"case when (.*?)\s+then '([A-Z]+-[A-Z]-\d+)' end", body, re.S)}
+    """Rule → SQL condition over ``judged``, as they stand in the query written by hand."""
+    each = re.findall(
+        r"select '([A-Z]+-[A-Z]-\d+)' as rule_id, _record_key from judged\s+where (.*?)\s*(?=union all|\Z)",
+        BY_HAND.read_text(encoding="utf-8"),
+        re.DOTALL,
+    )
+    return dict(each)
 
 
-def _runner(cat: Catalogue, ctx: Context, delivery: Delivery, work: Path, rules: Sequence[str]) -> Measured:
-    out = work / "runner"
-
-    def run() -> None:
-        judge_records(cat, [delivery], ctx, out, forms=[FORM], rules=rules)
-
-    wall, cpu = _timed(run)
-    found = Counter(pl.read_parquet(out / "findings" / "*.parquet")["rule_id"].to_list())
-    note = "all of a night's work: current rows, findings with messages, results, subjects present"
-    return Measured("the nightly runner", wall, cpu, found, note)
-
-
-def _evaluation(cat: Catalogue, ctx: Context, delivery: Delivery, rules: Sequence[str]) -> Measured:
+def _judging(cat: Catalogue, ctx: Context, delivery: Delivery, rules: Sequence[str]) -> Measured:
+    """The runner's own parts, as far as the others go: current rows, the fused select, keys."""
     form = cat.form(FORM)
-    judgements = [one for one in judgements_of(schema_for(cat, FORM, ctx)) if one.check.rule.rule_id in rules]
-    evaluation = Evaluation(judgements)
-    schema = lake_schema(form)
-    columns = [name for name in schema if name in evaluation.columns | {RECORD_KEY}]
+    evaluation = Evaluation(judgements_of(schema_for(cat, FORM, ctx, rules=rules)))
+    schema, takes_part = lake_schema(form), judged(form)
+    needed = {*evaluation.columns, *takes_part.meta.root_names(), RECORD_KEY}
+    columns = [name for name in schema if name in needed]
     file = delivery.files[0]
+    pieces = [Piece(file.path, file.rows, 0, file.rows, 0, 0)]
     found: Violations = Counter()
 
     def run() -> None:
         found.clear()
-        for batch in pack([Piece(file.path, file.rows, 0, file.rows, 0, 0)], BATCH_ROWS):
-            frame = read_batch(batch, columns, schema)
+        replaced = replaced_rows(form, pieces, schema)
+        for batch in pack(pieces, BATCH_ROWS):
+            frame = without_replaced(read_batch(batch, columns, schema), replaced).filter(takes_part)
             keys = frame[RECORD_KEY]
             for violation in evaluation.violations(evaluation.flags(frame)):
                 rule = evaluation.judgements[violation.position].check.rule.rule_id
                 found[rule] += len(keys.gather(violation.rows))
 
-    wall, cpu = _timed(run)
-    note = "reading, the fused select, keys; drafts and voided records not left out"
-    return Measured("its evaluation alone", wall, cpu, None, note)
+    return Measured("运行器的判定", *_timed(run), found, "取现行行，全部规则一次 select，取命中记录的编号")
+
+
+def _runner(cat: Catalogue, ctx: Context, delivery: Delivery, work: Path, rules: Sequence[str]) -> Measured:
+    out = work / "runner"
+    wall, cpu = _timed(lambda: judge_records(cat, [delivery], ctx, out, forms=[FORM], rules=rules))
+    found = Counter(pl.read_parquet(out / "findings" / "*.parquet")["rule_id"].to_list())
+    note = "另写提示、各规则结果、在场对象（每个编号的哈希）"
+    return Measured("运行器全部工作", wall, cpu, found, note)
 
 
 def _by_hand(delivery: Delivery, work: Path) -> Measured:
@@ -199,12 +194,11 @@ def _by_hand(delivery: Delivery, work: Path) -> Measured:
 
     wall, cpu = _timed(run)
     found = Counter(pl.read_parquet(target)["rule_id"].to_list())
-    return Measured("one DuckDB query by hand", wall, cpu, found, "rule and key alone")
+    return Measured("手写一条 DuckDB 查询", wall, cpu, found, "取现行行、规则、编号")
 
 
 def _schema_validate(cat: Catalogue, ctx: Context, delivery: Delivery, rules: set[str]) -> Measured:
-    schema = schema_for(cat, FORM, ctx)
-    schema.checks = [check for check in schema.checks if check.name in rules]
+    schema = schema_for(cat, FORM, ctx, rules=rules)
     frame = pl.read_parquet(delivery.files[0].path).filter(pl.col("record_status").is_in(["1", "5"]).fill_null(True))
     found: Violations = Counter()
 
@@ -217,14 +211,14 @@ def _schema_validate(cat: Catalogue, ctx: Context, delivery: Delivery, rules: se
                 found[error.check.name] = error.failure_cases.height
 
     wall, cpu = _timed(run, repeats=1)
-    return Measured("`schema.validate(lazy=True)`", wall, cpu, found, "on a frame already read")
+    return Measured("schema.validate(lazy=True)", wall, cpu, found, "数据已读入内存")
 
 
 def _judged_table(delivery: Delivery, conditions: dict[str, str], work: Path) -> Path:
     """The judged records as the query by hand prepares them, for dbt and Great Expectations; not timed."""
     target = work / "judged.parquet"
     query = BY_HAND.read_text(encoding="utf-8").replace("$lake", f"'{delivery.files[0].path}'")
-    head = query.split("select unnest(list_filter([")[0]
+    head = query.split("select 'COM-C-001'")[0]
     passes = ", ".join(f'not coalesce({text}, false) as "ok_{rule}"' for rule, text in conditions.items())
     with duckdb.connect() as db:
         db.execute(
@@ -265,7 +259,7 @@ def _dbt(judged: Path, conditions: dict[str, str], work: Path) -> Measured:
         for rule in conditions:
             name = rule.lower().replace("-", "_")
             found[rule] = db.execute(f"select count(*) from main_dbt_test__audit.{name}").fetchall()[0][0]
-    return Measured("one dbt test a rule", wall, None, +found, "on a table already built; its start included")
+    return Measured("每条规则一个 dbt 测试", wall, None, +found, "数据已入库；含 dbt 启动")
 
 
 def _great_expectations(judged: Path, peers: Path) -> Measured:
@@ -277,46 +271,37 @@ def _great_expectations(judged: Path, peers: Path) -> Measured:
             subprocess.run(install, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     except (OSError, subprocess.CalledProcessError) as error:
         print(f"Great Expectations is left out: its environment cannot be made ({error})", file=sys.stderr)
-        return Measured("Great Expectations", float("nan"), None, None, "could not be installed")
-    silent = {**os.environ, "GX_ANALYTICS_ENABLED": "False", "TQDM_DISABLE": "1"}
+        return Measured("Great Expectations", float("nan"), None, None, "未能安装")
+    silent = {**os.environ, "GX_ANALYTICS_ENABLED": "False"}
     program = [str(python), str(HERE / "record_rules_great_expectations.py"), str(judged)]
     done = json.loads(
-        subprocess.run(program, check=True, stdout=subprocess.PIPE, text=True, env=silent).stdout.splitlines()[-1]
+        subprocess.run(program, check=True, capture_output=True, text=True, env=silent).stdout.splitlines()[-1]
     )
     found = +Counter(done["violations"])
-    note = "on a data frame already read; what no expectation can state was computed before"
+    note = "数据已读入内存；写不成 expectation 的条件已事先算好"
     return Measured(f"Great Expectations {done['version']}", done["wall"], done["cpu"], found, note)
 
 
 # --- every rule --------------------------------------------------------------------------------------------------
 
 
-def _all_rules_table(cat: Catalogue, ctx: Context, deliveries: dict[str, Delivery], work: Path) -> str:
-    lines = [
-        "Every rule of a form, by the nightly runner",
-        "",
-        "| form | checks | records | findings | seconds | CPU seconds | million rule × record a second |",
-        "|---|---:|---:|---:|---:|---:|---:|",
-    ]
+def _every_rule(cat: Catalogue, ctx: Context, deliveries: dict[str, Delivery], work: Path, write: bool) -> str:
+    rows = []
     for form_id, delivery in deliveries.items():
-        done = {}
-
-        def run(form_id: str = form_id, delivery: Delivery = delivery, done: dict = done) -> None:
-            done["it"] = judge_records(cat, [delivery], ctx, work / form_id, forms=[form_id])
-
-        wall, cpu = _timed(run)
-        it = done["it"]
-        lines.append(
-            f"| `{form_id}` | {len(cat.checks(form_id))} | {it.records_judged:,} | {it.findings:,} "
-            f"| {wall:.2f} | {cpu:.2f} | {it.evaluations / wall / 1e6:.0f} |"
-        )
-    return "\n".join(lines)
+        wall, cpu = _timed(lambda it=delivery: judge_records(cat, [it], ctx, work / it.form_id, forms=[it.form_id]))
+        results = pl.read_parquet(work / form_id / "results.parquet")
+        judgements, findings = results["checked"].sum(), results["violated"].sum()
+        pace = f"{judgements / wall / 1e6:.0f}"
+        checks = str(len(cat.checks(form_id)))
+        rows.append((form_id, checks, f"{delivery.rows:,}", f"{findings:,}", _seconds(wall), _seconds(cpu), pace))
+    header = ("表单", "检查项", "记录", "问题", "秒", "CPU 秒", "百万次判定/秒")
+    return write_table("record_rules_all", header, rows, f"全部规则，夜间运行器的全部工作；{_versions()}", write)
 
 
 # --- telling -----------------------------------------------------------------------------------------------------
 
 
-def _timed(run: Callable[[], None], repeats: int = REPEATS) -> tuple[float, float]:
+def _timed(run: Callable[[], object], repeats: int = REPEATS) -> tuple[float, float]:
     """Seconds of the clock and of the processors, of the quickest run."""
     spent = []
     for _ in range(repeats):
@@ -326,25 +311,12 @@ def _timed(run: Callable[[], None], repeats: int = REPEATS) -> tuple[float, floa
     return min(spent)
 
 
-def _circumstances(given: argparse.Namespace) -> str:
-    versions = ", ".join(f"{name} {module.__version__}" for name, module in (("polars", pl), ("duckdb", duckdb)))
-    return (
-        f"`benchmarks/record_rules.py --rows {given.rows} --wide-rows {given.wide_rows}`, {os.cpu_count()} cores,"
-        f" Python {sys.version.split()[0]}, {versions}."
-    )
+def _seconds(figure: float | None) -> str:
+    return "" if figure is None else f"{figure:.2f}"
 
 
-def _put_into_readme(text: str) -> None:
-    """Between the two marks of README.md; at its end when they are not there yet."""
-    readme = HERE / "README.md"
-    old = readme.read_text(encoding="utf-8") if readme.exists() else "# Benchmarks\n"
-    block = f"{MARKS[0]}\n{text}\n{MARKS[1]}"
-    if MARKS[0] in old:
-        before, rest = old.split(MARKS[0])
-        new = before + block + rest.split(MARKS[1])[1]
-    else:
-        new = f"{old.rstrip()}\n\n## Record rules\n\n{block}\n"
-    readme.write_text(new, encoding="utf-8")
+def _versions() -> str:
+    return f"polars {pl.__version__}，duckdb {duckdb.__version__}"
 
 
 if __name__ == "__main__":

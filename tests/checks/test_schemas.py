@@ -237,9 +237,8 @@ def test_the_benchmark_query_by_hand_says_the_same(real: Catalogue, lake: Path) 
     """``benchmarks/record_rules_by_hand.sql`` is a fair rival only as long as it answers the same question."""
     form = real.form("htn_followup")
     query = (Path(__file__).parents[2] / "benchmarks" / "record_rules_by_hand.sql").read_text(encoding="utf-8")
-    rules = re.findall(r"then '([A-Z]+-[A-Z]-\d+)' end", query)
-    frame = _edges(real, form, 3000, seed=1).unique("_record_key", keep="first")
-    delivery = delivered(lake, form, "A", frame)
+    rules = re.findall(r"select '([A-Z]+-[A-Z]-\d+)' as rule_id", query)
+    delivery = delivered(lake, form, "A", _edges(real, form, 3000, seed=1))
     night = judge(real, [delivery], lake / "out", rules=rules)
     with duckdb.connect() as db:
         found = db.execute(query.replace("$lake", f"'{delivery.files[0].path}'")).fetchall()
