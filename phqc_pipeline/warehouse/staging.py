@@ -120,13 +120,30 @@ def generate_models(
         wanted.update({Path(f"{name}.sql"): sql.encode() for name, sql in models.items()})
     reports = [one for one in deliveries if one.form_id in cat.reports]
     wanted[Path("reported_cell.sql")] = _reported_sql(reports).encode()
-    staging = target / "models" / "staging" / _GENERATED
-    _write_changed(staging, wanted)
+    wanted[Path("_generated.yml")] = _yaml({"version": 2, "models": _staging_docs(cat)})
+    _write_changed(target / "models" / "staging" / _GENERATED, wanted)
     published = {Path(f"records_{form.form_id}.sql"): _records_sql(form).encode() for form in cat.forms.values()}
     published[Path("_records.yml")] = _yaml({"version": 2, "models": [_records_doc(f) for f in cat.forms.values()]})
     _write_changed(target / "models" / "published" / "records" / _GENERATED, published)
     marts = {Path("field_profile.sql"): _profile_sql(cat).encode()}
     _write_changed(target / "models" / "marts" / _GENERATED, marts)
+
+
+def _staging_docs(cat: Catalogue) -> list[dict[str, str]]:
+    """What an operator reads of the generated models in the asset graph."""
+    about = {
+        "replaced": "同一记录编号有多行时被替换的行",
+        "stg": "现行行，按交付原样",
+        "judged": "参加质控的记录，不可用的格子为空",
+    }
+    found = [
+        {"name": f"{kind}_{form.form_id}", "description": f"{form.title}：{text}"}
+        for form in cat.forms.values()
+        for kind, text in about.items()
+    ]
+    found.append({"name": "night", "description": "当夜的日期与统计期，一行"})
+    found.append({"name": "reported_cell", "description": "在用报表文件里的数，一格一行，带行号和列名"})
+    return found
 
 
 def project_vars(cat: Catalogue, ctx: Context, scheme: Scheme, inputs: Path) -> dict[str, Any]:
