@@ -317,7 +317,7 @@ def _organ_columns(mine: pl.DataFrame, age: Ints, elder: Bools, chance: Chance) 
         "elder_mmse_score": where(positive, chance.integers(size, 15, 22).astype(np.float64)),
         "elder_emotion_code": where(elder, np.where(low_mood, "2", "1")),
         "elder_gds_score": where(low_mood, chance.integers(size, 11, 18).astype(np.float64)),
-        "lips_code": one,
+        "lips_code": np.where(chance.flags(size, 0.035), "4", "1"),
         "dentition_codes": codes((toothless, "2"), (caries, "3"), (denture, "4")),
         "dentition_missing": where(
             toothless, chance.pick(size, ["左上1右上1左下0右下2", "左上2右上2左下1右下1", "左上3右上2左下2右下3"])
@@ -330,8 +330,8 @@ def _organ_columns(mine: pl.DataFrame, age: Ints, elder: Bools, chance: Chance) 
         "hearing_code": np.where(elder & chance.flags(size, 0.1), "2", "1"),
         "motor_code": np.where(adl >= 3, "2", "1"),
         "fundus_code": where(dm & chance.flags(size, 0.35), "1"),
-        "skin_code": one,
-        "sclera_code": one,
+        "skin_code": np.where(chance.flags(size, 0.04), "6", "1"),
+        "sclera_code": np.where(chance.flags(size, 0.025), "3", "1"),
         "lymph_code": one,
         "lung_barrel_code": np.where(mine["copd"].to_numpy(), "2", "1"),
         "lung_breath_code": one,

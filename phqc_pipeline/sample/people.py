@@ -45,11 +45,17 @@ HEAD, SPOUSE, SON, DAUGHTER, GRANDCHILD, PARENT = "0", "1", "2", "3", "4", "5"
 
 
 def settle(institution: Institution, times: Times, seed: int) -> pl.DataFrame:
-    """The residents of one institution: ``institution.residents`` rows, see ``_columns`` for what each column says."""
+    """The residents of one institution: ``institution.residents`` rows.
+
+    Columns: person (row number), household, relation (CL_HOUSEHOLD_REL), ethnic, female, birth, given, family, name,
+    id_card, id_region (county where the number was given, today's code), village (position), archive_day, status
+    (CL_ARCHIVE_STATUS), status_day (a far day while active), couple, archive_no, phone, contact_name, contact_phone,
+    head (person), head_name, head_id_card.
+    """
     chance = institution.chance(seed, "people")
     members = _households(institution.residents, times, chance)
     members.birth = _distinct_births(members, times)
-    given, family, full = _names(members, chance)
+    given, family, full = _names(members, institution.staff, chance)
     archive_day = _archive_days(members, times, chance)
     status, status_day = _fates(members, archive_day, times, institution.burden, chance)
     id_card, region = _identity_numbers(members, institution, chance)
@@ -186,8 +192,11 @@ def _distinct_births(members: _Members, times: Times) -> Ints:
     return np.clip(members.birth, earliest, times.today - 75)
 
 
-def _names(members: _Members, chance: Chance) -> tuple[Texts, Texts, Texts]:
-    """Given name, surname (or father's given name) and whole name; nobody shares name, sex and birth day."""
+def _names(members: _Members, staff: frozenset[str], chance: Chance) -> tuple[Texts, Texts, Texts]:
+    """Given name, surname (or father's given name) and whole name; nobody shares name, sex and birth day.
+
+    Nor does anybody bear the name of a doctor: doctors' names may be told, residents' may not.
+    """
     size = len(members.household)
     given = names.given_names(members.ethnic, members.female, chance)
     family = names.surnames(members.ethnic, chance)
@@ -210,6 +219,7 @@ def _names(members: _Members, chance: Chance) -> tuple[Texts, Texts, Texts]:
         # Two living in one house do not bear one name either.
         keys = pl.DataFrame({"n": full.astype(str), "h": members.household})
         again |= keys.select(pl.int_range(pl.len()).over("n", "h") > 0).to_series().to_numpy()
+        again |= np.isin(full.astype(str), sorted(staff))
         if not again.any():
             break
         given[again] = names.given_names(members.ethnic[again], members.female[again], chance)
@@ -353,7 +363,8 @@ def _telephones(people: pl.DataFrame, institution: Institution, chance: Chance) 
     reachable = (contact >= 0) & (own[contact] != "无") & (own[contact] != phone)
     contact_name[reachable] = full[contact[reachable]]
     contact_phone[reachable] = own[contact[reachable]]
-    same = contact_name == full  # a stranger of the same name is called otherwise
+    # A stranger of the same name, or of a doctor's, is called otherwise.
+    same = (contact_name == full) | np.isin(contact_name.astype(str), sorted(institution.staff))
     contact_name[same] = np.where(full[same] == "马玉兰", "王秀英", "马玉兰")
     return people.with_columns(
         pl.Series("phone", phone.astype(str)),

@@ -9,7 +9,7 @@ style of GB/T 10114 but were not checked against the official list (未核). Doc
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
@@ -167,7 +167,10 @@ class Doctor:
 
 @dataclass(frozen=True)
 class Institution:
-    """A town's health centre with its villages, clinics and doctors. ``index`` 0 is the founding institution."""
+    """A town's health centre with its villages, clinics and doctors. ``index`` 0 is the founding institution.
+
+    ``staff``: the names of all doctors of the sample; no resident bears one of them.
+    """
 
     index: int
     count: int
@@ -180,6 +183,7 @@ class Institution:
     residents: int
     villages: tuple[Village, ...]
     doctors: tuple[Doctor, ...]
+    staff: frozenset[str] = frozenset()
 
     @property
     def is_founding(self) -> bool:
@@ -202,7 +206,9 @@ def found_institutions(count: int, residents: list[int], seed: int) -> list[Inst
     """
     if not 1 <= count <= MOST_INSTITUTIONS:
         raise ValueError(f"示范机构数须在 1～{MOST_INSTITUTIONS} 之间，给出的是 {count}；请减少 --institutions")
-    return [_institution(index, count, residents[index], seed) for index in range(count)]
+    found = [_institution(index, count, residents[index], seed) for index in range(count)]
+    staff = frozenset(doctor.name for one in found for doctor in one.doctors)
+    return [replace(one, staff=staff) for one in found]
 
 
 def _institution(index: int, count: int, residents: int, seed: int) -> Institution:

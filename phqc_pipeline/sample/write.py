@@ -21,16 +21,17 @@ import csv
 import io
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
+import numpy as np
 import polars as pl
 
 from phqc_pipeline.catalogue import Catalogue, Context
 from phqc_pipeline.extracts.rows import record_keys
 from phqc_pipeline.home import Home
-from phqc_pipeline.sample.calendar import Times, times_for, to_date
+from phqc_pipeline.sample.calendar import Times, day_number, times_for, to_date, working_day_at_or_before
 from phqc_pipeline.sample.conditions import describe
 from phqc_pipeline.sample.delivery import deliver, deliver_report, style_for
 from phqc_pipeline.sample.exams import examinations
@@ -45,14 +46,16 @@ from phqc_pipeline.sample.places import FOUNDING_ELECTRONIC, LARGE, Institution,
 from phqc_pipeline.sample.profile import profiles, registry
 from phqc_pipeline.sample.registry import write_registry
 from phqc_pipeline.sample.report import REPORT, archives_at, misreport, report_rows
-from phqc_pipeline.sample.rows import enter
+from phqc_pipeline.sample.rows import PREFIX, enter
 from phqc_pipeline.sample.visits import follow_ups
 
 DEFAULT_SNAPSHOT = date(2024, 12, 31)
 FOUNDING_RESIDENTS = 10_700  # archives it takes to have 10,129 of them counted at the end of the basis year
+MANIFEST = "files.txt"  # what a sample wrote, so that the next one can take its place
 KEY_COLUMNS = (
     "rule_id", "form_id", "record_id", "field", "institution_code", "subject_kind", "subject_id", "cause",
 )  # fmt: skip
+LEAST = 20  # residents an institution must have
 _RATE = 2_000.0
 
 Log = Callable[[str], object]
@@ -103,9 +106,13 @@ def write_sample(
     4,000 and 16,000. The same arguments and catalogue give the same bytes. ValueError (in Chinese) when the numbers or
     the date cannot be.
     """
+    lacking = [form_id for form_id in PREFIX if form_id not in cat.forms]
+    if lacking:
+        raise ValueError(f"规则库里没有表单 {'、'.join(lacking)}，写不出示范数据；请换一个规则目录（--rules）")
     times = times_for(snapshot)
     sizes = _sizes(institutions, residents, seed)
     places = found_institutions(institutions, sizes, seed)
+    _make_room(home, places, snapshot)
     maker = _Maker(home, cat, times, seed, log)
     charged: dict[str, int] = {}
     key: list[dict[str, str]] = []
@@ -122,7 +129,31 @@ def write_sample(
     concerned = {rule.rule_id for rule in cat.rules if delivered & set(rule.form_ids or rule.forms)}
     summary.without_fault = sorted(concerned - stood_for)
     (home.sample / "README.md").write_text(_readme(summary, institutions, residents, seed), encoding="utf-8")
+    _write_manifest(home, places, snapshot)
     return summary
+
+
+def _make_room(home: Home, places: Sequence[Institution], snapshot: date) -> None:
+    """Remove the files of an earlier sample. ValueError when others stand where this one's would go."""
+    manifest = home.sample / MANIFEST
+    earlier = set(manifest.read_text(encoding="utf-8").split("\n")) - {""} if manifest.is_file() else set()
+    foreign = [path for path in _files(home, places, snapshot) if path not in earlier]
+    if foreign:
+        raise ValueError(f"{home.root / foreign[0]} 已经存在，又不是示范数据写的；不覆盖，请换一个数据目录（--home）")
+    for path in earlier:
+        (home.root / path).unlink(missing_ok=True)
+
+
+def _files(home: Home, places: Sequence[Institution], snapshot: date) -> list[str]:
+    """Registry and landing files where this sample writes, relative to the home."""
+    folders = [home.registry, *(home.landing / place.code / snapshot.isoformat() for place in places)]
+    found = [path for folder in folders if folder.is_dir() for path in folder.iterdir() if path.is_file()]
+    return sorted(path.relative_to(home.root).as_posix() for path in found)
+
+
+def _write_manifest(home: Home, places: Sequence[Institution], snapshot: date) -> None:
+    text = "\n".join(_files(home, places, snapshot)) + "\n"
+    (home.sample / MANIFEST).write_text(text, encoding="utf-8")
 
 
 def _sizes(institutions: int, residents: int | None, seed: int) -> list[int]:
@@ -132,18 +163,19 @@ def _sizes(institutions: int, residents: int | None, seed: int) -> list[int]:
     weights = Chance(seed, "sizes").uniform(max(institutions - 1, 1), 0.6, 1.6)[: institutions - 1]
     if residents is None:
         return [FOUNDING_RESIDENTS, *(int(10_000 * weight) for weight in weights)]
-    if residents < 20 * institutions:
-        raise ValueError(
-            f"{institutions} 家机构至少要有 {20 * institutions} 名居民，给出的是 {residents}；请加大 --residents"
-        )
+    least = LEAST * institutions
+    if residents < least:
+        raise ValueError(f"{institutions} 家机构至少要有 {least} 名居民，给出的是 {residents}；请加大 --residents")
     if institutions > 1 and residents - FOUNDING_RESIDENTS >= 100 * (institutions - 1):
         shares, rest = list(weights), residents - FOUNDING_RESIDENTS
         first = [FOUNDING_RESIDENTS]
     else:
         shares, rest = [1.0, *weights], residents
         first = []
-    made = [max(int(rest * share / sum(shares)), 20) for share in shares]
-    made[-1] += rest - sum(made)
+    # A few each, and the rest in proportion.
+    over = rest - LEAST * len(shares)
+    made = [LEAST + int(over * share / sum(shares)) for share in shares]
+    made[0] += rest - sum(made)
     return first + made
 
 
@@ -399,7 +431,7 @@ def _settle_count(work: Work, target: int) -> None:
             if surplus > 0
             else end - timedelta(days=work.chance.whole(20, 250))
         )
-        day = min(day, work.times.snapshot - timedelta(days=15))
+        day = _working(min(day, work.times.snapshot - timedelta(days=15)))
         moved[movable[int(n)][0]] = (day, work.entered(day))
     if not moved:
         return
@@ -419,6 +451,10 @@ def _settle_count(work: Work, target: int) -> None:
         .drop("_day", "_at")
     )
     work.touched["resident_profile"].update(numbers)
+
+
+def _working(day: date) -> date:
+    return to_date(int(working_day_at_or_before(np.array([day_number(day)]))[0]))
 
 
 def _write_key(home: Home, key: list[dict[str, str]]) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from filelock import FileLock
 
 from phqc_pipeline.catalogue import Catalogue
 from phqc_pipeline.home import Home
@@ -62,22 +63,17 @@ def test_the_tracked_sample_is_small_and_of_two_institutions() -> None:
     assert len(list((TRACKED_DIR / "landing").iterdir())) == 2
 
 
-def test_twice_the_same_bytes(cat: Catalogue, tmp_path: Path) -> None:
-    for name in ("one", "two"):
-        write_sample(Home(tmp_path / name), cat, institutions=2, residents=80, snapshot=date(2025, 6, 30), seed=9)
-    one, two = (
-        {p.relative_to(tmp_path / n): p.read_bytes() for p in (tmp_path / n).rglob("*") if p.is_file()}
-        for n in ("one", "two")
-    )
-    assert one == two
-
-
-@pytest.fixture(scope="module")
-def founding(cat: Catalogue, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    home = tmp_path_factory.mktemp("founding")
-    summary = write_sample(Home(home), cat)
-    assert summary.without_fault == []
-    assert summary.electronic == {FOUNDING_CODE: FOUNDING_ELECTRONIC}
+@pytest.fixture(scope="session")
+def founding(cat: Catalogue, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """The founding institution's sample, written once for all workers."""
+    base = tmp_path_factory.getbasetemp()
+    home = (base if worker_id == "master" else base.parent) / "founding_sample"
+    with FileLock(f"{home}.lock"):
+        if not (home / "written").exists():
+            summary = write_sample(Home(home), cat)
+            assert summary.without_fault == []
+            assert summary.electronic == {FOUNDING_CODE: FOUNDING_ELECTRONIC}
+            (home / "written").touch()
     return home
 
 
@@ -117,12 +113,18 @@ def test_files_of_every_kind(founding: Path) -> None:
 
 @pytest.mark.parametrize(
     ("institutions", "residents", "first"),
-    [(1, None, FOUNDING_RESIDENTS), (1, 300, 300), (20, 300_000, FOUNDING_RESIDENTS), (3, None, FOUNDING_RESIDENTS)],
+    [
+        (1, None, FOUNDING_RESIDENTS),
+        (1, 300, 300),
+        (20, 300_000, FOUNDING_RESIDENTS),
+        (3, None, FOUNDING_RESIDENTS),
+        (52, 1100, None),
+    ],
 )
-def test_sizes(institutions: int, residents: int | None, first: int) -> None:
+def test_sizes(institutions: int, residents: int | None, first: int | None) -> None:
     sizes = _sizes(institutions, residents, 1)
     assert len(sizes) == institutions
-    assert sizes[0] == first
+    assert first is None or sizes[0] == first
     assert residents is None or sum(sizes) == residents
     assert min(sizes) >= 20
 
@@ -132,6 +134,35 @@ def test_impossible_sizes_are_refused(cat: Catalogue, tmp_path: Path, arguments:
     with pytest.raises(ValueError, match="请"):
         write_sample(Home(tmp_path), cat, **arguments)
     assert not (tmp_path / "landing").exists()
+
+
+def raw_bytes(root: Path) -> dict[str, bytes]:
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def test_a_sample_takes_the_place_of_an_earlier_one_but_of_nothing_else(cat: Catalogue, tmp_path: Path) -> None:
+    """And the same arguments give the same bytes."""
+    home = Home(tmp_path)
+    write_sample(home, cat, residents=40, snapshot=date(2025, 6, 30), seed=1)
+    before = raw_bytes(tmp_path)
+    notes = home.landing / FOUNDING_CODE / "2025-06-30" / "notes.txt"
+    notes.write_text("ours", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"notes\.txt"):
+        write_sample(home, cat, residents=40, snapshot=date(2025, 6, 30), seed=1)
+    notes.unlink()
+    write_sample(home, cat, residents=60, snapshot=date(2025, 6, 30), seed=2)
+    assert raw_bytes(tmp_path) != before
+    write_sample(home, cat, residents=40, snapshot=date(2025, 6, 30), seed=1)
+    assert raw_bytes(tmp_path) == before
+
+
+def test_no_resident_bears_a_doctors_name(founding: Path) -> None:
+    doctors = set(pl.read_csv(founding / "registry" / "doctor.csv", infer_schema=False)["doctor_name"])
+    profile = next((founding / "landing" / FOUNDING_CODE / "2024-12-31").glob("个人基本信息表*"))
+    rows = list(csv.reader(profile.read_bytes().decode("gb18030").splitlines()[1:]))
+    for header in ("姓名", "联系人姓名", "户主姓名"):
+        at = rows[0].index(header)
+        assert doctors & {row[at] for row in rows[1:]} == set(), header
 
 
 def test_every_institution_has_a_paid_order(cat: Catalogue, tmp_path: Path) -> None:
