@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import random
 import shutil
@@ -159,10 +158,11 @@ def test_killed_at_ten_random_moments_then_run_again(small_home: Path, tmp_path:
         process = subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
         )
-        time.sleep(chance.uniform(0.1, 1.0) * whole)
-        with contextlib.suppress(ProcessLookupError):  # it had finished: that, too, is a moment
+        try:
+            process.wait(timeout=chance.uniform(0.1, 1.0) * whole)  # it finished before: that, too, is a moment
+        except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+            process.wait()
         if (home / "published" / "phqc.duckdb").exists():
             assert table(home, "SELECT count(*) > 0 FROM qc.finding") == [(True,)]  # never half a file
     phqc("nightly", "--home", home)
