@@ -65,7 +65,7 @@ def test_other_institutions_folder_holds_nothing_of_ours(small_home: Path) -> No
         owners = dict(
             connection.execute(
                 "SELECT r.id_card_no, any_value(f.institution_code) FROM records.resident_profile r "
-                "JOIN ingest.file f ON f.file_id = r._file_id WHERE r.id_card_no IS NOT NULL "
+                "JOIN ingest.file f ON f.file_id = r._file_id WHERE length(r.id_card_no) = 18 "
                 "GROUP BY r.id_card_no HAVING count(DISTINCT f.institution_code) = 1"
             ).fetchall()
         )

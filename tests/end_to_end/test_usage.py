@@ -35,7 +35,7 @@ def test_an_invalid_catalogue_lists_every_fault_and_runs_nothing(tmp_path: Path)
     shutil.copytree(ROOT / "rules", rules)
     path = rules / "checks" / "htn_followup.yaml"
     text = path.read_text(encoding="utf-8")
-    path.write_text(text.replace("sbp", "spb", 1) + "\n- {id: HTN-L-001}\n", encoding="utf-8")
+    path.write_text(text.replace("sbp", "spb", 1) + "\n  - {id: HTN-L-001}\n", encoding="utf-8")
     for command in (["rules", "check"], ["nightly", "--home", home]):
         done = phqc(*command, "--rules", rules, check=2)
         assert "htn_followup.yaml" in done.stderr
