@@ -111,6 +111,5 @@ SAME_FINDINGS = """
 """
 SAME_RESULTS = """
     SELECT institution_code, form_id, rule_id, field, status, checked, applicable, violated, reason
-    FROM qc.rule_result WHERE field IS NOT NULL OR field IS NULL
-      AND snapshot_date = (SELECT max(snapshot_date) FROM qc.run) ORDER BY ALL
+    FROM qc.rule_result WHERE snapshot_date = (SELECT max(snapshot_date) FROM qc.run) ORDER BY ALL
 """
