@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from ruamel.yaml import YAML
+import yaml
 
 from phqc_pipeline.catalogue import Catalogue, Context, Form, Scheme, load_catalogue
 from phqc_pipeline.catalogue.handbook import dictionary_page, markdown_table
@@ -99,7 +99,7 @@ def _tables(folder: Path) -> Iterator[Table]:
     """Every model below ``folder`` that a YAML describes. Its schema is its folder's, its name may have an alias."""
     models = {path.stem: path for path in folder.rglob("*.sql")}
     for described in sorted(folder.rglob("_*.yml")):
-        for model in YAML(typ="safe").load(described.read_text(encoding="utf-8"))["models"]:
+        for model in yaml.safe_load(described.read_text(encoding="utf-8"))["models"]:
             path = models.pop(model["name"])
             alias = _ALIAS.search(path.read_text(encoding="utf-8"))
             schema = "mart" if folder.name == "marts" else path.relative_to(folder).parts[0]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
 PROGRAMS = Path(sys.executable).parent
@@ -42,6 +46,28 @@ def test_types_hold() -> None:
 
 def test_imports_run_downward_only() -> None:
     run("lint-imports")
+
+
+def test_every_import_is_declared() -> None:
+    """A package that merely happens to be in one machine's environment is missing in the next fresh clone."""
+    written = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    groups = re.findall(r"^(?:dependencies|dev) = \[\n(.*?)^\]", written, re.MULTILINE | re.DOTALL)
+    declared = {
+        canonicalize_name(Requirement(name).name) for group in groups for name in re.findall(r'"([^"]+)"', group)
+    }
+    providers = packages_distributions()
+    own = {"phqc_pipeline", "tests", "benchmarks"} | set(sys.stdlib_module_names)
+    undeclared = set()
+    for path in tracked():
+        if path.suffix != ".py" or path.name == "record_rules_great_expectations.py":  # an environment of its own
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module] if isinstance(node, ast.ImportFrom) and node.module and not node.level else []
+            for name in {name.split(".")[0] for name in names} - own:
+                if not declared & {canonicalize_name(provider) for provider in providers.get(name, ())}:
+                    undeclared.add(f"{path.relative_to(ROOT)}: {name}")
+    assert sorted(undeclared) == []
 
 
 def test_lock_names_no_index() -> None:
