@@ -61,6 +61,9 @@ _RATE = 2_000.0
 Log = Callable[[str], object]
 _Meant = tuple[str, str, str, int | None]  # rule, form, field, _row of the record
 
+#: What makes the records of the other forms, each some forms' clean frames: form_id → frame (as in ``rows``).
+MAKERS: tuple[Callable[[pl.DataFrame, Institution, Times, Catalogue, int], dict[str, pl.DataFrame]], ...] = ()
+
 
 @dataclass
 class SampleSummary:
@@ -223,6 +226,8 @@ class _Maker:
         }
         frames["htn_followup"], frames["t2dm_followup"] = follow_ups(people, place, times, cat, seed)
         frames["health_exam"], frames["elderly_self_care"] = examinations(people, place, times, cat, seed)
+        for made in MAKERS:
+            frames |= made(people, place, times, cat, seed)
         frames = {form_id: frames[form_id] for form_id in cat.forms if form_id in frames}
         frames = enter(frames, place, seed)
         for form_id, position in zip(frames, range(len(frames)), strict=True):
