@@ -55,6 +55,10 @@ class NameReader(TypeChecker):
         except ExpressionError as error:
             self.faults.extend(error.faults)
             return BAD
+        return self.read_tree(tree, expect)
+
+    def read_tree(self, tree: Any, expect: Type | None) -> Node:
+        """The node of a whole tree, which must be of type ``expect`` (None: of any)."""
         node = self.read(tree)
         if expect == "bool":
             return self._judgement(node, tree)

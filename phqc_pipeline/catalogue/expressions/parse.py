@@ -94,6 +94,24 @@ def parse_expression(
     return Expression(text, node)
 
 
+def compile_tree(
+    tree: Any,
+    form: Form,
+    vocabulary: Vocabulary,
+    params: Mapping[str, Any] | None = None,
+    *,
+    field: Field | None = None,
+    optional: Iterable[str] = (),
+    expect: Type | None = "bool",
+) -> Node:
+    """The same for a syntax tree that stands in no text: a mutant, or a part of an expression."""
+    reader = _Reader("", form, vocabulary, params or {}, field, frozenset(optional))
+    node = reader.read_tree(tree, expect)
+    if reader.faults:
+        raise ExpressionError(shown(tree), reader.faults)
+    return node
+
+
 def negated(expression: Expression) -> Expression:
     """The expression that is TRUE where ``expression`` is FALSE: an ``assert`` as ``violated``."""
     return Expression(f"not ({expression.text})", nodes.not_(expression.node))
