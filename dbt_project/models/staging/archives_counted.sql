@@ -1,5 +1,5 @@
--- 城乡居民健康档案 recomputed from the profiles (reports.md sections 2 and 4) for every institution and period that a
--- report speaks of. People are told apart by a right identity number, else by archive number; who has archives at two
+-- 城乡居民健康档案 recomputed from the profiles (reports.md sections 2 and 4) for every institution and period that one
+-- of these reports speaks of. People are told apart by a right identity number, else by archive number; who has archives at two
 -- institutions counts where they were managed at the period's end.
 {{ config(enabled='resident_profile' in var('forms'), materialized='table') }}
 {% set person_forms = [] %}
@@ -14,7 +14,8 @@ with periods as (
       when period like 'M%' then substr(period, 2)::integer
       else 12 end, 1)) as to_day
   from {{ ref('reported_cell') }}
-  where regexp_full_match(period, 'Y|Q[1-4]|M(0[1-9]|1[0-2])') and year between 1900 and 9998
+  where report_id = 'r_archive' and regexp_full_match(period, 'Y|Q[1-4]|M(0[1-9]|1[0-2])')
+    and year between 1900 and 9998
 ),
 
 profiles as (
