@@ -6,41 +6,28 @@ Belongs here: the catalogue told to people, in Chinese. Does not belong here: th
 from __future__ import annotations
 
 import textwrap
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
-from typing import Any
 
 from phqc_pipeline.catalogue.examples import run_examples
-from phqc_pipeline.catalogue.expressions import to_chinese, to_duckdb
+from phqc_pipeline.catalogue.explain import (
+    checks_of,
+    columns_said,
+    example_said,
+    facts,
+    fields_by_form,
+    form_title,
+    judgement,
+    sample_check,
+    scope_title,
+    sql_of,
+)
 from phqc_pipeline.catalogue.faults import CatalogueError, closest, describe
-from phqc_pipeline.catalogue.fingerprint import derived_in
 from phqc_pipeline.catalogue.layout import WIDTH, fact, table
 from phqc_pipeline.catalogue.loader import load_catalogue
-from phqc_pipeline.catalogue.model import (
-    DIMENSIONS,
-    EVERY_FORM,
-    EVERY_PERSON_FORM,
-    SEVERITIES,
-    Catalogue,
-    Example,
-    Rule,
-    RuleCheck,
-)
+from phqc_pipeline.catalogue.model import DIMENSIONS, SEVERITIES, Catalogue, Rule, RuleCheck
 
-GRAIN_TITLES: Mapping[str, str] = {
-    "row": "一条记录",
-    "person": "一个人",
-    "doc": "一名医生",
-    "inst": "一个机构",
-    "household": "一户家庭",
-}
-CARRIER_TITLES: Mapping[str, str] = {
-    "pandera": "Pandera（一条记录自己就能判断）",
-    "dbt": "dbt（要看多条记录、别的表单或登记资料）",
-}
 LIST_HEADER = ("编号", "级别", "维度", "表单", "核", "名称")
 
 
@@ -119,7 +106,7 @@ def list_rules(
             rule.rule_id + (f" v{rule.version}" if rule.version > 1 else ""),
             rule.severity,
             rule.dimension,
-            _scope_title(catalogue, rule),
+            scope_title(catalogue, rule),
             "" if rule.verified else "待核",
             rule.title,
         )
@@ -139,11 +126,11 @@ def show(catalogue: Catalogue, rule_id: str) -> str:
 
 
 def _explain(catalogue: Catalogue, rule: Rule, versions: int) -> str:
-    checks = [check for form_id in rule.form_ids for check in catalogue.checks(form_id) if check.rule is rule]
+    checks = checks_of(catalogue, rule)
     version = f"（第 {rule.version} 版，共 {versions} 版）" if versions > 1 or rule.version > 1 else ""
     blocks = [
         [f"{rule.rule_id}  {rule.title}{version}"],
-        _facts(catalogue, rule),
+        _lines(facts(catalogue, rule)),
         _judgement(catalogue, rule, checks),
         _per_field(catalogue, checks) if rule.per_field else [],
         _sql(rule, checks),
@@ -152,88 +139,31 @@ def _explain(catalogue: Catalogue, rule: Rule, versions: int) -> str:
     return "\n\n".join("\n".join(block) for block in blocks if block)
 
 
-def _facts(catalogue: Catalogue, rule: Rule) -> list[str]:
-    until = f"至 {rule.valid_to.isoformat()}" if rule.valid_to else ""
-    since = f"{rule.valid_from.isoformat()} 起" if rule.valid_from else ""
-    verified = "已与原件核对" if rule.verified else "待核：数值或口径尚未与原件核对"
-    facts = [
-        ("级别", f"{rule.severity}　维度：{rule.dimension}"),
-        ("管谁", f"{_scope_title(catalogue, rule)}，对象是{GRAIN_TITLES[rule.grain]}"),
-        ("承担", CARRIER_TITLES[rule.carrier]),
-        ("依据", f"{rule.basis}（{verified}）"),
-        ("适用期", f"{since}{until}" or "不限"),
-        ("提示", rule.message),
-    ]
-    if rule.expected:
-        facts.append(("应为", rule.expected))
-    if rule.suggestion:
-        computed = f"按 {_one_line(rule.suggestion.expr)} 计算" if rule.suggestion.expr else ""
-        facts.append(("建议", rule.suggestion.text or computed))
-    if rule.suppressed_by:
-        facts.append(("不重复报", f"同一记录已命中 {'、'.join(rule.suppressed_by)} 时不报"))
-    if rule.period_scoped:
-        facts.append(("统计期", "按统计期计数，换期另立问题"))
-    if rule.note:
-        facts.append(("说明", rule.note))
-    facts.append(("出处", f"{rule.place.file} 第 {rule.place.line} 行，指纹 {rule.fingerprint[:12]}"))
-    return [line for name, text in facts for line in fact(name, text)]
+def _lines(said: Iterable[tuple[str, str]]) -> list[str]:
+    return [line for name, text in said for line in fact(name, text)]
 
 
 def _judgement(catalogue: Catalogue, rule: Rule, checks: Sequence[RuleCheck]) -> list[str]:
-    lines = ["判定"]
-    if rule.carrier == "dbt":
-        lines += fact("命中条件", rule.expression)
-        lines += fact("dbt 模型", rule.model or "")
-        for form_id, columns in rule.reads.items():
-            lines += fact("读取", f"{_form_title(catalogue, form_id)}：{_columns(catalogue, form_id, columns)}")
-    else:
-        sample = _sample(rule, checks)
-        lines = [f"判定，以 {sample.form_id}.{sample.field} 为例"] if rule.per_field else lines
-        lines += fact("适用对象", to_chinese(sample.when, catalogue) if sample.when else "全部参加质控的记录")
-        lines += fact("命中条件", to_chinese(sample.violated, catalogue))
-        for key, text in (("when", rule.when), ("assert", rule.assertion), ("violated", rule.violated)):
-            if text:
-                lines += fact(key, _one_line(text))
-        lines += fact("读取", _read_columns(catalogue, rule, checks))
-    if rule.params:
-        lines += fact("参数", "，".join(f"{name} = {_plain(value)}" for name, value in rule.params.items()))
-    for name in _derived_named(catalogue, rule):
-        derived = catalogue.derived[name]
-        lines += fact("派生名", f"{name}（{derived.title}）= {_one_line(derived.expr)}")
-    return lines
+    sample = sample_check(rule, checks)
+    title = f"判定，以 {sample.form_id}.{sample.field} 为例" if sample and rule.per_field else "判定"
+    return [title, *_lines(judgement(catalogue, rule, checks))]
 
 
 def _per_field(catalogue: Catalogue, checks: Sequence[RuleCheck]) -> list[str]:
-    fields: dict[str, list[str]] = defaultdict(list)
-    for one in checks:
-        fields[one.form_id].append(one.field)
     lines = [f"按字段展开（{len(checks)} 项检查）"]
-    for form_id, names in fields.items():
-        lines.append(f"  {_form_title(catalogue, form_id)} {form_id}：{len(names)} 项")
-        lines += fact("", _columns(catalogue, form_id, names))
+    for form_id, names in fields_by_form(checks).items():
+        lines.append(f"  {form_title(catalogue, form_id)} {form_id}：{len(names)} 项")
+        lines += fact("", columns_said(catalogue, form_id, names))
     return lines
 
 
-def _sample(rule: Rule, checks: Sequence[RuleCheck]) -> RuleCheck:
-    """The check that shows a rule best: the form where it reads most; of a per-field rule a field with a condition."""
-    if not rule.per_field:
-        return max(checks, key=lambda one: len(one.reads))
-    return next((one for one in checks if one.when is not None and one.when.reads), checks[0])
-
-
 def _sql(rule: Rule, checks: Sequence[RuleCheck]) -> list[str]:
-    """The DuckDB SQL of the judgement, once for all forms that share it; of a per-field rule that of the sample."""
-    if not checks:
-        return []
-    forms: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for one in [_sample(rule, checks)] if rule.per_field else checks:
-        applies = to_duckdb(one.when, None, plain=True) if one.when else "TRUE"
-        forms[applies, to_duckdb(one.violated, None, plain=True)].append(one.form_id)
-    lines = ["DuckDB SQL（格子不可用时读作 NULL；结果为 TRUE 才命中）"]
-    for (applies, violated), names in forms.items():
-        if len(forms) > 1:
-            lines.append(f"  -- {'、'.join(names)}")
-        lines += [*_sql_lines("适用", applies), *_sql_lines("命中", violated)]
+    written = sql_of(rule, checks)
+    lines = ["DuckDB SQL（格子不可用时读作 NULL；结果为 TRUE 才命中）"] if written else []
+    for one in written:
+        if len(written) > 1:
+            lines.append(f"  -- {'、'.join(one.form_ids)}")
+        lines += [*_sql_lines("适用", one.applies), *_sql_lines("命中", one.violated)]
     return lines
 
 
@@ -248,66 +178,5 @@ def _examples(rule: Rule) -> list[str]:
     lines = ["样例"] if rule.pass_examples or rule.fail_examples else []
     for title, examples in (("通过", rule.pass_examples), ("不通过", rule.fail_examples)):
         for example in examples:
-            lines += fact(title, _example(example))
+            lines += fact(title, example_said(example))
     return lines
-
-
-def _example(example: Example) -> str:
-    values = "，".join(f"{name} = {_plain(value)}" for name, value in example.values.items())
-    return f"{values or '全部为空'}{f'　（{example.note}）' if example.note else ''}"
-
-
-def _scope_title(catalogue: Catalogue, rule: Rule) -> str:
-    """Which forms a rule is on: named when few, ``全部表单`` or ``n 张表单`` when it is generic."""
-    count = len(rule.form_ids)
-    if rule.forms in ((EVERY_FORM,), (EVERY_PERSON_FORM,)):
-        return "全部表单" if count == len(catalogue.forms) else f"{count} 张表单（有其所读字段的）"
-    if count > 3:
-        return f"{count} 张表单"
-    return "、".join(_form_title(catalogue, form_id) for form_id in rule.form_ids)
-
-
-def _form_title(catalogue: Catalogue, form_id: str) -> str:
-    known = catalogue.forms.get(form_id) or catalogue.reports.get(form_id)
-    return known.title if known else form_id
-
-
-def _columns(catalogue: Catalogue, form_id: str, names: Iterable[str]) -> str:
-    form, report = catalogue.forms.get(form_id), catalogue.reports.get(form_id)
-    known: Mapping[str, Any] = form.by_name if form else report.by_item if report else {}
-    return "、".join(f"{name} {known[name].title}" if name in known else name for name in names)
-
-
-def _read_columns(catalogue: Catalogue, rule: Rule, checks: Sequence[RuleCheck]) -> str:
-    """Columns with their titles; for a per-field rule those it reads beside the field itself."""
-    found: dict[str, str] = {}
-    for one in checks:
-        for name in sorted(one.reads - ({one.field} if rule.per_field else set())):
-            found.setdefault(name, catalogue.forms[one.form_id].field(name).title)
-    named = "、".join(f"{name} {title}" for name, title in sorted(found.items()))
-    if rule.per_field:
-        return (
-            f"该字段本身，及各字段自己的条件所读的 {len(found)} 个字段"
-            if len(found) > 9
-            else f"该字段本身{named and '、' + named}"
-        )
-    return named or "（无）"
-
-
-def _derived_named(catalogue: Catalogue, rule: Rule) -> list[str]:
-    computed = rule.suggestion.expr if rule.suggestion else None
-    return derived_in((rule.when, rule.assertion, rule.violated, computed), catalogue.derived)
-
-
-def _plain(value: Any) -> str:
-    if value is None:
-        return "空"
-    if isinstance(value, list):
-        return "[" + ", ".join(_plain(item) for item in value) + "]"
-    if isinstance(value, date):
-        return value.isoformat()
-    return str(value)
-
-
-def _one_line(text: str | None) -> str:
-    return " ".join((text or "").split())
