@@ -107,7 +107,8 @@ def style_for(institution: Institution, form: Form, position: int) -> Style:
     """The style of one institution's files of one form; ``position`` of the form in the catalogue."""
     if institution.is_founding and form.form_id in _FOUNDING:
         return _FOUNDING[form.form_id]
-    return _STYLES[(institution.index * 3 + position * 5) % len(_STYLES)]
+    style = _STYLES[(institution.index * 3 + position * 5) % len(_STYLES)]
+    return replace(style, dropped=frozenset()) if institution.is_founding else style
 
 
 def deliver(

@@ -173,6 +173,21 @@ PREFIX = {
     "htn_followup": "GX",
     "t2dm_followup": "TN",
     "elderly_self_care": "ZL",
+    "elderly_tcm": "ZY",
+    "copd_followup": "MZ",
+    "smi_registration": "JB",
+    "smi_followup": "JS",
+    "tb_first_visit": "JR",
+    "tb_followup": "JH",
+    "infectious_report": "CR",
+    "phe_report": "TF",
+    "supervision_report": "XB",
+    "supervision_patrol": "XC",
+    "health_education_activity": "JY",
+    "reception_record": "JZ",
+    "consultation_record": "HZ",
+    "referral_out": "ZC",
+    "referral_back": "HF",
 }
 
 

@@ -6,19 +6,19 @@ Does not belong here: how a rule is broken (``proposals``), what is violated (``
 A proposal is tried on a few records that fit; all trials of a form are judged together, and the one is taken that
 violates the rule meant with the fewest others. Where a fault touches what cross rules count (who, when, judged how),
 it is put on records whose loss no cross rule would notice: of the year before, of a disease without follow-up here, of
-a resident without any service.
+a resident without any service. A form with fewer records than there are faults for it carries several on one record.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import polars as pl
 
-from phqc_pipeline.catalogue import Form, RuleCheck
-from phqc_pipeline.sample.calendar import to_date
+from phqc_pipeline.catalogue import Form, Rule, RuleCheck
+from phqc_pipeline.sample.calendar import day_number, to_date
 from phqc_pipeline.sample.chance import Bools, Chance, Ints
 from phqc_pipeline.sample.faults.cells import Cell, read
 from phqc_pipeline.sample.faults.judge import RAW, Judge
@@ -28,6 +28,7 @@ from phqc_pipeline.sample.faults.work import Fault, Work, typed_rows
 
 _TRIALS = 2  # records tried for each proposal in the first round, more in the next
 _PROPOSALS = (5, 12, 40)  # proposals tried for one fault, round by round
+_LAYERS = 40  # faults that one record of a form with few records may carry
 
 # What cross rules, and the reports, count by: a fault in one of these may change more than its own record.
 _COUNTED_EVERYWHERE = frozenset(
@@ -94,24 +95,63 @@ def inject(
         for n, check in enumerate(checks)
         if not check.reads & dropped and (check.rule.rule_id not in RECIPES or check.rule.rule_id in also)
     ]
-    wanted = _wanted(checks, able, form.form_id, sorted(work.frames), pool.size, rates, also, chance)
-    left = list(range(len(wanted)))
-    for round_ in range(len(_PROPOSALS)):
-        tried: set[int] = set()
-        trials: list[_Trial] = []
-        for n in left:
-            # A second fault of one kind is tried less often: what works for the first works for it.
-            limit = _PROPOSALS[round_] if wanted[n] not in tried or round_ else 3
-            tried.add(wanted[n])
-            trials += _trials(n, wanted[n], checks, form, pool, setting, chance, limit, _TRIALS + 2 * round_)
-        if not trials:
+    wanted, pressing = _wanted(checks, able, form.form_id, sorted(work.frames), pool.size, rates, also, chance)
+    room = max(int(pool.size * rates.fullest), 1)
+    tasks = _Tasks(work, form, judge, checks, wanted, setting, chance)
+    left = tasks.run(pool, list(range(min(room, len(wanted)))), range(len(_PROPOSALS)))
+    waiting = left + list(range(room, pressing))
+    for layer in range(_LAYERS):
+        faulty = _Pool(work, form, tasks.meant)
+        if not waiting or not tasks.meant:
             break
-        rows, cells = _written(pool, trials, form, work)
-        violated = judge.violations(form, rows)
-        done = _choose(trials, violated, wanted, pool)
-        _put_in(work, form, rows, cells, trials, done, checks)
-        left = [n for n in left if n not in done]
-    return [(checks[wanted[n]].rule.rule_id, checks[wanted[n]].field) for n in left]
+        # As many as there are records, the others wait for the next layer: with all of them tried at once, most trials
+        # would be for nothing.
+        now = waiting[: 2 * faulty.size]
+        again = tasks.run(faulty, now, [min(layer, 1)])
+        if len(again) == len(now) and len(now) == len(waiting):
+            waiting = tasks.run(faulty, waiting, [2])
+            break
+        waiting = waiting[len(now) :] + again
+    return [(checks[wanted[n]].rule.rule_id, checks[wanted[n]].field) for n in waiting]
+
+
+@dataclass
+class _Tasks:
+    """The faults wanted on one form. ``wanted``: the check each is to violate; ``meant``: what each record carries."""
+
+    work: Work
+    form: Form
+    judge: Judge
+    checks: Sequence[RuleCheck]
+    wanted: Sequence[int]
+    setting: Setting
+    chance: Chance
+    meant: dict[int, set[int]] = field(default_factory=dict)  # _row → positions of checks
+
+    def run(self, pool: _Pool, left: list[int], rounds: Iterable[int]) -> list[int]:
+        """Try to put the faults ``left`` on records of the pool, round by round harder; those still left."""
+        for round_ in rounds:
+            tried: set[int] = set()
+            trials: list[_Trial] = []
+            for n in left:
+                place = self.wanted[n]
+                # A second fault of one kind is tried less often: what works for the first works for it.
+                limit = _PROPOSALS[round_] if place not in tried or round_ else 3
+                tried.add(place)
+                trials += _trials(
+                    n, place, self.checks, self.form, pool, self.setting, self.chance, limit, _TRIALS + 2 * round_
+                )
+            if not trials:
+                break
+            rows, cells = _written(pool, trials, self.form, self.work)
+            violated = self.judge.violations(self.form, rows)
+            carried = [self.meant.get(number, set()) for number in rows["_row"].to_list()]
+            done = _choose(trials, violated, carried, pool)
+            _put_in(self.work, self.form, rows, cells, trials, done, self.checks)
+            for t in done.values():
+                self.meant.setdefault(rows["_row"][t], set()).add(trials[t].check)
+            left = [n for n in left if n not in done]
+        return left
 
 
 def _wanted(
@@ -123,8 +163,8 @@ def _wanted(
     rates: Rates,
     also: frozenset[str],
     chance: Chance,
-) -> list[int]:
-    """Positions of the checks to violate, one entry a fault, no more than there is room for.
+) -> tuple[list[int], int]:
+    """Positions of the checks to violate, one entry a fault; how many of them must be put in if there is no room too.
 
     Record rules first, as there are more fields than rules. Where rules are dealt out, those of this form alone come
     first, then the generic rules dealt to it, then the other generic ones as long as there is room.
@@ -150,23 +190,27 @@ def _wanted(
             dealt = 1 if forms[sum(map(ord, rule_id)) % len(forms)] == form_id else 2
         wanted += [((dealt, int(rule.per_field is not None)), order[n % len(order)]) for n in range(count)]
     wanted.sort(key=lambda one: one[0])
-    return [n for _, n in wanted][: max(int(size * rates.fullest), 1)]
+    own = sum(kind < (1, 0) for kind, _ in wanted)  # of rules that no other form can stand for
+    return [n for _, n in wanted], own if rates.dealt else len(wanted)
 
 
 class _Pool:
-    """A form's records that may carry a fault: not yet touched; of reserved people only if nothing counted changes."""
+    """A form's records that may carry a fault: not yet touched; of reserved people only if nothing counted changes.
 
-    def __init__(self, work: Work, form: Form) -> None:
+    ``faulty``: those records instead, which carry a fault already.
+    """
+
+    def __init__(self, work: Work, form: Form, faulty: Collection[int] = ()) -> None:
         rows = work.frames[form.form_id]
-        taken = work.touched[form.form_id]
-        self.rows = rows.filter(~pl.col("_row").is_in(sorted(taken)))
+        taken = pl.col("_row").is_in(sorted(faulty or work.touched[form.form_id]))
+        self.rows = work.lake_rows(form.form_id, rows.filter(taken)) if faulty else rows.filter(~taken)
         self.reserved = self.rows["_person"].is_in(sorted(work.reserved)).to_numpy()
         self.form = form
         self.size = self.rows.height
         self.free = np.ones(self.rows.height, dtype=bool)
         self.safe = _safe(work, form, self.rows)
-        service = self.rows[form.service_date].cast(pl.Int32).to_numpy().astype(np.int64)
-        birth = self.rows["birth_date"].cast(pl.Int32).to_numpy().astype(np.int64)
+        self.served = _day_numbers(self.rows[form.service_date])
+        service, birth = self.served, _day_numbers(self.rows["birth_date"])
         self.age = ((service - birth) / 365.2425).astype(np.int64)
         self.age_today = ((work.times.today - birth) / 365.2425).astype(np.int64)
         self.sex = self.rows["sex_code"].to_numpy()
@@ -178,9 +222,12 @@ class _Pool:
             self._filled[name] = self.rows[name].is_not_null().to_numpy()
         return self._filled[name]
 
-    def fitting(self, proposal: Proposal, count: int, chance: Chance) -> Ints:
+    def fitting(self, proposal: Proposal, rule: Rule, count: int, chance: Chance) -> Ints:
         """Positions of some records the proposal fits, the most suitable that there are."""
         mask = self.free.copy()
+        for limit, keeps in ((rule.valid_from, np.greater_equal), (rule.valid_to, np.less_equal)):
+            if limit is not None:
+                mask &= keeps(self.served, day_number(limit))
         if proposal.sex is not None and (mask & (self.sex == proposal.sex)).any():
             mask &= self.sex == proposal.sex
         for name in proposal.filled:
@@ -209,18 +256,19 @@ class _Pool:
 def _safe(work: Work, form: Form, rows: pl.DataFrame) -> Bools:
     """Records that no cross rule would miss."""
     times = work.times
-    served = rows[form.service_date].cast(pl.Int32).to_numpy().astype(np.int64)
+    served = _day_numbers(rows[form.service_date])
     if form.form_id == "resident_profile":
         with_services = set()
         for form_id, others in work.frames.items():
             if form_id != "resident_profile":
                 with_services |= set(others["_person"].to_list())
-        lonely = ~rows["_person"].is_in(list(with_services)).to_numpy() & (rows["archive_status"] == "1").to_numpy()
+        active = (rows["archive_status"] == "1").fill_null(False).to_numpy()
+        lonely = ~rows["_person"].is_in(list(with_services)).to_numpy() & active
         fresh = lonely & (served > times.basis_end)
         return fresh if fresh.sum() >= 30 else lonely
     if form.form_id == "chronic_registry":
         ended = rows["end_date"].cast(pl.Int32).fill_null(10**6).to_numpy() < times.period_start
-        return ended | ~rows["disease"].is_in(["HTN", "T2DM"]).to_numpy()
+        return ended | ~rows["disease"].is_in(["HTN", "T2DM"]).fill_null(True).to_numpy()
     earlier = served < times.period_start
     if form.form_id in ("htn_followup", "t2dm_followup"):
         before = rows.select(
@@ -232,6 +280,11 @@ def _safe(work: Work, form: Form, rows: pl.DataFrame) -> Bools:
         last = (rows[form.service_date] == before).fill_null(False).to_numpy()
         return earlier & ~last
     return earlier
+
+
+def _day_numbers(dates: pl.Series) -> Ints:
+    """Days since 1970-01-01 of dates or times; of nothing a day far in the future."""
+    return dates.cast(pl.Date).cast(pl.Int32).fill_null(10**6).to_numpy().astype(np.int64)
 
 
 def _trials(
@@ -251,7 +304,7 @@ def _trials(
         keep = sorted(chance.order(len(offered))[:limit])
         offered = [offered[int(one)] for one in keep]
     for proposal in offered:
-        for row in pool.fitting(proposal, count, chance):
+        for row in pool.fitting(proposal, checks[place].rule, count, chance):
             if proposal.where is None or proposal.where(pool.rows.row(int(row), named=True)):
                 found.append(_Trial(n, place, int(row), proposal))
     return found
@@ -275,9 +328,15 @@ def _written(
     return typed_rows(rows, cells), cells
 
 
-def _choose(trials: list[_Trial], violated: list[frozenset[int]], wanted: list[int], pool: _Pool) -> dict[int, int]:
-    """For each fault the trial taken: the fewest violations, on a record not taken yet."""
-    good = [t for t in range(len(trials)) if trials[t].check in violated[t]]
+def _choose(
+    trials: list[_Trial], violated: list[frozenset[int]], carried: Sequence[set[int]], pool: _Pool
+) -> dict[int, int]:
+    """For each fault the trial taken: the fewest violations, on a record not taken yet, whose own faults stay."""
+    good = [
+        t
+        for t in range(len(trials))
+        if trials[t].check in violated[t] and carried[t] <= violated[t] - {trials[t].check}
+    ]
     good.sort(key=lambda t: (len(violated[t]), t))
     by_fault: dict[int, list[int]] = {}
     for t in good:

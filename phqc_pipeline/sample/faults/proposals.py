@@ -119,11 +119,16 @@ def _moved(value: Any, anchor: str, served: Any, born: Any, today: Any, form: Fo
     if moment is None or anchor == "none":
         return value
     if anchor == "today":
-        shift = setting.today - (today if isinstance(today, date) else _EXAMPLE_TODAY)
-        return moment + shift
-    if anchor == "service":
-        return lambda row: None if row[form.service_date] is None else moment + (row[form.service_date] - served)
-    return lambda row: None if row["birth_date"] is None else moment + (row["birth_date"] - born)
+        return moment + _between(today if isinstance(today, date) else _EXAMPLE_TODAY, setting.today)
+    own, meant = (form.service_date, served) if anchor == "service" else ("birth_date", born)
+    return lambda row: None if row[own] is None else moment + _between(meant, row[own])
+
+
+def _between(start: date, end: date) -> timedelta:
+    """From one day to another, or, where both have a time, from one moment to another."""
+    if isinstance(start, datetime) and isinstance(end, datetime):
+        return end - start
+    return timedelta(days=end.toordinal() - start.toordinal())
 
 
 def _moment(value: Any) -> date | datetime | None:
@@ -334,7 +339,9 @@ def check_digit(body: str) -> str:
 def _set(**cells: Written) -> Callable[[Form, Setting], Iterator[Proposal]]:
     def made(form: Form, setting: Setting) -> Iterator[Proposal]:
         yield Proposal(
-            cells, filled=tuple(cells), where=lambda row: row["id_card_no"] is not None and len(row["id_card_no"]) == 18
+            cells,
+            filled=tuple(cells),
+            where=lambda row: "id_card_no" not in cells or len(row["id_card_no"] or "") == 18,
         )
 
     return made

@@ -52,8 +52,9 @@ class Kitchen:
         """Free, active people without any service, ``fresh``: archived after the basis year; in random order."""
         served = {
             person
-            for form_id in (*_SERVICES, "chronic_registry")
-            for person in self.work.frames[form_id]["_person"].to_list()
+            for form_id, rows in self.work.frames.items()
+            if form_id != "resident_profile"
+            for person in rows["_person"].to_list()
         }
         people = self.work.people
         day = people["archive_day"].to_numpy()
@@ -63,6 +64,21 @@ class Kitchen:
 
     def row(self, form_id: str, person: int) -> dict[str, Any]:
         return self.work.rows_of(form_id, person).row(-1, named=True)
+
+    def rows(self, form_id: str) -> Iterator[dict[str, Any]]:
+        """The last record of each free person, in random order; where there is no person, records not yet touched."""
+        if self.work.cat.forms[form_id].subject == "person":
+            yield from (self.row(form_id, person) for person in self.people(form_id))
+            return
+        rows = self.work.frames[form_id]
+        rows = rows.filter(~pl.col("_row").is_in(sorted(self.work.touched[form_id])))
+        for n in self.work.chance.order(rows.height):
+            yield rows.row(int(n), named=True)
+
+    def reserve(self, row: Mapping[str, Any]) -> None:
+        """Keep other faults away from a record's person, if it has one."""
+        if row["_person"] >= 0:
+            self.work.reserved.add(row["_person"])
 
 
 def cook(work: Work, rule: Rule, form_id: str, times: int) -> int:
@@ -110,11 +126,10 @@ def add_drafts(work: Work) -> None:
 def _same_number(kitchen: Kitchen, rule: Rule, form_id: str) -> Fault | None:
     """An older version of a record under its number: the newer one is current, the older one superseded."""
     work = kitchen.work
-    for person in kitchen.people(form_id):
-        row = kitchen.row(form_id, person)
+    for row in kitchen.rows(form_id):
         if row["created_at"].date() >= work.times.snapshot - timedelta(days=20):
             continue
-        work.reserved.add(person)
+        kitchen.reserve(row)
         work.clone(form_id, row["_row"], {"updated_at": None, "updated_by": None}, new_number=False)
         work.touched[form_id].add(row["_row"])
         if row["updated_at"] is None:
@@ -625,7 +640,9 @@ def _one_minute(kitchen: Kitchen, rule: Rule, form_id: str) -> Fault | None:
     count = int(rule.params.get("max_residents", 5)) + 2
     service = work.cat.forms[form_id].service_date
     rows = work.frames[form_id].filter(
-        ~pl.col("_person").is_in(list(work.reserved)) & (pl.col("record_status").is_in(["1", "5"]))
+        ~pl.col("_person").is_in(list(work.reserved))
+        & pl.col("archive_no").is_not_null()
+        & pl.col("record_status").is_in(["1", "5"])
     )
     if form_id not in ("resident_profile", "chronic_registry"):
         rows = rows.filter(pl.col(service) < to_date(work.times.period_start))
@@ -652,7 +669,7 @@ def _one_minute(kitchen: Kitchen, rule: Rule, form_id: str) -> Fault | None:
     last: date = max(picked[service].to_list())
     at = work.entered(last + timedelta(days=3)).replace(second=0)
     for n, row in enumerate(picked.iter_rows(named=True)):
-        work.reserved.add(row["_person"])
+        kitchen.reserve(row)
         changed = None if row["updated_at"] is None or row["updated_at"] >= at else at + timedelta(days=1)
         values = {"created_at": at + timedelta(seconds=n * 7)}
         work.edit(form_id, row["_row"], values if changed is None else {**values, "updated_at": changed})

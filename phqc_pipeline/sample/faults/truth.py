@@ -63,7 +63,8 @@ class Truth:
         return found
 
     def service(self, form_id: str) -> pl.Expr:
-        return pl.col(self.cat.forms[form_id].service_date)
+        """The day of service, of forms that tell a time as well."""
+        return pl.col(self.cat.forms[form_id].service_date).cast(pl.Date)
 
     def in_period(self, form_id: str) -> pl.DataFrame:
         """Records of a person served within the period, as far as today."""
@@ -129,22 +130,25 @@ def _number_twice(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
 
 def _day_twice(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
     form = truth.cat.forms[form_id]
-    key = ["archive_no", form.service_date, *form.stage]
-    rows = truth.rows[form_id].filter(pl.all_horizontal(pl.col(name).is_not_null() for name in key))
+    key = ["archive_no", "_day", *form.stage]
+    rows = truth.rows[form_id].with_columns(truth.service(form_id).alias("_day"))
+    rows = rows.filter(pl.all_horizontal(pl.col(name).is_not_null() for name in key))
     return _records(rule, form_id, rows.filter(pl.len().over(key) > 1))
 
 
 def _content_twice(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
     form = truth.cat.forms[form_id]
-    key = ["archive_no", form.service_date]
-    rows = truth.rows[form_id].filter(pl.all_horizontal(pl.col(name).is_not_null() for name in key))
+    key = ["archive_no", "_day"]
+    day = truth.service(form_id).alias("_day")
+    rows = truth.rows[form_id].with_columns(day)
+    rows = rows.filter(pl.all_horizontal(pl.col(name).is_not_null() for name in key))
     rows = rows.filter(pl.len().over(key) > 1)
     if rows.is_empty():
         return []
     # As delivered: also what cannot be used tells two records apart.
     delivered = truth.work.lake_rows(
         form_id, truth.work.frames[form_id].filter(pl.col("_row").is_in(rows["_row"].implode()))
-    )
+    ).with_columns(day)
     business = [field.name for field in form.fields if field.business]
     raws = [f"{name}__raw" for name in business if f"{name}__raw" in delivered.columns]
     content = pl.struct(*business, *raws).hash()

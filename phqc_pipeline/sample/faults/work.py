@@ -154,7 +154,7 @@ def typed_rows(rows: pl.DataFrame, cells: list[Mapping[str, Cell]]) -> pl.DataFr
     columns = []
     for name in sorted(names):
         values: list[Any] = rows[name].to_list()
-        raws: list[str | None] = [None] * rows.height
+        raws: list[str | None] = rows[name + RAW].to_list() if name + RAW in rows.columns else [None] * rows.height
         for place, one in enumerate(cells):
             if name in one:
                 values[place], raws[place] = one[name].value, one[name].raw
