@@ -21,7 +21,7 @@ import csv
 import io
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
@@ -63,6 +63,11 @@ _Meant = tuple[str, str, str, int | None]  # rule, form, field, _row of the reco
 
 #: What makes the records of the other forms, each some forms' clean frames: form_id → frame (as in ``rows``).
 MAKERS: tuple[Callable[[pl.DataFrame, Institution, Times, Catalogue, int], dict[str, pl.DataFrame]], ...] = ()
+#: The same for forms that hang on what others say (referrals on the visit that referred): these see the frames so far.
+AFTERWARDS: tuple[
+    Callable[[Mapping[str, pl.DataFrame], pl.DataFrame, Institution, Times, Catalogue, int], dict[str, pl.DataFrame]],
+    ...,
+] = ()
 
 
 @dataclass
@@ -226,9 +231,14 @@ class _Maker:
         }
         frames["htn_followup"], frames["t2dm_followup"] = follow_ups(people, place, times, cat, seed)
         frames["health_exam"], frames["elderly_self_care"] = examinations(people, place, times, cat, seed)
+        always = set(frames)
         for made in MAKERS:
             frames |= made(people, place, times, cat, seed)
-        frames = {form_id: frames[form_id] for form_id in cat.forms if form_id in frames}
+        for following in AFTERWARDS:
+            frames |= following(frames, people, place, times, cat, seed)
+        # A form nobody has a record of is not delivered; those every institution has are, be they empty.
+        held = {form_id for form_id, rows in frames.items() if rows.height} | always
+        frames = {form_id: frames[form_id] for form_id in cat.forms if form_id in held}
         frames = enter(frames, place, seed)
         for form_id, position in zip(frames, range(len(frames)), strict=True):
             dropped = style_for(place, cat.forms[form_id], position).dropped
