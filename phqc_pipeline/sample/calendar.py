@@ -104,8 +104,31 @@ def whole_years(birth: Ints, on: Ints) -> Ints:
     return y - by - ((m * 100 + d) < (bm * 100 + bd)).astype(np.int64)
 
 
+def months_after(days: Ints, months: int) -> Ints:
+    """The day on which ``months`` whole months have passed: the day of that number, or the first of the next month."""
+    stamps = days.astype("datetime64[D]")
+    month = stamps.astype("datetime64[M]")
+    first = (month + months).astype("datetime64[D]")
+    following = (month + (months + 1)).astype("datetime64[D]").astype(np.int64)
+    within = (stamps - month.astype("datetime64[D]")).astype(np.int64)
+    return np.minimum(first.astype(np.int64) + within, following)
+
+
+def whole_months(birth: Ints, on: Ints) -> Ints:
+    """满月龄 on a day: whole months since birth, a month being over on the day ``months_after`` tells."""
+    by, bm, bd = parts(birth)
+    y, m, d = parts(on)
+    return (y - by) * 12 + (m - bm) - (d < bd).astype(np.int64)
+
+
 def year_start(year: int) -> int:
     return day_number(date(year, 1, 1))
+
+
+def working_day_at_or_after(days: Ints) -> Ints:
+    """The nearest working day not before each day."""
+    work = _working_days()
+    return work[np.minimum(np.searchsorted(work, days, side="left"), len(work) - 1)]
 
 
 def working_day_at_or_before(days: Ints) -> Ints:

@@ -19,6 +19,7 @@ from phqc_pipeline.sample import names
 from phqc_pipeline.sample.calendar import (
     Times,
     day_number,
+    nearest_working_day,
     parts,
     whole_years,
     working_day_at_or_before,
@@ -39,6 +40,8 @@ _MOBILE_PREFIXES = np.array(
     dtype=np.int64,
 )
 _FAR = 10**6  # a day number beyond every date: "never"
+_YOUNGEST = 36  # days: nobody is younger, so that an archive and the services of the first weeks are there
+_APART = 380  # days at least between two births of one mother, but for twins
 
 # Roles in a household: code of CL_HOUSEHOLD_REL.
 HEAD, SPOUSE, SON, DAUGHTER, GRANDCHILD, PARENT = "0", "1", "2", "3", "4", "5"
@@ -146,8 +149,8 @@ def _households(residents: int, times: Times, chance: Chance) -> _Members:
     # A child "to come" is one of an age drawn anew instead, within what the parents' ages allow.
     young = np.isin(role, [SON, GRANDCHILD])
     room = np.where(role == SON, younger - 19.5, younger - 42)
-    age = np.where(young & (age < 0.25), chance.uniform(size, 0.25, np.maximum(room, 0.5)), age)
-    age = np.where(young, np.maximum(age, 0.25), np.minimum(age, 98.0))
+    age = np.where(young & (age < 0.1), chance.uniform(size, 0.1, np.maximum(room, 0.5)), age)
+    age = np.where(young, np.maximum(age, 0.1), np.minimum(age, 98.0))
     first_parent = place == grand_at + 1
     female = np.where(
         role == HEAD,
@@ -187,9 +190,28 @@ def _child_counts(band: Ints, couple: Bools, chance: Chance) -> Ints:
 
 
 def _distinct_births(members: _Members, times: Times) -> Ints:
-    """Birth days, none before 1925 (nobody near a hundred) and none within the last sixty days (no archive yet)."""
+    """Birth days, none before 1925 (nobody near a hundred) and none within the last weeks (no archive yet)."""
     earliest = day_number(times.snapshot.replace(year=times.snapshot.year - 98, day=1))
-    return np.clip(members.birth, earliest, times.today - 75)
+    return _spaced(members, np.clip(members.birth, earliest, times.today - _YOUNGEST))
+
+
+def _spaced(members: _Members, birth: Ints) -> Ints:
+    """Children of one couple are twins or more than a year apart, and born to grown-ups."""
+    parent = np.isin(members.relation, [HEAD, SPOUSE])
+    younger = np.zeros(int(members.household.max()) + 1, dtype=np.int64) - _FAR
+    np.maximum.at(younger, members.household[parent], birth[parent])
+    spaced = birth.copy()
+    children = np.flatnonzero(np.isin(members.relation, [SON, DAUGHTER]))
+    order = children[np.lexsort((-birth[children], members.household[children]))]  # the youngest of a house first
+    before = np.roll(order, 1)
+    sibling = members.household[order] == members.household[before]
+    for _ in range(2):  # a third child is moved after the second has its place
+        gap = spaced[before] - spaced[order]
+        close = sibling & (gap != 0) & (gap < _APART)
+        moved = spaced[before] - _APART - np.abs(gap) % 60
+        twin = (np.abs(gap) < 21) | (moved < younger[members.household[order]] + int(18.2 * _DAYS_A_YEAR))
+        spaced[order] = np.where(close, np.where(twin, spaced[before], moved), spaced[order])
+    return spaced
 
 
 def _names(members: _Members, staff: frozenset[str], chance: Chance) -> tuple[Texts, Texts, Texts]:
@@ -229,7 +251,8 @@ def _names(members: _Members, staff: frozenset[str], chance: Chance) -> tuple[Te
 def _archive_days(members: _Members, times: Times, chance: Chance) -> Ints:
     """When each archive was made: nearly half in the campaign of the first years, some after the basis year.
 
-    Those who are adults today were at least 18 then, so that marriage, schooling and work fit the day it was made.
+    Those who are adults today were at least 18 then, so that marriage, schooling and work fit the day it was made. A
+    child born here since the programme began has one from the first visit on, a week after birth.
     """
     size = len(members.birth)
     adult = whole_years(members.birth, np.full(size, times.today)) >= 18
@@ -240,11 +263,21 @@ def _archive_days(members: _Members, times: Times, chance: Chance) -> Ints:
     day = start + np.where(
         chance.flags(size, 0.46), chance.uniform(size) * campaign, chance.uniform(size) * window
     ).astype(np.int64)
-    newcomer = (start > end) | chance.flags(size, 0.022 if size > 2000 else 0.07)
+    moves_in = chance.flags(size, 0.022 if size > 2000 else 0.07)
+    newcomer = (start > end) | moves_in
     fresh = np.minimum(np.maximum(start, times.basis_end + 3), times.today - 25)
     late = fresh + np.floor(chance.uniform(size) * np.maximum(times.today - 20 - fresh, 1)).astype(np.int64)
     day = np.where(newcomer, late, day)
-    return np.maximum(working_day_at_or_before(day), members.birth + 20)
+    made = np.maximum(working_day_at_or_before(day), members.birth + 20)
+    at_birth = (members.birth >= times.archives_start) & ~(moves_in & (members.birth < times.basis_end - 60))
+    return np.where(at_birth, first_home_visit(members.birth), made)
+
+
+def first_home_visit(birth: Ints) -> Ints:
+    """The day mother and child are first seen at home: five to nine days after birth, or on a holiday all the same."""
+    planned = birth + 5 + birth % 5
+    day = nearest_working_day(planned)
+    return np.where((day >= birth + 4) & (day <= birth + 11), day, planned)
 
 
 def _fates(members: _Members, archive_day: Ints, times: Times, burden: float, chance: Chance) -> tuple[Texts, Ints]:
@@ -328,7 +361,7 @@ def _telephones(people: pl.DataFrame, institution: Institution, chance: Chance) 
     """
     size = people.height
     birth = people["birth"].to_numpy()
-    age = (birth.max() + 75 - birth) / _DAYS_A_YEAR
+    age = (birth.max() + _YOUNGEST - birth) / _DAYS_A_YEAR
     numbers = _mobile_numbers(2 * size, institution)
     landlines = _landlines(size, institution)
     own = np.where(chance.flags(size, np.select([age < 65, age < 80], [0.97, 0.74], 0.42)), numbers[:size], "无")
