@@ -20,11 +20,19 @@ import pyarrow.parquet as pq
 import xlsxwriter
 
 from phqc_pipeline.catalogue import Catalogue, Form
-from phqc_pipeline.catalogue.model import Field
+from phqc_pipeline.catalogue.dictionary import parse_type
+from phqc_pipeline.catalogue.model import Field, Report, ReportItem
+from phqc_pipeline.extracts.reports import PERIOD, REPORT_COLUMNS, YEAR
 from phqc_pipeline.sample.places import Institution
 
 Texts = Mapping[int, Mapping[str, str | None]]  # cells to deliver verbatim: _row → field → text
 
+# Periods as a style with names writes them.
+_PERIODS = {
+    "Y": "全年",
+    **{f"Q{n}": f"第{n}季度" for n in range(1, 5)},
+    **{f"M{n:02d}": f"{n}月" for n in range(1, 13)},
+}
 _MOST_CELLS = 260_000  # of a workbook; more is delivered as CSV
 _GPS = frozenset({"service_lng", "service_lat", "evidence_photo_count"})
 
@@ -100,6 +108,7 @@ _FOUNDING = {
     "t2dm_followup": _STYLES[3],
     "chronic_registry": _STYLES[4],
     "elderly_self_care": replace(_STYLES[4], titles=0, named=False, serial_column=False),
+    "r_archive": Style("xlsx", header="chinese", file_title=True),
 }
 
 
@@ -109,6 +118,14 @@ def style_for(institution: Institution, form: Form, position: int) -> Style:
         return _FOUNDING[form.form_id]
     style = _STYLES[(institution.index * 3 + position * 5) % len(_STYLES)]
     return replace(style, dropped=frozenset()) if institution.is_founding else style
+
+
+def report_style(institution: Institution, report: Report, position: int) -> Style:
+    """The style of one institution's file of one report: in one part, nothing left out or unanswered."""
+    if institution.is_founding and report.report_id in _FOUNDING:
+        return _FOUNDING[report.report_id]
+    style = _STYLES[(institution.index * 5 + position * 3) % len(_STYLES)]
+    return replace(style, parts=1, unanswered="", dropped=frozenset())
 
 
 def deliver(
@@ -131,29 +148,44 @@ def deliver(
     for part, start in enumerate(range(0, max(rows.height, 1), size), 1):
         stem = f"{name}_{part}" if size < rows.height else name
         path = folder / f"{stem}.{style.container}"
-        _write(path, _Sheet(form, fields, rows.slice(start, size), texts, style, cat, institution, day))
+        _write(path, _Sheet(form.title, fields, rows.slice(start, size), texts, style, cat, institution, day))
         paths.append(path)
     return paths
 
 
-def deliver_report(folder: Path, report: pl.DataFrame, cat: Catalogue, institution: Institution) -> Path:
-    """The archive report: a workbook with Chinese headers for the founding institution, else CSV."""
-    entry = cat.reports["r_archive"]
-    titles = {item.item: item.title for item in entry.items}
-    if institution.index % 2:
-        path = folder / "r_archive.csv"
-        path.write_bytes(report.write_csv().encode("utf-8-sig"))
-        return path
-    path = folder / f"{entry.title}.xlsx"
-    # The report's own columns are known by their English names; the items by their titles as well.
-    header = [titles.get(name, name) for name in report.columns]
-    _workbook(path, header, [report[name].to_list() for name in report.columns], [], {})
+def deliver_report(
+    folder: Path,
+    report: Report,
+    rows: pl.DataFrame,
+    style: Style,
+    cat: Catalogue,
+    institution: Institution,
+    day: date,
+) -> Path:
+    """Write a report's rows (one a period, as in ``report``) into a landing folder; the file written."""
+    fields = [
+        Field(name, headers[0], "int" if name == YEAR else "s(50)", "int" if name == YEAR else "text", headers[1:])
+        for name, headers in REPORT_COLUMNS.items()
+    ]
+    fields += [_item(item) for item in report.items]
+    if style.named:
+        rows = rows.with_columns(pl.col(PERIOD).replace(_PERIODS))
+    path = folder / f"{report.title if style.file_title else report.report_id}.{style.container}"
+    _write(path, _Sheet(report.title, fields, rows.with_row_index("_row"), {}, style, cat, institution, day))
     return path
+
+
+def _item(item: ReportItem) -> Field:
+    """A report's item as the column it is delivered in."""
+    parsed = parse_type(item.type)
+    assert parsed is not None
+    kind, _, precision, scale = parsed
+    return Field(item.item, item.title, item.type, kind, item.synonyms, precision=precision, scale=scale)
 
 
 @dataclass(frozen=True)
 class _Sheet:
-    form: Form
+    title: str
     fields: Sequence[Field]
     rows: pl.DataFrame
     texts: Texts
@@ -168,7 +200,7 @@ class _Sheet:
 
     @property
     def titles(self) -> list[str]:
-        lines = [f"{self.institution.name} {self.form.title}", f"导出日期：{self.day.isoformat()}  导出人：系统管理员"]
+        lines = [f"{self.institution.name} {self.title}", f"导出日期：{self.day.isoformat()}  导出人：系统管理员"]
         return lines[: self.style.titles]
 
     @cached_property
@@ -253,7 +285,7 @@ def _write_xlsx(path: Path, sheet: _Sheet) -> None:
     if sheet.style.serial_column:
         columns.insert(0, list(range(1, sheet.rows.height + 1)))
         headers = ["序号", *headers]
-    _workbook(path, headers, columns, sheet.titles, {"title": sheet.form.title})
+    _workbook(path, headers, columns, sheet.titles, {"title": sheet.title})
 
 
 def _workbook(

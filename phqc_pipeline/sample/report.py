@@ -1,98 +1,63 @@
-"""城乡居民健康档案管理报表: what each institution reported, counted from its records as they were at each period's end.
+"""The reports each institution sent upward: one row a period, from its records as they were at each period's end.
 
-Belongs here: the definition of the archive figures (reports.md sections 2 and 4.2), the report's rows.
-Does not belong here: writing the file (``delivery``).
+Belongs here: which periods a report has, its rows, wrong ones. Does not belong here: the figures (``report_figures``),
+writing the files (``delivery``).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
 from datetime import date, timedelta
 
 import polars as pl
 
+from phqc_pipeline.catalogue import Report
 from phqc_pipeline.sample.calendar import Times
-from phqc_pipeline.sample.faults.truth import judged_rows, valid_numbers
 from phqc_pipeline.sample.faults.work import Work
+from phqc_pipeline.sample.report_counts import Counts, Period, Records
+from phqc_pipeline.sample.report_figures import FIGURES, Figures
 
-REPORT = "r_archive"
+CHARGED = "r_archive"  # the report the orders are based on
+_RUNNING = "累计"  # of an item: since the year began, so never less than a period before
 _SUBMITTED_AFTER = timedelta(days=10)  # a report is in some days after its period has ended
-_QUARTERS = {"Q1": (3, 31), "Q2": (6, 30), "Q3": (9, 30)}
+_QUARTERS = {"Q1": 3, "Q2": 6, "Q3": 9, "Q4": 12}
+_MONTHS = {f"M{month:02d}": month for month in range(1, 13)}
+_MONTHLY = ("r_vaccination", "r_infectious")
+_SINCE = {"r_copd": 2024}  # the first year a report was asked for
+_KEY = {"institution_code": pl.String, "institution_name": pl.String, "year": pl.Int64, "period": pl.String}
 
 
-@dataclass(frozen=True)
-class Period:
-    """A period of the report: ``Y`` or a quarter, with its first and last day."""
+def reported_periods(times: Times, report_id: str) -> list[Period]:
+    """Every quarter (month) and year with records that had ended in time to be reported, in order.
 
-    year: int
-    name: str
-    start: date
-    end: date
-
-
-def reported_periods(times: Times) -> list[Period]:
-    """The basis year, and every quarter (and year) after it that had ended in time to be reported."""
-    found = [Period(times.basis_year, "Y", date(times.basis_year, 1, 1), date(times.basis_year, 12, 31))]
-    for year in range(times.basis_year + 1, times.snapshot.year + 1):
-        for name, (month, day) in (*_QUARTERS.items(), ("Y", (12, 31))):
-            if date(year, month, day) + _SUBMITTED_AFTER <= times.snapshot:
-                found.append(Period(year, name, date(year, 1, 1), date(year, month, day)))
+    Of the charged report: the basis year as a whole, then quarters until the year's report takes the fourth's place.
+    """
+    found = []
+    for year in range(max(times.years[0], _SINCE.get(report_id, 0)), times.snapshot.year + 1):
+        for name, month in _names(report_id, year, times):
+            end = date(year + month // 12, month % 12 + 1, 1) - timedelta(days=1)
+            if end + _SUBMITTED_AFTER <= times.snapshot:
+                found.append(Period(year, name, date(year, 1, 1), end))
     return found
 
 
-def archives_at(profiles: pl.DataFrame, end: date) -> int:
-    """People with an (electronic) archive at the end of a day: ``ehr_archive`` and ``ehr_electronic``.
-
-    ``profiles``: judged rows. People are told apart by a right identity number, else by their archive number.
-    """
-    gone = pl.col("archive_status").is_in(["3", "9"]) & (pl.col("archive_status_date") <= end)
-    rows = profiles.filter((pl.col("archive_date") <= end) & ~gone.fill_null(False))
-    valid = valid_numbers(rows["id_card_no"])
-    person = pl.when(valid).then(pl.col("id_card_no").str.to_uppercase()).otherwise(pl.col("archive_no"))
-    return rows.select(pl.coalesce(person, pl.col("record_id"))).to_series().n_unique()
-
-
-def report_rows(work: Work) -> tuple[pl.DataFrame, dict[tuple[int, str], int]]:
-    """The report as it should have been sent, one row a period; the electronic archives counted by (year, period)."""
-    profiles = judged_rows(work, "resident_profile").with_columns(
-        pl.coalesce("archive_no", "record_id").alias("archive")
-    )
-    services = pl.concat([
-        judged_rows(work, form_id).select("archive_no", pl.col(work.cat.forms[form_id].service_date).alias("day"))
-        for form_id in work.frames
-        if form_id != "resident_profile"
-    ]).drop_nulls()  # fmt: skip
-    rows, counted = [], {}
-    for period in reported_periods(work.times):
-        people = archives_at(profiles, period.end)
-        counted[period.year, period.name] = people
-        there = profiles.filter(pl.col("archive_date") <= period.end)
-        cancelled = (pl.col("archive_status") == "9") & (pl.col("archive_status_date") <= period.end)
-        kept = there.filter(~cancelled.fill_null(False))
-        ended = pl.col("archive_status").is_in(["2", "3", "4"]) & pl.col("archive_status_date").is_between(
-            period.start, period.end
-        )
-        served = services.filter(pl.col("day").is_between(period.end - timedelta(days=364), period.end))
-        rows.append(
-            {
-                "institution_code": work.institution.code,
-                "institution_name": work.institution.name,
-                "year": period.year,
-                "period": period.name,
-                "ehr_pop": int(people * 1.063) + 11,
-                "ehr_archive": people,
-                "ehr_electronic": people,
-                "ehr_standard": int(people * 0.872),
-                "ehr_total": kept["archive"].n_unique(),
-                "ehr_dynamic": kept.filter(pl.col("archive_no").is_in(served["archive_no"].unique().implode()))[
-                    "archive_no"
-                ].n_unique(),
-                "ehr_new": there.filter(pl.col("archive_date") >= period.start)["archive"].n_unique(),
-                "ehr_closed": there.filter(ended.fill_null(False))["archive"].n_unique(),
-                "ehr_open": int(people * 0.794),
-            }
-        )
-    return pl.DataFrame(rows), counted
+def report_rows(work: Work) -> tuple[dict[str, pl.DataFrame], dict[tuple[int, str], int]]:
+    """The reports as they should have been sent, one row a period; electronic archives counted by (year, period)."""
+    records = Records(work)
+    counts: dict[date, Counts] = {}
+    reports = {}
+    for report_id in (one for one in FIGURES if one in work.cat.reports):
+        periods = reported_periods(work.times, report_id)
+        made: dict[date, Figures] = {}  # a year, its last quarter and its last month say the same
+        for one in periods:
+            if one.end not in made:
+                made[one.end] = FIGURES[report_id](counts.setdefault(one.end, Counts(records, one)))
+        reports[report_id] = _frame(work, work.cat.reports[report_id], periods, [made[one.end] for one in periods])
+    charged = reports.get(CHARGED)
+    if charged is None:
+        return reports, {}
+    keys = zip(charged["year"], charged["period"], strict=True)
+    return reports, dict(zip(keys, charged["ehr_electronic"].to_list(), strict=True))
 
 
 def misreport(report: pl.DataFrame, times: Times, which: str) -> tuple[pl.DataFrame, bool]:
@@ -114,3 +79,38 @@ def misreport(report: pl.DataFrame, times: Times, which: str) -> tuple[pl.DataFr
         return report.with_columns(raised), True
     lowered = pl.when(here).then(pl.col("ehr_electronic") - 12).otherwise(pl.col("ehr_archive")).alias("ehr_archive")
     return report.with_columns(lowered), True
+
+
+def _names(report_id: str, year: int, times: Times) -> Iterator[tuple[str, int]]:
+    """Periods of a year by name, with the month each ends in."""
+    charged = report_id == CHARGED
+    if charged and year <= times.basis_year:
+        if year == times.basis_year:
+            yield "Y", 12
+        return
+    marks = {**_QUARTERS, **(_MONTHS if report_id in _MONTHLY else {})}
+    yield from sorted(
+        ((name, month) for name, month in marks.items() if not (charged and name == "Q4")),
+        key=lambda mark: (mark[1], mark[0][0] == "Q"),
+    )
+    yield "Y", 12
+
+
+def _frame(work: Work, report: Report, periods: list[Period], made: list[Figures]) -> pl.DataFrame:
+    """Key columns, then the report's items: Int64 or Float64 by their type, NULL for what is not reported."""
+    place = work.institution
+    key = pl.DataFrame(
+        {
+            "institution_code": [place.code] * len(periods),
+            "institution_name": [place.name] * len(periods),
+            "year": [one.year for one in periods],
+            "period": [one.name for one in periods],
+        },
+        schema=_KEY,
+    )
+    types = {item.item: pl.Int64 if item.type == "int" else pl.Float64 for item in report.items}
+    items = [pl.Series(name, [one.get(name) for one in made], pl.Float64) for name in types]
+    running = [item.item for item in report.items if item.nature == _RUNNING]
+    rows = pl.concat([key, pl.DataFrame(items)], how="horizontal")
+    # A figure that runs on through the year never falls, though somebody may no longer be managed as required.
+    return rows.with_columns(pl.col(name).cum_max().over("year") for name in running).cast(types)  # type: ignore[arg-type]

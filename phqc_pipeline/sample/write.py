@@ -33,7 +33,7 @@ from phqc_pipeline.extracts.rows import record_keys
 from phqc_pipeline.home import Home
 from phqc_pipeline.sample.calendar import Times, day_number, times_for, to_date, working_day_at_or_before
 from phqc_pipeline.sample.conditions import describe
-from phqc_pipeline.sample.delivery import deliver, deliver_report, style_for
+from phqc_pipeline.sample.delivery import deliver, deliver_report, report_style, style_for
 from phqc_pipeline.sample.exams import examinations
 from phqc_pipeline.sample.faults.injection import Rates, inject
 from phqc_pipeline.sample.faults.judge import RAW, Judge
@@ -45,7 +45,8 @@ from phqc_pipeline.sample.people import settle
 from phqc_pipeline.sample.places import FOUNDING_ELECTRONIC, LARGE, Institution, found_institutions
 from phqc_pipeline.sample.profile import profiles, registry
 from phqc_pipeline.sample.registry import write_registry
-from phqc_pipeline.sample.report import REPORT, archives_at, misreport, report_rows
+from phqc_pipeline.sample.report import CHARGED, misreport, report_rows
+from phqc_pipeline.sample.report_counts import archives_at, with_person
 from phqc_pipeline.sample.rows import PREFIX, enter
 from phqc_pipeline.sample.visits import follow_ups
 
@@ -133,7 +134,7 @@ def write_sample(
     summary = maker.summary
     summary.institutions, summary.key_entries, summary.electronic = len(places), len(key), charged
     stood_for = {entry["rule_id"] for entry in key}
-    delivered = {*summary.records, REPORT}
+    delivered = {*summary.records, *cat.reports}
     concerned = {rule.rule_id for rule in cat.rules if delivered & set(rule.form_ids or rule.forms)}
     summary.without_fault = sorted(concerned - stood_for)
     (home.sample / "README.md").write_text(_readme(summary, institutions, residents, seed), encoding="utf-8")
@@ -210,14 +211,14 @@ class _Maker:
         if place.residents == FOUNDING_RESIDENTS and place.is_founding:
             _settle_count(work, FOUNDING_ELECTRONIC)
         work.finish()
-        report, counted = report_rows(work)
+        reports, counted = report_rows(work)
         for rule_id in self._misreported(place):
-            report, done = misreport(report, self.times, rule_id)
+            reports[CHARGED], done = misreport(reports[CHARGED], self.times, rule_id)
             if done:
                 self._count(rule_id)
-        key = self._key(work, report, counted)
+        key = self._key(work, reports, counted)
         self._check(work, key)
-        self._deliver(work, report)
+        self._deliver(work, reports)
         self._tell(place, clean, work, missing, key)
         return key, counted[self.times.basis_year, "Y"]
 
@@ -295,12 +296,14 @@ class _Maker:
         return missing
 
     def _misreported(self, place: Institution) -> list[str]:
-        known = {rule.rule_id for rule in self.cat.rules if REPORT in (rule.form_ids or rule.forms)}
+        known = {rule.rule_id for rule in self.cat.rules if CHARGED in (rule.form_ids or rule.forms)}
         wanted = sorted(known & {"RPT-R-002", "RPT-R-030"})
         part, parts = self._rates(place).share
         return [rule_id for n, rule_id in enumerate(wanted) if n % parts == part]
 
-    def _key(self, work: Work, report: pl.DataFrame, counted: dict[tuple[int, str], int]) -> list[dict[str, str]]:
+    def _key(
+        self, work: Work, reports: dict[str, pl.DataFrame], counted: dict[tuple[int, str], int]
+    ) -> list[dict[str, str]]:
         """Everything that is violated in the final records, with its cause: ``injected`` or ``collateral``."""
         meant: set[_Meant] = {(f.rule_id, f.form_id, f.field, f.row) for f in work.faults if f.row is not None}
         meant_subjects = {(f.rule_id, f.form_id, f.field, f.subject) for f in work.faults if f.subject is not None}
@@ -308,11 +311,11 @@ class _Maker:
         numbers: dict[tuple[str, str], int] = {}
         for form_id, rows in work.frames.items():
             entries += self._record_entries(work, form_id, rows, meant, numbers)
-        for finding in Truth(work, self.ctx, report, counted).findings():
+        for finding in Truth(work, self.ctx, reports, counted).findings():
             row = numbers.get((finding.form_id, finding.subject_id))
             injected = (finding.rule_id, finding.form_id, finding.field, row) in meant if row is not None else False
             injected |= (finding.rule_id, finding.form_id, finding.field, finding.subject_id) in meant_subjects
-            injected |= finding.form_id == REPORT
+            injected |= finding.form_id in reports
             entries.append(_entry(finding, work.institution, injected))
         return sorted(entries, key=lambda one: tuple(one.values()))
 
@@ -355,7 +358,7 @@ class _Maker:
             self.summary.faults[rule_id] -= count
             self.log(f"  注意：{work.institution.name} 的 {rule_id}（{form_id}.{name}）有 {count} 处差错没有形成违规")
 
-    def _deliver(self, work: Work, report: pl.DataFrame) -> None:
+    def _deliver(self, work: Work, reports: dict[str, pl.DataFrame]) -> None:
         folder = self.home.landing / work.institution.code / self.times.snapshot.isoformat()
         folder.mkdir(parents=True, exist_ok=True)
         for position, (form_id, rows) in enumerate(work.frames.items()):
@@ -365,8 +368,10 @@ class _Maker:
                 deliver(folder, form, rows, work.texts[form_id], style, self.cat, work.institution, self.times.snapshot)
             )
             self.summary.records[form_id] = self.summary.records.get(form_id, 0) + rows.height
-        if REPORT in self.cat.reports:
-            deliver_report(folder, report, self.cat, work.institution)
+        for position, (report_id, rows) in enumerate(reports.items()):
+            report = self.cat.reports[report_id]
+            style = report_style(work.institution, report, position)
+            deliver_report(folder, report, rows, style, self.cat, work.institution, self.times.snapshot)
             self.summary.files += 1
 
     def _count(self, rule_id: str) -> None:
@@ -415,7 +420,7 @@ def _entry(finding: Finding, place: Institution, injected: bool) -> dict[str, st
 def _settle_count(work: Work, target: int) -> None:
     """Move archives of untouched residents without services over the end of the basis year until the count is right."""
     end = to_date(work.times.basis_end)
-    surplus = archives_at(judged_rows(work, "resident_profile"), end) - target
+    surplus = archives_at(with_person(judged_rows(work, "resident_profile")), end) - target
     served = {
         person
         for form_id, rows in work.frames.items()

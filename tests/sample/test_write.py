@@ -87,7 +87,7 @@ def test_the_founding_institution(founding: Path, cat: Catalogue) -> None:
     assert missing == set()
     assert len({(one["rule_id"], one["form_id"], one["field"], one["subject_id"]) for one in key}) == len(key)
     report = pl.read_excel(next((founding / "landing" / FOUNDING_CODE / "2024-12-31").glob("城乡*.xlsx")))
-    charged = report.filter((pl.col("year") == 2023) & (pl.col("period") == "Y"))
+    charged = report.filter((pl.col("年度") == 2023) & (pl.col("期间") == "Y"))
     assert charged["已建立电子健康档案人数"].to_list() == [FOUNDING_ELECTRONIC]
     assert charged["已建立健康档案人数"].to_list() == [FOUNDING_ELECTRONIC]
 

@@ -42,12 +42,12 @@ class Truth:
     """The judged records of an institution, unusable cells NULL, and what the cross rules find in them."""
 
     def __init__(
-        self, work: Work, ctx: Context, report: pl.DataFrame, recomputed: Mapping[tuple[int, str], int]
+        self, work: Work, ctx: Context, reports: Mapping[str, pl.DataFrame], recomputed: Mapping[tuple[int, str], int]
     ) -> None:
         self.cat: Catalogue = work.cat
         self.work = work
         self.ctx = ctx
-        self.report = report
+        self.reports = reports
         self.recomputed = recomputed
         self.rows = {form_id: judged_rows(work, form_id) for form_id in work.frames}
         self.until = min(ctx.period_end, ctx.today)
@@ -58,7 +58,7 @@ class Truth:
             judgement = _JUDGEMENTS.get(rule.rule_id)
             if rule.carrier == "dbt" and judgement and (rule.grain == "row" or rule.in_force_on(self.ctx.period_end)):
                 for form_id in rule.form_ids or rule.forms:
-                    if form_id in self.rows or form_id in self.cat.reports:
+                    if form_id in self.rows or form_id in self.reports:
                         found += judgement(self, rule, form_id)
         return found
 
@@ -379,18 +379,20 @@ def _entered_at_once(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
     return [Finding(rule.rule_id, form_id, rule.field, "doctor", doctor) for doctor in doctors]
 
 
-def _reports(truth: Truth, bad: Callable[[Mapping[str, Any]], bool]) -> Iterator[Mapping[str, Any]]:
-    return (row for row in truth.report.iter_rows(named=True) if bad(row))
+def _reports(truth: Truth, report_id: str, bad: Callable[[Mapping[str, Any]], bool]) -> Iterator[Mapping[str, Any]]:
+    return (row for row in truth.reports[report_id].iter_rows(named=True) if bad(row))
 
 
 def _miscounted(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
     item, tolerance = rule.params["item"], rule.params.get("tolerance", 0)
-    wrong = _reports(truth, lambda row: abs(row[item] - truth.recomputed[row["year"], row["period"]]) > tolerance)
+    counted = truth.recomputed
+    wrong = _reports(truth, form_id, lambda row: abs(row[item] - counted[row["year"], row["period"]]) > tolerance)
     return [Finding(rule.rule_id, form_id, rule.field, "institution", row["institution_code"]) for row in wrong]
 
 
 def _part_exceeds(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
-    wrong = _reports(truth, lambda row: row[rule.params["part"]] > row[rule.params["whole"]])
+    part, whole = rule.params["part"], rule.params["whole"]
+    wrong = _reports(truth, form_id, lambda row: row[part] > row[whole])
     return [Finding(rule.rule_id, form_id, rule.field, "institution", row["institution_code"]) for row in wrong]
 
 
