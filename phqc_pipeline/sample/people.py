@@ -414,6 +414,11 @@ def spare_mobile_numbers(size: int, institution: Institution) -> Texts:
     return _mobile_numbers(2 * institution.residents + size, institution)[-size:]
 
 
+def spare_landlines(size: int, institution: Institution) -> Texts:
+    """Telephones of offices: nobody of the institution has them."""
+    return _landlines(institution.residents + size, institution)[-size:]
+
+
 def _mobile_numbers(size: int, institution: Institution) -> Texts:
     """Different plausible mobile numbers: no long runs, nobody else's in the whole sample."""
     share = 10**8 // institution.count
