@@ -80,7 +80,7 @@ def run_examples(cat: Catalogue, rule_ids: Iterable[str] | None = None) -> list[
     """
     wanted = None if rule_ids is None else frozenset(rule_ids)
     rules = [rule for rule in cat.rules if rule.carrier == "pandera" and (wanted is None or rule.rule_id in wanted)]
-    bench = _Bench(cat)
+    bench = Bench(cat)
     for rule in rules:
         bench.add(rule)
     bench.judge()
@@ -107,7 +107,7 @@ def lake_frame(form: Form, vocabulary: Vocabulary, records: Sequence[Mapping[str
 
 
 @dataclass(frozen=True, eq=False)
-class _Case:
+class Case:
     """One example on one form: its row there, and the checks that judge it."""
 
     rule: Rule
@@ -134,13 +134,13 @@ class _Verdict:
         return f"前提{words[self.when]}、违规条件{words[self.violated]}"
 
 
-class _Bench:
+class Bench:
     """All examples, laid out form by form and judged at once."""
 
     def __init__(self, cat: Catalogue) -> None:
         self.cat = cat
         self.failures: list[ExampleFailure] = []
-        self.cases: list[_Case] = []
+        self.cases: list[Case] = []
         self._records: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
         self._types: dict[str, dict[str, str]] = {}
         self._checks: dict[tuple[str, int], list[RuleCheck]] = defaultdict(list)
@@ -160,13 +160,13 @@ class _Bench:
 
     def judge(self) -> None:
         """Evaluate everything form by form and note what does not come out as written."""
-        by_form: dict[str, list[_Case]] = defaultdict(list)
+        by_form: dict[str, list[Case]] = defaultdict(list)
         for case in self.cases:
             by_form[case.form_id].append(case)
         verdicts: _Verdicts = {}
         for form_id, cases in by_form.items():
             checks = list({id(check): check for case in cases for check in case.checks}.values())
-            frame, given = self._frame(form_id)
+            frame, given = self.frame(form_id)
             found = _polars_verdicts(frame, checks, given)
             self._compare_engines(cases, found, _duckdb_verdicts(frame, checks, given))
             verdicts |= found
@@ -175,7 +175,7 @@ class _Bench:
 
     # --- laying out --------------------------------------------------------------------------------------------
 
-    def _place(self, rule: Rule, kind: str, example: Example, form_id: str) -> _Case | None:
+    def _place(self, rule: Rule, kind: str, example: Example, form_id: str) -> Case | None:
         form = self.cat.form(form_id)
         values = dict(example.values)
         if "form" in values and not form.has("form") and values.pop("form") != form_id:
@@ -185,7 +185,7 @@ class _Bench:
             return None
         records = self._records[form_id]
         records.append(values)
-        return _Case(rule, kind, example, form_id, len(records) - 1, checks)
+        return Case(rule, kind, example, form_id, len(records) - 1, checks)
 
     def _checks_for(self, rule: Rule, form: Form, values: dict[str, Any]) -> tuple[RuleCheck, ...]:
         """The checks an example is about. Of a per-field rule: that of ``field``, else of the fields named, else all.
@@ -228,7 +228,7 @@ class _Bench:
             return f"示例里的 {strange[0]} 不是字段、派生名或 today 之类{f'，是否应为 {near}' if near else ''}"
         return "没有一张适用的表单同时有示例里的这些字段；用 form: 指明表单，按字段展开的规则用 field: 指明字段"
 
-    def _frame(self, form_id: str) -> tuple[pl.DataFrame, frozenset[str]]:
+    def frame(self, form_id: str) -> tuple[pl.DataFrame, frozenset[str]]:
         """The form's example records with the columns of names given directly (see ``PolarsRenderer``)."""
         form, records = self.cat.form(form_id), [_with_period(record) for record in self._records[form_id]]
         frame = lake_frame(form, self.cat, records)
@@ -243,7 +243,7 @@ class _Bench:
 
     # --- judging -----------------------------------------------------------------------------------------------
 
-    def _compare_engines(self, cases: list[_Case], polars: _Verdicts, sql: _Verdicts) -> None:
+    def _compare_engines(self, cases: list[Case], polars: _Verdicts, sql: _Verdicts) -> None:
         for case in cases:
             for check in case.checks:
                 ours, theirs = _verdict(polars, check, case), _verdict(sql, check, case)
@@ -253,7 +253,7 @@ class _Bench:
 
     def _compare_with_written(self, verdicts: _Verdicts) -> None:
         """A passing example violates nothing on any form, a failing one on at least one: the forms' codes differ."""
-        by_example: dict[int, list[_Case]] = defaultdict(list)
+        by_example: dict[int, list[Case]] = defaultdict(list)
         for case in self.cases:
             by_example[id(case.example)].append(case)
         for cases in by_example.values():
@@ -267,7 +267,7 @@ class _Bench:
 
     def _check_applicable(self, verdicts: _Verdicts) -> None:
         """Passing examples that all lie outside ``when`` show nothing of the judgement."""
-        passing: dict[tuple[str, int], list[_Case]] = defaultdict(list)
+        passing: dict[tuple[str, int], list[Case]] = defaultdict(list)
         for case in self.cases:
             if case.kind == "pass" and case.rule.when is not None:
                 passing[case.rule.key].append(case)
@@ -287,7 +287,7 @@ class _Bench:
 _Verdicts = dict[int, tuple[list[bool | None], list[bool | None]]]
 
 
-def _verdict(verdicts: _Verdicts, check: RuleCheck, case: _Case) -> _Verdict:
+def _verdict(verdicts: _Verdicts, check: RuleCheck, case: Case) -> _Verdict:
     when, violated = verdicts[id(check)]
     return _Verdict(when[case.row], violated[case.row])
 

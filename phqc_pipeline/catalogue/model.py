@@ -272,6 +272,14 @@ class Example:
 
 
 @dataclass(frozen=True, eq=False)
+class EquivalentMutant:
+    """A mutant of the rule that no record can tell from it, and why (``phqc rules mutate``)."""
+
+    mutant: str
+    why: str
+
+
+@dataclass(frozen=True, eq=False)
 class PerField:
     """Which columns a per-field rule is instantiated on (0a.6); every given condition must hold.
 
@@ -323,6 +331,7 @@ class Rule:
     root: str | None = None
     pass_examples: tuple[Example, ...] = ()
     fail_examples: tuple[Example, ...] = ()
+    equivalent_mutants: tuple[EquivalentMutant, ...] = ()
     model: str | None = None
     reads: Mapping[str, tuple[str, ...]] = attribute(default_factory=_empty)
     checks_empty: tuple[str, ...] = ()

@@ -229,6 +229,11 @@ class ExamplesIn(Closed):
     fail: list[Any] = _LIST
 
 
+class EquivalentMutantIn(Closed):
+    mutant: Text
+    why: Text
+
+
 class RuleIn(Closed):
     id: Text
     version: int = Field(default=1, ge=1)
@@ -257,6 +262,7 @@ class RuleIn(Closed):
     optional_columns: Names = _LIST
     root: Literal["id_card_no", "person_name", "birth_date", "sex_code"] | None = None
     examples: ExamplesIn = ExamplesIn()
+    equivalent_mutants: list[EquivalentMutantIn] = _LIST
     model: Name | None = None
     reads: dict[str, Names] = _DICT
     checks_empty: Names = _LIST
