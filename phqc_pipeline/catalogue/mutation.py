@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
@@ -139,9 +139,10 @@ def _mutants(cat: Catalogue, rule: Rule, stand: _Stand) -> dict[Mutant, _Judgeme
         for change in changes(tree, setting):
             node = setting.compiled(change.tree)
             if part == "when":
-                keep(part, change, node and (node, original[1]))
+                keep(part, change, (node, original[1]) if node else None)
             else:
-                keep(part, change, node and (original[0], not_(node) if part == "assert" else node))
+                judged_so = not_(node) if node and part == "assert" else node
+                keep(part, change, (original[0], judged_so) if judged_so else None)
     if rule.when:
         wants = "不满足 when、其余都像问题的一条"
         keep("when", Change(" ".join(rule.when.split()), "", wants), (None, original[1]))
@@ -211,10 +212,10 @@ class _Renderer(PolarsRenderer):
 
     def parts_of(self, original: _Judgement) -> list[pl.Expr]:
         """A column for each operation in the rule's own judgement, which later renderings then read."""
-        parts = {
+        parts: set[Node] = {
             part for node in original if node is not None for part in walk(node) if isinstance(part, (Call, Derived))
         }
-        columns = {part: f"_part{at}" for at, part in enumerate(parts)}
+        columns: dict[Node, str] = {part: f"_part{at}" for at, part in enumerate(parts)}
         made = [self.render(part).alias(column) for part, column in columns.items()]
         self._done.clear()
         self._columns = columns

@@ -136,7 +136,7 @@ def _comparison(node: Any, setting: Setting) -> Variants:
     )
     for other in _COMPARISONS if ordered else _EQUALITIES:
         if not isinstance(node, other):
-            yield Variant(other(this=left.copy(), expression=right.copy()), f"{wants}，别的条件都满足")
+            yield Variant(other(this=left.copy(), expression=right.copy()), f"{wants} 各要一条，别的条件都满足")
 
 
 def _connective(node: Any, setting: Setting) -> Variants:
