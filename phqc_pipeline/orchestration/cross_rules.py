@@ -5,7 +5,14 @@ Belongs here: what Dagster shows of dbt's first call. Does not belong here: runn
 
 from collections.abc import Iterator
 
-from dagster import AssetCheckResult, AssetExecutionContext, AssetsDefinition, MaterializeResult, multi_asset
+from dagster import (
+    AssetCheckResult,
+    AssetExecutionContext,
+    AssetsDefinition,
+    AssetSpec,
+    MaterializeResult,
+    multi_asset,
+)
 
 from phqc_pipeline.orchestration import stages
 from phqc_pipeline.orchestration.dbt_models import DbtModels
@@ -15,14 +22,25 @@ from phqc_pipeline.orchestration.session_resource import SessionResource
 from phqc_pipeline.orchestration.tables import snapshots
 
 GROUP = "warehouse"
+KEY = "cross_findings"
 
 
 def cross_rules_asset(models: DbtModels) -> AssetsDefinition:
-    """Staging and cross models in one step; each rule dbt carries is an asset check of its model."""
+    """Staging and cross models in one step; each rule dbt carries is an asset check of its model.
+
+    A model that could not be built is its rules' error and nobody else's, so nothing later may hang on a single
+    model, which Dagster would then skip: the night hangs on ``KEY``, which stands whenever the step came to its end.
+    """
+    done = AssetSpec(
+        KEY,
+        group_name=GROUP,
+        deps=[spec.key for spec in models.assets.values()],
+        description="跨记录规则当夜的结果；没有建成的模型只算它那几条规则出错",
+    )
 
     @multi_asset(
         name="cross_judgement",
-        specs=[spec.replace_attributes(partitions_def=SNAPSHOTS) for spec in models.assets.values()],
+        specs=[spec.replace_attributes(partitions_def=SNAPSHOTS) for spec in (*models.assets.values(), done)],
         check_specs=list(models.checks.values()),
         backfill_policy=IN_ORDER,
         partitions_def=SNAPSHOTS,
@@ -38,5 +56,8 @@ def cross_rules_asset(models: DbtModels) -> AssetsDefinition:
                 for error in judged.errors:
                     context.log.warning(error)
         yield from models.events(run.nodes, context)
+        if done.key in context.selected_asset_keys:
+            told = {"问题": judged.findings, "结果": judged.results, "出错": "\n".join(judged.errors) or "无"}
+            yield MaterializeResult(asset_key=done.key, metadata=told)
 
     return cross_judgement

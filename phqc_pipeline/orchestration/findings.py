@@ -3,12 +3,10 @@
 Belongs here: what Dagster shows of it. Does not belong here: the fold (``warehouse.life``).
 """
 
-from collections.abc import Sequence
-
 import polars as pl
-from dagster import AssetExecutionContext, AssetKey, AssetsDefinition, MaterializeResult, asset
+from dagster import AssetExecutionContext, MaterializeResult, asset
 
-from phqc_pipeline.orchestration import stages
+from phqc_pipeline.orchestration import cross_rules, record_rules, stages
 from phqc_pipeline.orchestration.partitions import IN_ORDER, SNAPSHOTS
 from phqc_pipeline.orchestration.said import stage
 from phqc_pipeline.orchestration.session_resource import SessionResource
@@ -17,25 +15,20 @@ from phqc_pipeline.orchestration.tables import as_table, snapshots
 GROUP = "findings"
 
 
-def night_asset(cross_models: Sequence[AssetKey]) -> AssetsDefinition:
-    """The night's folder; behind the record rules and every cross model."""
-
-    @asset(
-        group_name=GROUP,
-        partitions_def=SNAPSHOTS,
-        backfill_policy=IN_ORDER,
-        deps=["record_judgement", *cross_models],
-        description="一夜的判定结果 nights/<日期>/，写成即不再改动",
+@asset(
+    group_name=GROUP,
+    partitions_def=SNAPSHOTS,
+    backfill_policy=IN_ORDER,
+    deps=[record_rules.KEY, cross_rules.KEY],
+    description="一夜的判定结果 nights/<日期>/，写成即不再改动",
+)
+def night(context: AssetExecutionContext, session: SessionResource) -> MaterializeResult:
+    with stage("写下当夜判定", "多为磁盘已满；重跑即可，未写完的不会留下"):
+        for day in snapshots(context):
+            told = stages.lay_down(session.session, day)
+    return MaterializeResult(
+        metadata={"运行编号": told["run_id"], "问题": told["findings"], "参加质控的记录": told["records_checked"]}
     )
-    def night(context: AssetExecutionContext, session: SessionResource) -> MaterializeResult:
-        with stage("写下当夜判定", "多为磁盘已满；重跑即可，未写完的不会留下"):
-            for day in snapshots(context):
-                told = stages.lay_down(session.session, day)
-        return MaterializeResult(
-            metadata={"运行编号": told["run_id"], "问题": told["findings"], "参加质控的记录": told["records_checked"]}
-        )
-
-    return night
 
 
 @asset(

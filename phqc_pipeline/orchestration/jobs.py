@@ -34,7 +34,7 @@ def build_definitions(home: Home, rules: Path) -> Definitions:
         landing.lake,
         record_judgement_asset(cat),
         cross_rules_asset(staging),
-        findings.night_asset([spec.key for spec in staging.assets.values()]),
+        findings.night,
         findings.later_nights,
         findings.finding_state,
         publishing.charges,

@@ -7,7 +7,7 @@ Does not belong here: printing.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -47,8 +47,9 @@ def run_night(home: Home, day: date, plan_id: str, say: Callable[[str], None]) -
                 "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
             },
         )
-        if not result.success:
-            return Outcome(day, [], _what_failed(result))
+        skipped = [event.step_key for event in result.all_events if event.event_type_value == "STEP_SKIPPED"]
+        if not result.success or skipped:
+            return Outcome(day, [], _what_failed(result, skipped))
     from phqc_pipeline.warehouse import list_nights, read_night
 
     newest = date.fromisoformat(read_night(list_nights(home)[-1])["snapshot_date"])
@@ -56,9 +57,10 @@ def run_night(home: Home, day: date, plan_id: str, say: Callable[[str], None]) -
     return Outcome(newest, folders)
 
 
-def _what_failed(result: object) -> str:
-    """The failed steps' own descriptions; a failure before any step (lock, catalogue) speaks through the run."""
-    lines = []
+def _what_failed(result: object, skipped: Sequence[str]) -> str:
+    """The failed steps' own descriptions; a failure before any step (lock, catalogue) speaks through the run. Steps
+    that were skipped without a failure before them are one, too: the night was not published."""
+    lines: list[str] = []
     for event in result.all_events:  # type: ignore[attr-defined]
         if event.is_step_failure:
             data = event.step_failure_data
@@ -68,4 +70,6 @@ def _what_failed(result: object) -> str:
         elif event.event_type_value == "PIPELINE_FAILURE" and not lines:
             error = event.job_failure_data.error if event.job_failure_data else None
             lines.append(str((error.cause or error).message if error else event.message))
+    if skipped and not lines:
+        lines.append(f"没有轮到的步骤：{'、'.join(str(step) for step in skipped)}")
     return "运行失败：" + "\n".join(lines or ["原因见 Dagster 的运行记录"])

@@ -59,6 +59,8 @@ _REPORT_COLUMNS = {
     "column_name": "VARCHAR",
     "column_number": "BIGINT",
 }
+#: What a finding tells of its record: every judged form has these columns, empty where its dictionary has none.
+_TOLD_OF_RECORDS = ("record_id", "archive_no", "doctor_name")
 #: An identity number by which people may be told apart: right in structure and check digit (reports.md, section 2).
 _VALID_ID = "id_checksum_ok(id_card_no) and id_birth_date(id_card_no) is not null"
 _GENERATED = "generated"
@@ -315,6 +317,7 @@ def _judged_sql(form: Form, cat: Catalogue, ctx: Context) -> str:
         unusable = unusable_duckdb(column, "s")
         if unusable is not None:
             cells.append(f"{unusable} as {identifier(column.name + '__unusable')}")
+    cells += [f"null::varchar as {name}" for name in _TOLD_OF_RECORDS if not form.has(name)]
     if form.has("id_card_no"):
         valid = to_duckdb(parse_expression(_VALID_ID, form, cat), ctx, table="s")
         cells.append(f"coalesce({valid}, false) as _id_ok")
