@@ -18,21 +18,20 @@ from tests.end_to_end.conftest import ROOT, phqc, table
 
 FOREIGN = ROOT / "tests" / "foreign"
 
-#: A rule whose model asks for a column the form has not (visit_date).
+#: A rule whose model asks for columns the form has not (class_code, referral_reason).
 BROKEN = """
-  - id: SCH-T-001
-    title: 两次筛查相隔太久
+  - id: SCH-L-001
+    title: 连续两次视力不良
     form_id: vision_screening
     carrier: dbt
-    model: visit_gap
-    dimension: 及时性/频次
+    model: consecutive_uncontrolled
+    dimension: 逻辑性
     severity: 一般
     grain: person
-    params: {max_gap_days: 200}
+    params: {uncontrolled: ['2'], look_back_days: 366}
     reads: {vision_screening: [archive_no, screened_on]}
-    field: screened_on
-    message: 两次筛查相隔 {observed} 天。
-    expression: 相邻两次筛查的间隔天数 > max_gap_days
+    message: 连续两次视力不良（{observed}）。
+    expression: 相邻两次筛查都是视力不良
     basis: 学校卫生（示例）
     verified: false
 """
@@ -71,7 +70,7 @@ def test_exactly_what_is_wrong_is_found(home: Path) -> None:
 
 def test_a_model_that_fails_costs_its_own_rule(home: Path) -> None:
     unjudged = table(home, "SELECT rule_id, status FROM qc.rule_result WHERE status IN ('error', 'not_evaluable')")
-    assert unjudged == [("SCH-T-001", "error")]
+    assert unjudged == [("SCH-L-001", "error")]
 
 
 def test_the_forms_are_published_with_their_own_names(home: Path) -> None:
