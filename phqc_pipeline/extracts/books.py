@@ -23,6 +23,7 @@ from typing import Literal
 import polars as pl
 
 from phqc_pipeline.catalogue.model import Catalogue, Form, Report
+from phqc_pipeline.extracts.header import INSTITUTION_CODE
 from phqc_pipeline.extracts.lake_file import write_whole
 from phqc_pipeline.home import Home, parse_folder_date
 
@@ -50,9 +51,6 @@ FILE_SCHEMA: Mapping[str, pl.DataType] = {
     "delivery_group": pl.String(),
     "in_force": pl.Boolean(),
 }
-
-#: The envelope's column of the row's own institution (forms.md, section 1); the contract's in reports.
-INSTITUTION_CODE = "institution_code"
 
 _LOCAL_OFFSET_SECONDS = 8 * 3600  # Asia/Shanghai; a file's time is of this century, when no summer time was kept
 

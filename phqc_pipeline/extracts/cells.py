@@ -5,12 +5,14 @@ rules.md 0a.20 to 22). Does not belong here: rows and files (``rows``, ``take_in
 
 Every conversion takes a column of texts and gives ``Cells``; where it has few distinct texts, each is converted once.
 The delivered text stays beside the value when the cell cannot be converted (the value is then null: unreadable), when
-trimming or completing changed it, or when a number has more decimals than its column.
+trimming or completing changed it, when a number has more decimals than its column, or when the cell was repaired: it
+could not be read as it stands but has a single sense (``rules/repairs.yaml``). So a value beside a text that says
+something else is a repaired cell (``repaired``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from threading import Lock
@@ -18,8 +20,11 @@ from threading import Lock
 import polars as pl
 import pyarrow.compute as pc
 
+from phqc_pipeline.catalogue.delivered import Repairs
 from phqc_pipeline.catalogue.model import CodeList, Field
+from phqc_pipeline.catalogue.repairing import Repairer, beyond, inferred, repairer
 from phqc_pipeline.extracts.dates import NO_SERIALS, Serials, parse_times
+from phqc_pipeline.extracts.shapes import ROW_NUMBER, UnreadableError
 
 #: Texts that say nothing (0a.20), unless the column's code list or text_values hold them; in full width as well.
 #: ``——`` is how Chinese keyboards write ``—``.
@@ -39,12 +44,15 @@ VALUE_TYPES: Mapping[str, pl.DataType] = {
     "multi": pl.List(pl.String),
 }
 
+_CODED = frozenset({"code", "multi", "text"})
+
 # White space of Unicode, and the marks that leave no trace on screen (zero width space and joiners, byte order mark).
 _SPACES = " \t\r\n\v\f\x1c\x1d\x1e\x1f\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
 _SPACES += "\u2028\u2029\u202f\u205f\u3000\u200b\u200c\u200d\u2060\ufeff"
 _NUMBER = r"^([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?)$"
 _GROUPED = r"^([+-]?\d{1,3}(?:,\d{3})+(?:\.\d*)?)$"
 _LEADING_ZEROS = r"^0+(\d)"
+NO_REPAIRS = Repairs()
 _FEW_TEXTS = 500
 _MOST_REMEMBERED = 100_000
 #: What a reader puts before the text of a cell that holds an error (#N/A): unreadable whatever the column's type.
@@ -64,19 +72,68 @@ Converter = Callable[[pl.Series], Cells]
 
 
 def converter(
-    field: Field, codes: Mapping[str, CodeList], serials: Serials = NO_SERIALS, *, errors: bool = True
+    field: Field,
+    codes: Mapping[str, CodeList],
+    serials: Serials = NO_SERIALS,
+    *,
+    errors: bool = True,
+    repairs: Repairs = NO_REPAIRS,
+    mapped: Mapping[str, str | None] | None = None,
+    dates: Sequence[str] = (),
 ) -> Converter:
     """How the cells of ``field`` are converted: a function from delivered texts (String, null = empty) to ``Cells``.
 
     It may be called by several threads. Without ``errors`` no cell is an error cell (only workbooks have them).
+    ``mapped`` and ``dates``: of the institution's system, its code → ours (None: it says nothing) and how it writes
+    dates (``SourceMap``); ``repairs``: what is put right.
     """
-    convert: Converter = _Remembering(_by_kind(field, codes, serials))
+    convert = _by_kind(field, codes, serials, mapped or {})
+    if dates and field.is_date:
+        convert = _with_spellings(convert, dates, field)
+    if mapped:
+        convert = _with_map(convert, mapped, coded=field.kind in _CODED and field.codes in codes)
+    convert = _Remembering(_with_repairs(convert, field, codes, repairs))
     return _with_errors(convert) if errors else convert
 
 
 def empty_cells(field: Field, rows: int) -> Cells:
     """The column of a field that the file does not have."""
     return Cells(pl.Series(field.name, [None], VALUE_TYPES[field.kind]).new_from_index(0, rows), _nulls(rows))
+
+
+def repaired(cells: Cells) -> pl.Series | None:
+    """Which cells of a number, date or code column were repaired; None when none was."""
+    if cells.raw.null_count() == len(cells.raw):
+        return None
+    mended = cells.value.is_not_null() & cells.raw.is_not_null()
+    if cells.value.dtype.is_float():
+        mended &= (cells.raw.cast(pl.Float64, strict=False) != cells.value).fill_null(True)
+    return mended if mended.any() else None
+
+
+def silent_words(field: Field, codes: Mapping[str, CodeList]) -> tuple[str, ...]:
+    """Texts that say nothing in the field's column."""
+    known: AbstractSet[str] = set(field.text_values)
+    if field.codes and field.codes in codes:
+        known |= _Spellings(codes[field.codes]).exact.keys()
+    return tuple(word for word in EMPTY if word not in known)
+
+
+def one_column(cells: pl.DataFrame, places: Sequence[int], title: str) -> pl.Series:
+    """The cells of a field. Columns with the same header count as one as long as they do not contradict each other."""
+    text = cells[str(places[0])]
+    for place in places[1:]:
+        other = cells[str(place)]
+        if other.null_count() == len(other):
+            continue
+        one, two = stripped(text), stripped(other)
+        differ = (one != two).fill_null(False)
+        if differ.any():
+            both = f"第 {places[0] + 1} 列和第 {place + 1} 列都是“{title}”，内容却不同，不知以哪一列为准"
+            said = f"{both}；请删去其一后重新导出"
+            raise UnreadableError(said, row=cells.filter(differ)[ROW_NUMBER][0])
+        text = text.set(one.is_null(), None).fill_null(other)
+    return text
 
 
 def stripped(text: pl.Series) -> pl.Series:
@@ -95,7 +152,8 @@ def narrowed(text: pl.Series) -> pl.Series:
 class _Spellings:
     """A code list as cells are looked up in it: narrow, and letter case aside when that is unambiguous."""
 
-    def __init__(self, codes: CodeList) -> None:
+    def __init__(self, codes: CodeList, mapped: Mapping[str, str | None] | None = None) -> None:
+        """``mapped``: a system's own codes, which go before the list's."""
         exact = pl.Series(list(codes.spellings), dtype=pl.String)
         narrow = stripped(narrowed(exact)).to_list()
         self.exact: dict[str, str] = {}
@@ -104,7 +162,10 @@ class _Spellings:
             if text is not None:
                 self.exact.setdefault(text, code)
                 folded.setdefault(text.lower(), set()).add(code)
+        theirs = {text: code for text, code in (mapped or {}).items() if code is not None}
+        self.exact |= theirs
         self.folded = {text: next(iter(found)) for text, found in folded.items() if len(found) == 1}
+        self.folded |= {text.lower(): code for text, code in theirs.items()}
         self.empty = tuple(text for text in EMPTY if text not in self.exact)
         # A name such as 肝、胆 must not be taken apart at its separator.
         self.whole = {text: code for text, code in self.exact.items() if any(mark in text for mark in SEPARATORS)}
@@ -122,8 +183,11 @@ class _Spellings:
         return found
 
 
-def _by_kind(field: Field, codes: Mapping[str, CodeList], serials: Serials) -> Converter:
-    spellings = _Spellings(codes[field.codes]) if field.codes and field.codes in codes else None
+def _by_kind(
+    field: Field, codes: Mapping[str, CodeList], serials: Serials, mapped: Mapping[str, str | None]
+) -> Converter:
+    theirs = {key: code for text, code in mapped.items() if (key := _bare(text)) is not None}
+    spellings = _Spellings(codes[field.codes], theirs) if field.codes and field.codes in codes else None
     if field.is_numeric:
         return lambda text: _number(text, field, spellings)
     if field.is_date:
@@ -146,6 +210,100 @@ def _with_errors(convert: Converter) -> Converter:
         return Cells(made.value, made.raw.fill_null(_where(errors, text.str.strip_prefix(ERROR_MARK))), made.word)
 
     return converted
+
+
+def _with_map(convert: Converter, mapped: Mapping[str, str | None], *, coded: bool) -> Converter:
+    """Texts of another system: those that say nothing as empty, their word kept; the others as ours.
+
+    ``coded``: the column's spellings hold those already (each code of a cell with several is looked up there).
+    """
+    silent = [key for text, code in mapped.items() if code is None and (key := _bare(text)) is not None]
+    ours = {key: code for text, code in mapped.items() if code is not None and (key := _bare(text)) is not None}
+
+    def converted(text: pl.Series) -> Cells:
+        bare = narrowed(stripped(text))
+        if not coded and ours:
+            text = text.set(bare.is_in(list(ours)).fill_null(False), None).fill_null(_looked_up(bare, ours))
+        quiet = bare.is_in(silent).fill_null(False)
+        if not quiet.any():
+            return convert(text)
+        made = convert(_set_null(text, quiet))
+        word = _where(quiet, bare)
+        return Cells(made.value, made.raw, word if made.word is None else made.word.fill_null(word))
+
+    return converted
+
+
+def _with_spellings(convert: Converter, spellings: Sequence[str], field: Field) -> Converter:
+    """Dates that could not be read otherwise, in a system's own spellings."""
+
+    def read(text: pl.Series) -> Cells:
+        made = _nulls(len(text)).cast(pl.Datetime("us"))
+        for spelling in spellings:
+            made = made.fill_null(text.str.to_datetime(spelling, time_unit="us", strict=False))
+        return Cells(made if field.kind == "dt" else made.dt.date(), _nulls(len(text)))
+
+    def converted(text: pl.Series) -> Cells:
+        made = convert(text)
+        failed = _failed(made)
+        return made if failed is None else _mended(made, text, failed, lambda bare: bare, read, keep=False)
+
+    return converted
+
+
+def _with_repairs(convert: Converter, field: Field, codes: Mapping[str, CodeList], repairs: Repairs) -> Converter:
+    """Cells that cannot be read, or lie far beyond what is possible, put right where they have a single sense."""
+    rewrite, explain = repairer(field, codes, repairs), inferred(field, repairs)
+    if rewrite is None and explain is None:
+        return convert
+    low, high = beyond(field)
+
+    def converted(text: pl.Series) -> Cells:
+        made = convert(text)
+        failed = _failed(made) if rewrite else None
+        if rewrite and failed is not None:
+            made = _mended(made, text, failed, rewrite, convert)
+        if explain and made.value.null_count() < len(text):
+            far = (made.value < low) | (made.value > high)
+            if far.any():
+                made = _mended(made, text, far.fill_null(False), explain, convert)
+        return made
+
+    return converted
+
+
+def _failed(cells: Cells) -> pl.Series | None:
+    """Which cells could not be converted; None when all could."""
+    if cells.raw.null_count() == len(cells.raw):
+        return None
+    failed = cells.value.is_null() & cells.raw.is_not_null()
+    return failed if failed.any() else None
+
+
+def _mended(
+    made: Cells, text: pl.Series, mask: pl.Series, rewrite: Repairer, convert: Converter, *, keep: bool = True
+) -> Cells:
+    """The cells of ``mask`` converted again from what they are rewritten to, where that can be read.
+
+    The delivered text stays beside the value (``keep``), unless it is how the cell is written there.
+    """
+    places = mask.arg_true()
+    delivered = text.filter(mask)
+    rewritten = rewrite(narrowed(stripped(delivered)))
+    again = convert(rewritten.alias(text.name))
+    done = again.value.is_not_null()
+    if not done.any():
+        return made
+    places, delivered = places.filter(done), delivered.filter(done)
+    rows = pl.int_range(len(text), dtype=pl.UInt32, eager=True).scatter(
+        places, pl.int_range(len(text), len(text) + len(places), dtype=pl.UInt32, eager=True)
+    )
+    raw = delivered if keep else _nulls(len(places))
+    return Cells(
+        pl.concat([made.value, again.value.filter(done)]).gather(rows),
+        pl.concat([made.raw, raw]).gather(rows),
+        made.word,
+    )
 
 
 class _Remembering:
@@ -301,6 +459,11 @@ def _as_cells(frame: pl.DataFrame, name: str) -> Cells:
 def _decimals(plain: pl.Expr) -> pl.Expr:
     """How many decimals a number is written with; 0s at the end do not count, powers of ten count as none."""
     return plain.str.extract(r"\.(\d*[1-9])0*$").str.len_bytes().fill_null(0)
+
+
+def _bare(text: str) -> str | None:
+    """A spelling as cells are compared with it."""
+    return narrowed(stripped(pl.Series([text], dtype=pl.String)))[0]  # type: ignore[no-any-return]
 
 
 def _without_empty(text: pl.Series, empty: tuple[str, ...]) -> pl.Series:

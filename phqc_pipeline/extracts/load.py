@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from traceback import extract_tb
@@ -21,9 +21,9 @@ from traceback import extract_tb
 import polars as pl
 
 from phqc_pipeline.catalogue.model import Catalogue, Form, Report
-from phqc_pipeline.extracts.books import INSTITUTION_CODE, FileRecord, lake_path, missing_columns, rejected_path
+from phqc_pipeline.extracts.books import FileRecord, lake_path, missing_columns, rejected_path
 from phqc_pipeline.extracts.find import LandingFile, Target
-from phqc_pipeline.extracts.header import Known, Mapped, form_headers, map_columns
+from phqc_pipeline.extracts.header import INSTITUTION_CODE, Known, Mapped, form_headers, map_columns
 from phqc_pipeline.extracts.lake_file import LakeWriter
 from phqc_pipeline.extracts.read_csv import open_csv
 from phqc_pipeline.extracts.read_parquet import open_parquet
@@ -55,6 +55,8 @@ class _Counts:
     loaded: int = 0
     rejected: int = 0
     blank: int = 0
+    folded: int = 0
+    repaired: dict[str, int] = field(default_factory=dict)
 
     @property
     def read(self) -> int:
@@ -100,19 +102,23 @@ def load_file(
         blank,
         loaded=True,
         rows_loaded=counts.loaded,
-        rows_blank=counts.blank,
-        columns=tuple(mapped.fields),
+        rows_blank=counts.blank + counts.folded,
+        columns=mapped.columns,
         unknown_columns=tuple(mapped.unknown),
         note=_note(cat, target, mapped, table, counts),
     )
 
 
 def _open(cat: Catalogue, file: LandingFile, target: Target, owner: Owner) -> tuple[Table, Mapped, Rows]:
-    known = form_headers(target) if isinstance(target, Form) else report_headers(target)
+    if isinstance(target, Form):
+        source = cat.source_of(owner.code)
+        known = form_headers(target, cat.repairs, source)
+        table = _OPENERS[file.ending](file.path, known)
+        mapped = map_columns(table.header.names, known)
+        return table, mapped, FormRows(target, cat.codes, mapped, table, owner, cat.repairs, source)
+    known = report_headers(target)
     table = _OPENERS[file.ending](file.path, known)
     mapped = map_columns(table.header.names, known)
-    if isinstance(target, Form):
-        return table, mapped, FormRows(target, cat.codes, mapped, table, owner)
     return table, mapped, ReportRows(target, mapped, owner, table.header.names)
 
 
@@ -131,6 +137,9 @@ def _write(table: Table, rows: Rows, lake: LakeWriter, rejected: LakeWriter, fil
         counts.loaded += loaded.loaded
         counts.rejected += loaded.rejected.height
         counts.blank += loaded.blank
+        counts.folded += loaded.folded
+        for name, cells in loaded.repaired.items():
+            counts.repaired[name] = counts.repaired.get(name, 0) + cells
         offset += loaded.span
     return counts
 
@@ -180,7 +189,7 @@ def _told_to_clerks(rows_before: int = 0) -> Iterator[None]:
 
 def _note(cat: Catalogue, target: Target, mapped: Mapped, table: Table, counts: _Counts) -> str:
     """What a clerk should know of a file that was taken (``ingest.file.reason``)."""
-    missing = missing_columns(target, set(mapped.fields))
+    missing = missing_columns(target, set(mapped.columns))
     titles = _titles(target)
     required = cat.required_columns(target.form_id) if isinstance(target, Form) else frozenset[str]()
     said: list[str] = []
@@ -192,6 +201,14 @@ def _note(cat: Catalogue, target: Target, mapped: Mapped, table: Table, counts: 
         said.append(f"缺少列：{'、'.join(needed)}")
     if others := [titles[name] for name in missing if name not in required]:
         said.append(f"{'缺少报表项' if isinstance(target, Report) else '缺少选填列'}：{_listed(others)}")
+    if mapped.groups:
+        marks = _listed([group.mark for group in mapped.groups], "次")
+        said.append(f"宽表：一行有 {len(mapped.groups)} 次（{marks}），拆成每次一条，行数按拆开后的条数计")
+    if counts.folded:
+        said.append(f"{counts.folded} 行一次也没有填，没有生成记录")
+    if counts.repaired:
+        cells = [f"{titles[name]} {count} 格" for name, count in sorted(counts.repaired.items())]
+        said.append(f"写法不规范、已自动换算：{_listed(cells)}")
     if INSTITUTION_CODE not in mapped.fields:
         said.append("没有机构编码列，按投递文件夹的机构处理")
     if mapped.repeated:
@@ -208,7 +225,7 @@ def _titles(target: Target) -> dict[str, str]:
     return {**fixed, **{item.item: f"{item.title}（{item.item}）" for item in target.items}}
 
 
-def _listed(names: Iterable[str]) -> str:
+def _listed(names: Iterable[str], counted: str = "列") -> str:
     every = list(names)
     shown = "、".join(every[:_SHOWN_NAMES])
-    return shown if len(every) <= _SHOWN_NAMES else f"{shown} 等 {len(every)} 列"
+    return shown if len(every) <= _SHOWN_NAMES else f"{shown} 等 {len(every)} {counted}"

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import polars as pl
 
-from phqc_pipeline.catalogue.dictionary import header_key
+from phqc_pipeline.catalogue.deliveries import header_key
 from phqc_pipeline.catalogue.model import Catalogue
 from phqc_pipeline.extracts.cells import EMPTY, narrowed, stripped
 from phqc_pipeline.extracts.dates import parse_times

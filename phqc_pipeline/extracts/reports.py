@@ -14,15 +14,13 @@ from dataclasses import dataclass
 import polars as pl
 
 from phqc_pipeline.catalogue.model import Field, Report
-from phqc_pipeline.extracts.books import INSTITUTION_CODE
-from phqc_pipeline.extracts.cells import ERROR_MARK, converter, narrowed, stripped
-from phqc_pipeline.extracts.header import Known, Mapped, known_headers
+from phqc_pipeline.extracts.cells import ERROR_MARK, converter, narrowed, one_column, stripped
+from phqc_pipeline.extracts.header import INSTITUTION_CODE, Known, Mapped, known_headers
 from phqc_pipeline.extracts.rows import (
     REJECTED_SCHEMA,
     Loaded,
     Owner,
     foreign_rows,
-    one_column,
     own_codes,
     rejected_rows,
 )

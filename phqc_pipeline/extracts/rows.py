@@ -7,28 +7,33 @@ Does not belong here: single cells (``cells``), files (``take_in``), reports (``
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import duckdb
 import polars as pl
 
+from phqc_pipeline.catalogue.delivered import Repairs, SourceMap
 from phqc_pipeline.catalogue.model import CodeList, Field, Form
-from phqc_pipeline.extracts.books import INSTITUTION_CODE
 from phqc_pipeline.extracts.cells import (
     EMPTY,
     ERROR_MARK,
+    NO_REPAIRS,
     VALUE_TYPES,
     Cells,
     Converter,
     converter,
     empty_cells,
     narrowed,
+    one_column,
+    repaired,
     stripped,
 )
 from phqc_pipeline.extracts.dates import Serials
-from phqc_pipeline.extracts.header import Mapped
+from phqc_pipeline.extracts.header import INSTITUTION_CODE, Mapped
+from phqc_pipeline.extracts.pairs import PairSplitter
 from phqc_pipeline.extracts.shapes import ROW_NUMBER, Batch, Table, UnreadableError
+from phqc_pipeline.extracts.wide import Unfolder
 
 RECORD_KEY = "_record_key"
 INSTITUTION = "_institution_code"
@@ -66,8 +71,9 @@ class Owner:
 class Loaded:
     """A batch of the lake: ``rows`` in the lake's columns, rejected rows; numbers count from 1 within the batch.
 
-    ``loaded`` of the file's rows made ``rows`` (of a report each makes as many as it has items); ``span`` is how many
-    rows of the file the batch covers.
+    ``loaded`` of the file's rows made ``rows`` (of a report each makes as many as it has items; of a wide export each
+    visit counts as one). ``span`` is how many rows of the file the batch covers, ``blank`` how many of them hold
+    nothing, ``folded`` how many no visit. ``repaired``: field → cells put right.
     """
 
     rows: pl.DataFrame
@@ -75,6 +81,8 @@ class Loaded:
     loaded: int
     span: int
     blank: int
+    folded: int = 0
+    repaired: Mapping[str, int] = field(default_factory=dict)
 
 
 def lake_schema(form: Form) -> dict[str, pl.DataType]:
@@ -94,8 +102,17 @@ def lake_schema(form: Form) -> dict[str, pl.DataType]:
 class FormRows:
     """Batches of one file of a form → ``Loaded``. Has no state between batches: any thread may call ``load``."""
 
-    def __init__(self, form: Form, codes: Mapping[str, CodeList], mapped: Mapped, table: Table, owner: Owner) -> None:
-        if RECORD_ID not in mapped.fields:
+    def __init__(
+        self,
+        form: Form,
+        codes: Mapping[str, CodeList],
+        mapped: Mapped,
+        table: Table,
+        owner: Owner,
+        repairs: Repairs = NO_REPAIRS,
+        source: SourceMap | None = None,
+    ) -> None:
+        if RECORD_ID not in mapped.columns:
             named = form.field(RECORD_ID)
             raise UnreadableError(f"缺少关键列：{named.title}（{RECORD_ID}），无法识别每条记录；请补上该列后重新导出")
         self.form = form
@@ -103,21 +120,48 @@ class FormRows:
         self.owner = owner
         self.schema = lake_schema(form)
         self.codes = pl.Series(sorted(owner.codes), dtype=pl.String)
+        self.unfolder = Unfolder(form, codes, mapped, RECORD_ID) if mapped.groups else None
         serials = Serials(table.serial_dates, table.epoch_1904)
         self.convert: dict[str, Converter] = {
-            column.name: converter(column, codes, serials, errors=table.serial_dates)
+            column.name: converter(
+                column,
+                codes,
+                serials,
+                errors=table.serial_dates,
+                repairs=repairs,
+                mapped=source.codes_of(form.form_id, column.name, column.codes) if source else None,
+                dates=source.dates if source else (),
+            )
             for column in form.fields
-            if column.name in mapped.fields
+            if column.name in mapped.columns
         }
+        self.splitters = [
+            PairSplitter(pair, form.field(first), form.field(second))
+            for pair in repairs.pairs
+            for first, second in pair.fields
+            if form.has(first) and form.has(second) and {first, second} & set(mapped.columns)
+        ]
+        self.mendable = [column for column in form.fields if column.kind != "text" and column.name in mapped.columns]
 
     def load(self, batch: Batch) -> Loaded:
-        texts = {
-            name: one_column(batch.cells, places, self._title(name)) for name, places in self.mapped.fields.items()
-        }
-        own = own_codes(texts.get(INSTITUTION_CODE), batch.cells.height)
-        cells, texts, own, foreign = self._without_foreign(batch.cells, texts, own)
+        cells, own, foreign = self._without_foreign(batch.cells)
+        marks: pl.Series | None = None
+        texts: dict[str, pl.Series] = {}
+        folded = 0
+        if self.unfolder is not None:
+            own_by_row = pl.DataFrame([cells[ROW_NUMBER], own.alias("own")])
+            unfolded = self.unfolder.unfold(cells)
+            cells, texts, marks, folded = unfolded.cells, unfolded.texts, unfolded.marks, unfolded.folded
+            own = cells.select(ROW_NUMBER).join(own_by_row, on=ROW_NUMBER, how="left", maintain_order="left")["own"]
+        for name, places in self.mapped.fields.items():
+            if name not in texts:
+                texts[name] = one_column(cells, places, self._title(name))
         station = own.fill_null(self.owner.code).rename(STATION)
         made = {column.name: self._cells(column, texts, cells.height) for column in self.form.fields}
+        for splitter in self.splitters:
+            splitter.split(made)
+        if marks is not None:
+            made[RECORD_ID] = _numbered(made[RECORD_ID], marks)
         self._fill_envelope(made, station)
         columns = [cells[ROW_NUMBER], station]
         for name, converted in made.items():
@@ -128,7 +172,10 @@ class FormRows:
             extra_cells(cells, self.mapped.unknown).alias(EXTRA),
         )
         rows = rows.with_columns(record_keys(rows, self.form).alias(RECORD_KEY)).select(*self.schema)
-        return Loaded(rows, rejected_rows(batch, foreign), rows.height, batch.span, batch.blank)
+        mended = {column.name: repaired(made[column.name]) for column in self.mendable}
+        counts = {name: int(mask.sum()) for name, mask in mended.items() if mask is not None}
+        rejected = rejected_rows(batch, foreign)
+        return Loaded(rows, rejected, rows.height, batch.span, batch.blank, folded, counts)
 
     def _title(self, name: str) -> str:
         return self.form.field(name).title
@@ -137,16 +184,16 @@ class FormRows:
         convert = self.convert.get(column.name)
         return convert(texts[column.name]) if convert else empty_cells(column, rows)
 
-    def _without_foreign(
-        self, cells: pl.DataFrame, texts: dict[str, pl.Series], own: pl.Series
-    ) -> tuple[pl.DataFrame, dict[str, pl.Series], pl.Series, pl.DataFrame]:
-        """Without rows of institutions that are not the owner's own; those as rejected rows."""
+    def _without_foreign(self, cells: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series, pl.DataFrame]:
+        """Without rows of institutions that are not the owner's own; each row's own code; those as rejected rows."""
+        places = self.mapped.fields.get(INSTITUTION_CODE)
+        text = one_column(cells, places, self._title(INSTITUTION_CODE)) if places else None
+        own = own_codes(text, cells.height)
         theirs = (own.is_not_null() & ~own.is_in(self.codes.implode())).fill_null(False)
         if not theirs.any():
-            return cells, texts, own, pl.DataFrame(schema=REJECTED_SCHEMA)
+            return cells, own, pl.DataFrame(schema=REJECTED_SCHEMA)
         foreign = foreign_rows(cells.filter(theirs), own.filter(theirs), self.owner.code)
-        keep = ~theirs
-        return cells.filter(keep), {name: text.filter(keep) for name, text in texts.items()}, own.filter(keep), foreign
+        return cells.filter(~theirs), own.filter(~theirs), foreign
 
     def _fill_envelope(self, made: dict[str, Cells], station: pl.Series) -> None:
         """The owner's code where the file has no institution column; archive numbers completed (0a.8, 0a.22)."""
@@ -156,21 +203,11 @@ class FormRows:
             made[ARCHIVE_NO] = completed_archive_no(made[ARCHIVE_NO], station, self.owner)
 
 
-def one_column(cells: pl.DataFrame, places: Sequence[int], title: str) -> pl.Series:
-    """The cells of a field. Columns with the same header count as one as long as they do not contradict each other."""
-    text = cells[str(places[0])]
-    for place in places[1:]:
-        other = cells[str(place)]
-        if other.null_count() == len(other):
-            continue
-        one, two = stripped(text), stripped(other)
-        differ = (one != two).fill_null(False)
-        if differ.any():
-            both = f"第 {places[0] + 1} 列和第 {place + 1} 列都是“{title}”，内容却不同，不知以哪一列为准"
-            said = f"{both}；请删去其一后重新导出"
-            raise UnreadableError(said, row=cells.filter(differ)[ROW_NUMBER][0])
-        text = text.set(one.is_null(), None).fill_null(other)
-    return text
+def _numbered(cells: Cells, marks: pl.Series) -> Cells:
+    """Record numbers with the mark of the visit behind them; none where the row has no number."""
+    frame = pl.DataFrame([cells.value.alias("value"), marks.alias("mark")])
+    value = pl.when(pl.col("mark").is_not_null()).then(pl.col("value") + "-" + pl.col("mark")).otherwise("value")
+    return Cells(frame.select(value).to_series().rename(cells.value.name), cells.raw, cells.word)
 
 
 def own_codes(text: pl.Series | None, rows: int) -> pl.Series:

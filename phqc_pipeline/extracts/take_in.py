@@ -41,7 +41,7 @@ from phqc_pipeline.extracts.shapes import UnreadableError
 from phqc_pipeline.home import Home
 
 #: Changed by hand when the same file and dictionary would give other rows: every landing file is then converted again.
-CONVERSION_VERSION = 1
+CONVERSION_VERSION = 2
 
 _HASH_BYTES = 4 << 20
 
@@ -113,6 +113,8 @@ class _Taker:
         self.intake = intake
         self.log = log
         self._owners: dict[str, Owner] = {}
+        self._repairs = digest(cat.repairs)
+        self._sources = {source_id: digest(source) for source_id, source in cat.sources.items()}
         self._same: dict[tuple[str, ...], FileRecord] | None = None
 
     def folder(self, institution: str, day: date, files: Sequence[LandingFile]) -> None:
@@ -191,7 +193,10 @@ class _Taker:
         if target is None or file.problem:
             return digest([CONVERSION_VERSION, file.problem])[:16]
         if isinstance(target, Form):
-            dictionary: object = [target.extract_fingerprint, [column.role for column in target.fields]]
+            hard = [column.hard for column in target.fields]
+            dictionary: object = [target.extract_fingerprint, [column.role for column in target.fields], hard]
+            source = self.cat.source_of(file.institution_code)
+            dictionary = [dictionary, self._repairs, source and self._sources[source.source_id]]
         else:
             dictionary = [(item.item, item.headers, item.unit) for item in target.items]
         owner = self._owner(file.institution_code)
