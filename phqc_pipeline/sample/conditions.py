@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from phqc_pipeline.sample.calendar import Times, nearest_working_day, whole_years
+from phqc_pipeline.sample.calendar import Times, nearest_working_day, whole_years, working_day_at_or_before
 from phqc_pipeline.sample.chance import Bools, Chance, Ints
 from phqc_pipeline.sample.places import Institution
 
@@ -44,8 +44,14 @@ DM_DRUGS: tuple[tuple[str, float, str, int, str], ...] = (
     ("达格列净片", 10, "1", 1, "10mg"),
 )
 
-# Diseases kept on the register without follow-up forms of their own here: code, share of those of age, least age.
-_OTHER_DISEASES: tuple[tuple[str, float, int], ...] = (("COPD", 0.016, 45), ("SMI", 0.006, 20), ("TB", 0.004, 18))
+# Other diseases under management: code, share of those of age, least age, share of those registered lately.
+_OTHER_DISEASES: tuple[tuple[str, float, int, float], ...] = (
+    ("COPD", 0.012, 45, 0.09),
+    ("SMI", 0.0055, 20, 0.2),
+    ("TB", 0.009, 18, 0.3),  # of all years since 2009
+)
+_FEW = 2  # patients of each that even the smallest sample has
+_TREATMENT, _RETREATMENT = 195, 255  # days from registration until treatment of tuberculosis is over, and some
 
 
 def describe(people: pl.DataFrame, institution: Institution, times: Times, seed: int) -> pl.DataFrame:
@@ -156,12 +162,12 @@ def _diseases(people: pl.DataFrame, age: Ints, times: Times, burden: float, chan
 
 
 def _registration(
-    birth: Ints, archive: Ints, leave: Ints, least_age: int, times: Times, chance: Chance
+    birth: Ints, archive: Ints, leave: Ints, least_age: int, times: Times, chance: Chance, lately: float = 0.09
 ) -> tuple[Ints, Ints]:
     """Diagnosis at an age past ``least_age``, at least 31 days before registration; most before the history begins."""
     size = len(birth)
     earliest = np.maximum(archive + 3, birth + int((least_age + 0.5) * 365.25) + 40)
-    recent = chance.flags(size, 0.09)
+    recent = chance.flags(size, lately)
     latest = np.minimum(np.where(recent, times.today - 45, times.history_start - 20), leave - 80)
     start = np.where(recent, np.maximum(earliest, times.history_start), earliest)
     late = np.maximum(start, np.minimum(start + 700, times.today - 50))
@@ -175,20 +181,33 @@ def _registration(
 def _other_diseases(
     people: pl.DataFrame, age: Ints, times: Times, burden: float, chance: Chance
 ) -> dict[str, np.ndarray]:
-    """COPD, severe mental disorder, tuberculosis: registered only. Tuberculosis is closed after treatment."""
+    """COPD, severe mental disorder, tuberculosis (registered within days, closed after treatment)."""
     size = len(age)
     birth, archive, status = people["birth"].to_numpy(), people["archive_day"].to_numpy(), people["status"].to_numpy()
     leave = np.where(status == "1", NEVER, people["status_day"].to_numpy())
     found: dict[str, np.ndarray] = {}
-    for disease, share, least_age in _OTHER_DISEASES:
+    for disease, share, least_age, lately in _OTHER_DISEASES:
         name = disease.lower()
-        diagnosed, registered = _registration(birth, archive, leave, least_age, times, chance)
-        has = np.isin(status, ["1", "2", "3", "4"]) & (age >= least_age + 4) & chance.flags(size, share * burden)
-        found[name] = has & (registered + 75 <= np.minimum(leave, times.today - 40))
+        diagnosed, registered = _registration(birth, archive, leave, least_age, times, chance, lately)
+        able = np.isin(status, ["1", "2", "3", "4"]) & (age >= least_age + 4)
+        able &= registered + 75 <= np.minimum(leave, times.today - 40)
+        found[name] = _some(able, share * burden, chance)
         found[f"{name}_diagnosis"], found[f"{name}_register"] = diagnosed, registered
-    done = found["tb_register"] + 185 + chance.integers(size, 0, 20)
-    found["tb_end"] = np.where(done <= np.minimum(leave, times.today - 5), done, leave)
+    found["tb_diagnosis"] = found["tb_register"] - chance.integers(size, 2, 8)
+    found["tb_again"] = chance.flags(size, 0.12)
+    days = np.where(found["tb_again"], _RETREATMENT, _TREATMENT) + chance.integers(size, 0, 12)
+    done = working_day_at_or_before(found["tb_register"] + days)
+    found["tb_end"] = np.where(done <= np.minimum(leave - 1, times.today - 5), done, leave)
     return found
+
+
+def _some(able: Bools, share: float, chance: Chance) -> Bools:
+    """A share of those who can have it, in a small place a few all the same."""
+    drawn = np.where(able, chance.uniform(len(able)), 2.0)
+    count = min(max(round(float(able.sum()) * share), _FEW), int(able.sum()))
+    chosen = np.zeros(len(able), dtype=bool)
+    chosen[np.argsort(drawn, kind="stable")[:count]] = True
+    return chosen
 
 
 def _dependence(age: Ints, birth: Ints, chance: Chance) -> dict[str, np.ndarray]:

@@ -73,6 +73,7 @@ def _schedule(people: pl.DataFrame, times: Times, chance: Chance) -> tuple[Ints,
         patient = (people["htn"].to_numpy() & (people["htn_register"].to_numpy() <= end - 30)) | (
             people["dm"].to_numpy() & (people["dm_register"].to_numpy() <= end - 30)
         )
+        patient |= people["smi"].to_numpy() & (people["smi_register"].to_numpy() <= end - 30)
         other = follows & (people["age"].to_numpy() >= 20) & (people["person"].to_numpy() % 47 == year % 47)
         day = nearest_working_day(begin + 70 + (village * 37) % 190 + chance.integers(size, -20, 24))
         newcomer = day < archive + 2

@@ -22,6 +22,7 @@ FOUNDING_CODE = "654301104901"
 FOUNDING_ELECTRONIC = 10129  # 2023 年度已建立电子健康档案人数 (service-contract.md)
 LARGE = 2_000  # residents from which an institution is like in life
 AREA_CODE = "0906"  # telephone area code of Altay prefecture
+HOSPITAL_DOCTORS = ("沈国栋", "哈依拉提·马坎", "范丽君", "热扎克·吐尔逊", "孔令辉")  # of the hospitals referred to
 
 COUNTIES: dict[str, str] = {
     "654301": "阿勒泰市",
@@ -169,7 +170,7 @@ class Doctor:
 class Institution:
     """A town's health centre with its villages, clinics and doctors. ``index`` 0 is the founding institution.
 
-    ``staff``: the names of all doctors of the sample; no resident bears one of them.
+    ``staff``: the names of all doctors of the sample, those of the hospitals too; no resident bears one of them.
     """
 
     index: int
@@ -190,6 +191,11 @@ class Institution:
         return self.index == 0
 
     @property
+    def telephone(self) -> str:
+        """The health centre's own."""
+        return f"{AREA_CODE}-{6723140 + 37 * self.index}"
+
+    @property
     def burden(self) -> float:
         """How much oftener than in life people are ill, or leave. A small sample must hold a case of everything."""
         return 1.0 if self.residents >= LARGE else 2.4
@@ -207,7 +213,7 @@ def found_institutions(count: int, residents: list[int], seed: int) -> list[Inst
     if not 1 <= count <= MOST_INSTITUTIONS:
         raise ValueError(f"示范机构数须在 1～{MOST_INSTITUTIONS} 之间，给出的是 {count}；请减少 --institutions")
     found = [_institution(index, count, residents[index], seed) for index in range(count)]
-    staff = frozenset(doctor.name for one in found for doctor in one.doctors)
+    staff = frozenset(doctor.name for one in found for doctor in one.doctors) | frozenset(HOSPITAL_DOCTORS)
     return [replace(one, staff=staff) for one in found]
 
 

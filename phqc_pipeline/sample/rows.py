@@ -9,7 +9,7 @@ ym Date, dt Datetime, multi List(String)), and ``_person`` (position in ``people
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -62,13 +62,23 @@ def where(mask: Any, values: Any) -> pl.Series:
     return pl.select(pl.when(mask_series).then(pl.Series(values))).to_series()
 
 
-def codes(*pairs: tuple[Any, str]) -> pl.Series:
-    """Multi-choice cells: the codes whose mask holds, in order; ``['1']`` where none does."""
+def moments(values: Ints, minutes: Ints) -> pl.Series:
+    """Day numbers and minutes of the day as times."""
+    return pl.Series((values * 1440 + minutes) * 60_000_000).cast(pl.Datetime("us"))
+
+
+def codes(*pairs: tuple[Any, str], otherwise: str = "1") -> pl.Series:
+    """Multi-choice cells: the codes whose mask holds, in order; ``otherwise`` alone where none does."""
     frame_of_codes = pl.DataFrame({str(n): where(mask, code) for n, (mask, code) in enumerate(pairs)})
     chosen = pl.concat_list(pl.all()).list.drop_nulls()
     return frame_of_codes.select(
-        pl.when(chosen.list.len() > 0).then(chosen).otherwise(pl.concat_list(pl.lit("1"))).alias("codes")
+        pl.when(chosen.list.len() > 0).then(chosen).otherwise(pl.concat_list(pl.lit(otherwise))).alias("codes")
     ).to_series()
+
+
+def every(size: int, chosen: Sequence[str]) -> pl.Series:
+    """The same choice in every multi-choice cell."""
+    return pl.Series([list(chosen)], dtype=pl.List(pl.String)).new_from_index(0, size)
 
 
 def envelope(
@@ -101,6 +111,25 @@ def envelope(
         "record_status": "1",
         "archive_status": mine["status"],
         "archive_status_date": optional_days(mine["status_day"].to_numpy(), ~active.to_numpy()),
+        "source_system": SOURCE_SYSTEM,
+    }
+
+
+def institution_envelope(village: Ints, doctor: Ints, at_clinic: Any, institution: Institution) -> dict[str, Any]:
+    """The same for records that belong to no person. ``village`` positions; negative for the whole town."""
+    clinic = np.asarray(at_clinic, dtype=bool) & (village >= 0)
+    villages = institution.villages
+    doctors = institution.doctors
+    here = np.where(clinic, village, -1)
+    return {
+        "_person": np.full(len(village), -1, dtype=np.int64),
+        "region_code": choose([v.region_code for v in villages], village).fill_null(f"{institution.town}000"),
+        "institution_code": choose([v.clinic_code for v in villages], here).fill_null(institution.code),
+        "institution_name": choose([v.clinic_name for v in villages], here).fill_null(institution.name),
+        "doctor_id": choose([d.doctor_id for d in doctors], doctor),
+        "doctor_name": choose([d.name for d in doctors], doctor),
+        "entered_by": choose([d.name for d in doctors], doctor),
+        "record_status": "1",
         "source_system": SOURCE_SYSTEM,
     }
 
@@ -167,6 +196,18 @@ def enter(frames: dict[str, pl.DataFrame], institution: Institution, seed: int) 
 
 
 PREFIX = {
+    "newborn_visit": "XS",
+    "child_exam_1_8m": "EA",
+    "child_exam_12_30m": "EB",
+    "child_exam_3_6y": "EC",
+    "child_tcm": "EZ",
+    "vaccination_card": "YK",
+    "vaccination_dose": "YJ",
+    "prenatal_first": "CY",
+    "prenatal_followup": "CS",
+    "delivery_record": "FM",
+    "postpartum_visit": "CF",
+    "postpartum_42d": "CJ",
     "resident_profile": "DA",
     "health_exam": "TJ",
     "chronic_registry": "ZX",

@@ -16,20 +16,14 @@ import numpy as np
 import polars as pl
 
 from phqc_pipeline.catalogue import Catalogue
-from phqc_pipeline.sample.calendar import (
-    Times,
-    nearest_working_day,
-    whole_years,
-    working_day_at_or_before,
-    year_start,
-)
+from phqc_pipeline.sample.calendar import Times, whole_years, working_day_at_or_before
 from phqc_pipeline.sample.chance import Bools, Chance, Ints
 from phqc_pipeline.sample.conditions import DM_DRUGS, HTN_DRUGS, HTN_SECOND_DRUGS, NEVER
 from phqc_pipeline.sample.places import Institution
 from phqc_pipeline.sample.profile import doctor_of
 from phqc_pipeline.sample.rows import choose, codes, days, entered_days, envelope, frame, optional_days, where
+from phqc_pipeline.sample.schedule import quarterly
 
-_STEP = 88  # days between quarterly visits
 CONTROLLED, RAISED, REACTION, COMPLICATION = "1", "2", "3", "4"  # CL_FU_CLASS
 
 _REFERRAL_ORGS = (
@@ -82,19 +76,7 @@ def _schedule(people: pl.DataFrame, times: Times, chance: Chance) -> Events:
         np.where(patients["htn"], patients["htn_register"], NEVER),
         np.where(patients["dm"], patients["dm_register"], NEVER),
     )
-    leave = patients["leave_day"].to_numpy()
-    found: list[tuple[Ints, Ints]] = []
-    count = patients.height
-    for year in times.years:
-        begin, end = year_start(year), year_start(year + 1) - 1
-        fresh = registered >= begin
-        base = np.where(fresh, registered + chance.integers(count, 0, 50), begin + patients["phase"].to_numpy())
-        for quarter in range(4):
-            day = nearest_working_day(base + _STEP * quarter + chance.integers(count, -2, 2))
-            kept = (day >= np.maximum(registered, begin)) & (day <= np.minimum(end, times.today)) & (day < leave)
-            found.append((patients["person"].to_numpy()[kept], day[kept]))
-    person = np.concatenate([one for one, _ in found])
-    day = np.concatenate([one for _, one in found])
+    person, day = quarterly(patients, registered, times, chance)
     has_htn = people["htn"].to_numpy() & (people["htn_register"].to_numpy() <= times.today)
     has_dm = people["dm"].to_numpy()
     patient_htn = has_htn[person] & (people["htn_register"].to_numpy()[person] <= day)

@@ -1,0 +1,46 @@
+"""When patients under management are seen: four times a year, and again soon where it is needed.
+
+Belongs here: days of visits as arrays (person, day). Does not belong here: what is found on a visit.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from phqc_pipeline.sample.calendar import Times, nearest_working_day, working_day_at_or_before, year_start
+from phqc_pipeline.sample.chance import Bools, Chance, Ints
+
+STEP = 88  # days between quarterly visits
+
+
+def quarterly(patients: pl.DataFrame, registered: Ints, times: Times, chance: Chance) -> tuple[Ints, Ints]:
+    """Four days in each year of the history, 88 days apart give or take two and the next holiday: person and day.
+
+    ``patients`` are rows of ``people``; none is seen before registration, after leaving, or after the snapshot. From
+    any day of the year on there are as many visits as are due by then.
+    """
+    leave = patients["leave_day"].to_numpy()
+    found: list[tuple[Ints, Ints]] = []
+    count = patients.height
+    for year in times.years:
+        begin, end = year_start(year), year_start(year + 1) - 1
+        fresh = registered >= begin
+        base = np.where(fresh, registered + chance.integers(count, 0, 50), begin + patients["phase"].to_numpy())
+        for quarter in range(4):
+            day = nearest_working_day(base + STEP * quarter + chance.integers(count, -2, 2))
+            kept = (day >= np.maximum(registered, begin)) & (day <= np.minimum(end, times.today)) & (day < leave)
+            found.append((patients["person"].to_numpy()[kept], day[kept]))
+    return np.concatenate([one for one, _ in found]), np.concatenate([one for _, one in found])
+
+
+def soon_after(day: Ints, earliest: int, latest: int, chance: Chance) -> Ints:
+    """A working day so many days later, never more than ``latest``."""
+    found = working_day_at_or_before(day + chance.integers(len(day), earliest, latest))
+    return np.where(found > day, found, working_day_at_or_before(day + latest))
+
+
+def first_of_each_day(person: Ints, day: Ints) -> Bools:
+    """One visit a person and day: the first as they stand."""
+    keys = pl.DataFrame({"person": person, "day": day})
+    return keys.select(pl.int_range(pl.len()).over("person", "day") == 0).to_series().to_numpy()
