@@ -31,7 +31,8 @@ class InstitutionFacts:
     worst_rules: pl.DataFrame  # rule_id, title, severity, findings, share
     not_judged: pl.DataFrame  # reason, rules
     files: pl.DataFrame  # form_id, snapshot_date, path, status, reason, rows_read, rows_rejected
-    reconciliation: pl.DataFrame  # report_id, year, period, item, reported, recomputed, difference, status
+    reconciliation: pl.DataFrame  # report_id, year, period, item, reported, recomputed (not NULL), difference, status
+    not_recomputed: int  # reported figures beside these, which the records cannot tell
     charges: pl.DataFrame
 
     @property
@@ -137,9 +138,14 @@ def read_facts(
         ),
         reconciliation=frame(
             "SELECT report_id, year, period, item, reported, recomputed, difference, status FROM report.reconciliation "
-            "WHERE institution_code = $1 ORDER BY report_id, year DESC, period, item",
+            "WHERE institution_code = $1 AND recomputed IS NOT NULL ORDER BY report_id, year DESC, period, item",
             institution_code,
         ),
+        not_recomputed=frame(
+            "SELECT count(*) AS figures FROM report.reconciliation "
+            "WHERE institution_code = $1 AND reported IS NOT NULL AND recomputed IS NULL",
+            institution_code,
+        ).item(),
         charges=frame("SELECT * FROM billing.charge WHERE institution_code = $1 ORDER BY order_no", institution_code),
     )
 
