@@ -160,6 +160,24 @@ def rules_test(rules: RulesOption = None) -> None:
         raise typer.Exit(FAILED)
 
 
+@rules_app.command("mutate")
+def rules_mutate(
+    rule: Annotated[list[str] | None, typer.Argument(help="规则编号，可写几个；不写即全部记录规则")] = None,
+    rules: RulesOption = None,
+    form: Annotated[str | None, typer.Option(help="只查这张表单的规则")] = None,
+) -> None:
+    """变异证明：把每条规则改动一小处，看它的样例能不能发现。"""
+    from phqc_pipeline.catalogue import commands
+
+    try:
+        proof = commands.mutate(_catalogue(rules), rule or (), form)
+    except LookupError as unknown:
+        _refuse(str(unknown.args[0] if unknown.args else unknown))
+    typer.echo(proof.text)
+    if not proof.passed:
+        raise typer.Exit(FAILED)
+
+
 @rules_app.command("list")
 def rules_list(
     rules: RulesOption = None,

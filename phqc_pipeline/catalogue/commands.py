@@ -27,6 +27,8 @@ from phqc_pipeline.catalogue.faults import CatalogueError, closest, describe
 from phqc_pipeline.catalogue.layout import WIDTH, fact, table
 from phqc_pipeline.catalogue.loader import load_catalogue
 from phqc_pipeline.catalogue.model import DIMENSIONS, SEVERITIES, Catalogue, Rule, RuleCheck
+from phqc_pipeline.catalogue.mutation import prove
+from phqc_pipeline.catalogue.mutation_report import report
 
 LIST_HEADER = ("编号", "级别", "维度", "表单", "核", "名称")
 
@@ -70,6 +72,24 @@ def test(catalogue: Catalogue) -> Answer:
         return Answer(True, f"{head}：全部与写明的结果一致")
     listed = "\n".join(f"  {failure}" for failure in failures)
     return Answer(False, f"{head}：{len(failures)} 个不一致\n{listed}")
+
+
+def mutate(catalogue: Catalogue, rule_ids: Sequence[str] = (), form: str | None = None) -> Answer:
+    """Prove the examples of the record rules (of those named, of one form): what change of a rule none would notice.
+
+    LookupError for a rule or form that does not exist, or when no record rule is left.
+    """
+    named = {version.key for rule_id in rule_ids for version in _versions(catalogue, rule_id)}
+    form_id = None if form is None else _form_id(catalogue, form)
+    rules = [
+        rule
+        for rule in rule_rows(catalogue, form_id)
+        if rule.carrier == "pandera" and (not rule_ids or rule.key in named)
+    ]
+    if not rules:
+        raise LookupError("没有这样的记录规则；跨记录规则（dbt 承担）的样例在 tests/warehouse/test_cross_rules.py")
+    proofs = list(prove(catalogue, rules))
+    return Answer(all(proof.holds for proof in proofs), report(proofs))
 
 
 def rule_rows(
@@ -117,12 +137,25 @@ def list_rules(
 
 def show(catalogue: Catalogue, rule_id: str) -> str:
     """All versions of one rule explained; LookupError, with the nearest number, when there is none."""
+    versions = _versions(catalogue, rule_id)
+    return "\n\n".join(_explain(catalogue, rule, len(versions)) for rule in versions)
+
+
+def _versions(catalogue: Catalogue, rule_id: str) -> list[Rule]:
     versions = catalogue.versions(rule_id) or catalogue.versions(rule_id.upper())
     if not versions:
         near = closest(rule_id.upper(), {rule.rule_id for rule in catalogue.rules})
         hint = f"是否应为 {near}？" if near else ""
         raise LookupError(f"没有规则 {rule_id}。{hint}用 phqc rules list 查看全部编号")
-    return "\n\n".join(_explain(catalogue, rule, len(versions)) for rule in versions)
+    return versions
+
+
+def _form_id(catalogue: Catalogue, name: str) -> str:
+    by_name = {said: form_id for form_id, entry in catalogue.forms.items() for said in entry.names}
+    if name not in by_name:
+        near = closest(name, by_name)
+        raise LookupError(f"没有表单 {name}。" + (f"是否应为“{near}”？" if near else "写表单编号或标题"))
+    return by_name[name]
 
 
 def _explain(catalogue: Catalogue, rule: Rule, versions: int) -> str:
