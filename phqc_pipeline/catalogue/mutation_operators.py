@@ -131,9 +131,7 @@ def _comparison(node: Any, setting: Setting) -> Variants:
     left, right = node.this, node.expression
     typed = (setting.compiled(left, any_type=True), setting.compiled(right, any_type=True))
     ordered = any(side is not None and side.type in NUMBERS | DATES for side in typed)
-    wants = (
-        f"{shown(left)} 小于、等于、大于 {shown(right)} 各要一条" if ordered else f"{shown(node)} 成立和不成立各要一条"
-    )
+    wants = f"{shown(left)} 小于、等于、大于 {shown(right)}" if ordered else f"{shown(node)} 成立、不成立"
     for other in _COMPARISONS if ordered else _EQUALITIES:
         if not isinstance(node, other):
             yield Variant(other(this=left.copy(), expression=right.copy()), f"{wants} 各要一条，别的条件都满足")
@@ -346,7 +344,7 @@ def _other_texts(text: str, sites: list[Any], setting: Setting) -> list[str]:
             if code_list is not None and text in code_list.by_code:
                 codes = list(code_list.by_code)
                 return [codes[codes.index(text) - 1]] if len(codes) > 1 else []
-    return [text + _OTHER_TEXT]
+    return [_OTHER_TEXT]
 
 
 def _looser_patterns(pattern: str) -> Iterator[str]:
