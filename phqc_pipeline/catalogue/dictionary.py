@@ -7,12 +7,12 @@ be judged without an expression. Does not belong here: rules; the conditions of 
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import date
 from typing import Any
 
+from phqc_pipeline.catalogue.deliveries import header_key, read_repeats
 from phqc_pipeline.catalogue.expressions.nodes import CONTEXT_NAMES
 from phqc_pipeline.catalogue.faults import did_you_mean
 from phqc_pipeline.catalogue.fingerprint import form_fingerprint
@@ -23,6 +23,7 @@ from phqc_pipeline.catalogue.model import (
     Bounds,
     Code,
     CodeList,
+    DatedCodes,
     Derived,
     Field,
     Form,
@@ -91,7 +92,8 @@ def read_derived(reader: Reader) -> dict[str, Derived]:
             continue
         place = Place(document.file, document.line((*path, "expr")))
         if reader.unique(places, source.name, place, where, "每个派生名只定义一次，删去其一"):
-            found[source.name] = Derived(source.name, source.title, source.expr, place)
+            optional = frozenset(source.optional_columns)
+            found[source.name] = Derived(source.name, source.title, source.expr, optional, place)
     return found
 
 
@@ -120,11 +122,6 @@ def check_spellings(reader: Reader, forms: Iterable[Form], codes: Mapping[str, C
                     problem = f"“{word}”同时指代码 {other} 和 {entry.code}"
                     remedy = "从其中一个代码的 name 或 synonyms 里去掉它"
                     reader.fault(entry.place, (), f"代码表 {list_id}", problem, remedy)
-
-
-def header_key(text: str) -> str:
-    """A header as it is compared: full-width letters made narrow, spaces dropped, letter case ignored."""
-    return "".join(unicodedata.normalize("NFKC", text).split()).casefold()
 
 
 def parse_type(text: str) -> tuple[Kind, int | None, int | None, int | None] | None:
@@ -180,6 +177,35 @@ def _read_envelope(reader: Reader, codes: Mapping[str, CodeList], derived: Mappi
     return tuple(replace(column, envelope=True) for column in fields)
 
 
+def _yielding(column: Field, own: Iterable[Field]) -> Field:
+    """An envelope column without the synonyms that the form's own fields claim (责任医生 of a form that has one)."""
+    claimed = {header_key(header) for other in own for header in other.headers}
+    return replace(column, synonyms=tuple(word for word in column.synonyms if header_key(word) not in claimed))
+
+
+def _for_institutions(column: Field) -> Field:
+    """An envelope column on a form about an institution: what is about a person need not be filled."""
+    if not column.person_only:
+        return column
+    return replace(column, required="never", required_when=None, required_note="")
+
+
+def _with_dated_codes(column: Field, day: Field, codes: Mapping[str, CodeList]) -> Field:
+    """The column with the codes of its list that are not in force on every day; ``day`` is the service date."""
+    code_list = codes.get(column.codes or "")
+    if code_list is None or column.kind not in ("code", "multi") or not code_list.has_dates:
+        return column
+    spans: dict[str, list[tuple[date | None, date | None]]] = {}
+    for entry in code_list.codes:
+        spans.setdefault(entry.code, []).append((entry.valid_from, entry.valid_to))
+    alike: dict[tuple[tuple[date | None, date | None], ...], list[str]] = {}
+    for code, found in spans.items():
+        if (None, None) not in found:
+            alike.setdefault(tuple(found), []).append(code)
+    grouped = tuple((tuple(listed), found) for found, listed in alike.items())
+    return replace(column, dated_codes=DatedCodes(day.name, day.kind, grouped)) if grouped else column
+
+
 def _read_form(
     reader: Reader,
     document: Document,
@@ -198,7 +224,13 @@ def _read_form(
         reader.fault(document, ("form_id",), where, problem, f"把文件改名为 {source.form_id}.yaml，或改 form_id")
     own = _fields(reader, source.fields, document, where, codes, derived)
     own_names = frozenset(column.name for column in own)
-    fields = (*(column for column in envelope if column.name not in own_names), *own)
+    about_institution = source.subject == "institution"
+    inherited = (_for_institutions(column) if about_institution else column for column in envelope)
+    inherited = (column for column in inherited if column.name not in own_names)
+    fields = (*(_yielding(column, own) for column in inherited), *own)
+    day = next((column for column in fields if column.name == source.service_date), None)
+    if day is not None and day.kind in DATE_KINDS:
+        fields = tuple(_with_dated_codes(column, day, codes) for column in fields)
     form = Form(
         form_id=source.form_id,
         title=source.title,
@@ -213,6 +245,8 @@ def _read_form(
         own_names=own_names,
         place=place_of(document, ()),
     )
+    if source.repeats is not None:
+        form = replace(form, repeats=read_repeats(reader, source.repeats, form, document, where, codes))
     _check_form(reader, form, document, where, codes)
     return replace(form, extract_fingerprint=form_fingerprint(form, codes))
 
@@ -235,6 +269,9 @@ def _check_form(reader: Reader, form: Form, document: Document, where: str, code
                 reader.fault(column.place, (), f"{where} 字段 {column.name}", problem, remedy)
     for column in form.own_fields:
         _check_other_of(reader, form, column, where, codes)
+        if column.person_only:
+            said = f"{where} 字段 {column.name}"
+            reader.fault(column.place, (), said, "person_only 只用于公共信封列", "去掉 person_only，写 required: N")
     if not form.own_fields:
         for column in form.fields:
             _check_other_of(reader, form, column, where, codes)
@@ -326,6 +363,7 @@ def _field(
         business=source.business,
         extension=source.extension,
         absent_ok=source.absent_ok,
+        person_only=source.person_only,
         note=source.note,
         place=place_of(document, path),
     )

@@ -85,8 +85,9 @@ def rule_fingerprint(rule: Rule, derived: Mapping[str, Derived]) -> str:
 
 
 def form_fingerprint(form: Form, codes: Mapping[str, CodeList]) -> str:
-    """Changes when reading a file of this form would: names, headers, types, code lists, text values."""
+    """Changes when reading a file of this form would: names, headers, types, code lists, text values, repeats."""
     parts: dict[str, Any] = {"form_id": form.form_id, "names": form.names}
+    parts["repeats"] = form.repeats
     parts["fields"] = [{name: getattr(column, name) for name in _READING_PARTS} for column in form.fields]
     used = sorted({column.codes for column in form.fields if column.codes and column.codes in codes})
     parts["codes"] = {list_id: codes[list_id].spellings for list_id in used}
@@ -94,7 +95,8 @@ def form_fingerprint(form: Form, codes: Mapping[str, CodeList]) -> str:
 
 
 def catalogue_fingerprint(parts: Iterable[Any]) -> str:
-    """Over everything the catalogue holds: forms, codes, derived names, rules, reports, schemes, plans, settings."""
+    """Over everything the catalogue holds: forms, codes, derived names, rules, reports, schemes, plans, settings, and
+    the digest of the growth figures."""
     return digest(list(parts))
 
 

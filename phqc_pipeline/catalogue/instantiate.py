@@ -188,7 +188,6 @@ class _Bench:
             for name in reads
             if form.field(name).required == "never"
             or (form.field(name).absent_ok and name not in violated.empties)
-            or name in rule.optional_columns
         )
         return RuleCheck(
             rule=rule,
@@ -319,7 +318,7 @@ def _check_derived(reader: Reader, catalogue: Catalogue) -> None:
         try:
             needed = names_used(derived.expr, catalogue)
             able = [form for form in forms if needed <= form.by_name.keys()]
-            for name in sorted(needed - columns.keys() - reader.broken):
+            for name in sorted((needed | derived.optional_columns) - columns.keys() - reader.broken):
                 remedy = did_you_mean(name, [*columns, *catalogue.derived], "用 forms/ 里的英文列名或别的派生名")
                 reader.fault(derived.place, (), where, f"没有一张表单有字段 {name}", remedy)
             if able:

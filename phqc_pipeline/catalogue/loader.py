@@ -12,9 +12,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from phqc_pipeline.catalogue.deliveries import read_repairs, read_sources
 from phqc_pipeline.catalogue.dictionary import read_codes, read_derived, read_forms
 from phqc_pipeline.catalogue.faults import CatalogueError
 from phqc_pipeline.catalogue.fingerprint import catalogue_fingerprint
+from phqc_pipeline.catalogue.growth import read_growth
 from phqc_pipeline.catalogue.instantiate import compile_conditions, instantiate
 from phqc_pipeline.catalogue.model import Catalogue, RuleCheck
 from phqc_pipeline.catalogue.programme import check_file_names, read_plans, read_reports, read_schemes, read_settings
@@ -46,11 +48,16 @@ def _load(directory: Path) -> Catalogue:
         raise CatalogueError(reader.faults)
     codes = read_codes(reader)
     derived = read_derived(reader)
+    growth, growth_digest = read_growth(reader)
     forms = read_forms(reader, codes, derived)
+    repairs = read_repairs(reader, forms)
+    sources = read_sources(reader, forms, codes)
     reports = read_reports(reader)
     check_file_names(reader, forms, reports)
 
-    catalogue = Catalogue(reader.directory, forms, codes, derived)
+    catalogue = Catalogue(
+        reader.directory, forms, codes, derived, growth=growth, repairs=repairs, sources=sources
+    )
     can_compile = not reader.broken & {"_envelope", "derived"}  # else every expression would be blamed for one file
     if can_compile:
         catalogue = replace(catalogue, forms=compile_conditions(reader, catalogue))
@@ -66,7 +73,7 @@ def _load(directory: Path) -> Catalogue:
     settings = read_settings(reader)
     if reader.faults:
         raise CatalogueError(reader.faults)
-    parts = (catalogue.forms, codes, derived, rules, reports, schemes, plans, settings)
+    parts = (catalogue.forms, codes, derived, rules, reports, schemes, plans, settings, growth_digest, repairs, sources)
     return replace(
         catalogue,
         rules=tuple(rules),

@@ -17,6 +17,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
+from phqc_pipeline.catalogue.delivered import Repairs, Repeats, SourceMap, source_of
+
 if TYPE_CHECKING:
     from phqc_pipeline.catalogue.expressions import Expression
 
@@ -96,6 +98,11 @@ class CodeList:
         return {entry.code: entry for entry in self.codes}
 
     @cached_property
+    def has_dates(self) -> bool:
+        """Whether some code is not in force on every day."""
+        return any(entry.valid_from or entry.valid_to for entry in self.codes)
+
+    @cached_property
     def spellings(self) -> Mapping[str, str]:
         """Every way to write a code → the code: itself, its name, a synonym, leading zeros added or dropped (0a.21).
 
@@ -111,6 +118,19 @@ class CodeList:
             for padded in _zero_variants(entry.code):
                 found.setdefault(padded, entry.code)
         return found
+
+
+@dataclass(frozen=True, eq=False)
+class DatedCodes:
+    """Codes of a column that are in force only at times, by the record's service date (a column of kind ``kind``).
+
+    ``spans``: codes that share their validity → its spans, each (first day, last day), both included, None open.
+    A code not named here is always in force.
+    """
+
+    service_date: str
+    kind: Kind
+    spans: tuple[tuple[tuple[str, ...], tuple[tuple[date | None, date | None], ...]], ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,8 +150,10 @@ class Field:
     ``required_note`` keeps a condition that no expression can state (it counts as ``never``, 0a.7). ``absent_ok``: a
     file without this required column is judged as if it were all empty (``record_status``).
     ``codes``: the list of a code or multi column; on a text column, codes among other texts; on an int column, names a
-    figure may be delivered as (可自理 → 0). ``hard`` and ``soft`` are inclusive constant bounds.
+    figure may be delivered as (可自理 → 0). ``dated_codes``: those of a code or multi column that are not in force on
+    every day; a cell with one out of force is unusable (0a.5). ``hard`` and ``soft`` are inclusive constant bounds.
     ``text_values``: cell texts that are valid although the column is numeric (视力 盲, 光感 …) → what they mean.
+    ``person_only``: a column of the envelope that is about a person: never required on a form of an institution.
     """
 
     name: str
@@ -151,6 +173,7 @@ class Field:
     hard: Bounds | None = None
     soft: Bounds | None = None
     codes: str | None = None
+    dated_codes: DatedCodes | None = None
     text_values: Mapping[str, str] = attribute(default_factory=_empty)
     exclusive: tuple[str, ...] = ()
     other_of: OtherOf | None = None
@@ -158,6 +181,7 @@ class Field:
     role: str | None = None
     business: bool = True
     extension: bool = False
+    person_only: bool = False
     envelope: bool = False
     note: str = ""
     place: Place = Place()
@@ -187,7 +211,8 @@ class Form:
 
     ``fields`` are the envelope's (but those the form words anew) and then the form's own, in the order of the form.
     ``service_date`` names the column that generic rules call visit_date (0a.3); ``stage`` the columns that tell apart
-    several records of one person on one day (COM-U-002). ``extract_fingerprint`` changes when reading a file would.
+    several records of one person on one day (COM-U-002). ``repeats``: how several records stand in one row of a wide
+    export, if they do. ``extract_fingerprint`` changes when reading a file would.
     """
 
     form_id: str
@@ -201,6 +226,7 @@ class Form:
     frequency: str = ""
     key: str = ""
     own_names: frozenset[str] = frozenset()
+    repeats: Repeats | None = None
     extract_fingerprint: str = ""
     place: Place = Place()
 
@@ -246,12 +272,38 @@ class Form:
 
 @dataclass(frozen=True, eq=False)
 class Derived:
-    """A name defined once for every form (``age`` 周岁): a macro in the expression language."""
+    """A name defined once for every form (``age`` 周岁): a macro in the expression language.
+
+    A column in ``optional_columns`` that a form lacks reads as empty in it.
+    """
 
     name: str
     title: str
     expr: str
+    optional_columns: frozenset[str] = frozenset()
     place: Place = Place()
+
+
+@dataclass(frozen=True, eq=False)
+class GrowthTable:
+    """The reference figures of one measure (``weight_kg``) of children: L, M, S by sex and age.
+
+    ``lms`` holds, for each of ``sexes`` in turn, ``days`` rows from the age of ``first_day`` days on, one a day, and
+    then ``months`` rows from ``first_month`` full months on: ages beyond the last day look there.
+    """
+
+    measure: str
+    sexes: tuple[str, ...]
+    first_day: int
+    days: int
+    first_month: int
+    months: int
+    lms: tuple[tuple[float, float, float], ...]
+
+    @property
+    def ages(self) -> int:
+        """Rows a sex."""
+        return self.days + self.months
 
 
 @dataclass(frozen=True, eq=False)
@@ -368,8 +420,8 @@ class RuleCheck:
     ``violated`` is TRUE where the judgement fails (the negated ``assert``); a violation is ``when`` TRUE and
     ``violated`` TRUE. ``field`` is the finding's field: the per-field column, else the rule's main field, else ``""``.
     ``reads`` are the physical columns read; ``optional`` those of them whose absence from the file reads as all empty
-    (0a.8: neither always nor conditionally required, or named in ``optional_columns``; an ``absent_ok`` column unless
-    the rule tests it for emptiness); ``empties`` those the rule tests for emptiness.
+    (0a.8: neither always nor conditionally required, or ``absent_ok`` unless the rule tests it for emptiness);
+    ``empties`` those the rule tests for emptiness.
     """
 
     rule: Rule
@@ -507,8 +559,15 @@ class Catalogue:
     schemes: Mapping[str, Scheme] = attribute(default_factory=_empty)
     plans: Mapping[str, Plan] = attribute(default_factory=_empty)
     settings: Settings = Settings()
+    growth: Mapping[str, GrowthTable] = attribute(default_factory=_empty)
+    repairs: Repairs = attribute(default_factory=Repairs)
+    sources: Mapping[str, SourceMap] = attribute(default_factory=_empty)
     fingerprint: str = ""
     checks_by_form: Mapping[str, tuple[RuleCheck, ...]] = attribute(default_factory=_empty)
+
+    def source_of(self, institution_code: str) -> SourceMap | None:
+        """The map of the system the institution delivers from, if it is not one that writes as the dictionary does."""
+        return source_of(self.sources, institution_code)
 
     def form(self, form_id: str) -> Form:
         return self.forms[form_id]

@@ -20,6 +20,7 @@ from phqc_pipeline.catalogue.yaml_lines import Document, Path_, read_yaml
 ENVELOPE_FILE = "forms/_envelope.yaml"
 DERIVED_FILE = "derived.yaml"
 SETTINGS_FILE = "settings.yaml"
+GROWTH_FOLDER = "growth"
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _FOLDERS = {
     "forms": "表单字典（每表一个 YAML，另有 _envelope.yaml）",

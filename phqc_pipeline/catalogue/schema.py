@@ -152,12 +152,26 @@ class FieldIn(Closed):
     business: bool = True
     extension: bool = False
     absent_ok: bool = False
+    person_only: bool = False
     note: str = ""
 
 
 class EnvelopeIn(Closed):
     fields: list[Any]
     title: str = ""
+    note: str = ""
+
+
+class RepeatsIn(Closed):
+    """``repeats:`` of a form. ``groups``: value → marks; with several ``by``: field → (code list, or value → words)."""
+
+    by: Names = _LIST
+    groups: dict[str, Any]
+    marks: Texts = _LIST
+    fields: Names = _LIST
+    alone: Name | None = None
+    last: Names = _LIST
+    bare_suffix: bool = False
     note: str = ""
 
 
@@ -172,6 +186,7 @@ class FormIn(Closed):
     frequency: str = ""
     key: str = ""
     note: str = ""
+    repeats: RepeatsIn | None = None
     fields: list[Any]
 
 
@@ -198,6 +213,7 @@ class DerivedIn(Closed):
     name: Name
     title: Text
     expr: Text
+    optional_columns: Names = _LIST
     note: str = ""
 
 
@@ -313,6 +329,63 @@ class PlanIn(Closed):
     note: str = ""
 
 
+class RewriteIn(Closed):
+    id: Name
+    title: Text
+    kinds: list[Literal["int", "dec", "date", "ym", "dt", "code", "multi"]]
+    pattern: Text
+    becomes: Text = "$1"
+    replace: dict[str, str] = _DICT
+    serial: bool = False
+    agree: Texts = _LIST
+    units: Texts = _LIST
+    note: str = ""
+
+
+class OtherUnitIn(Closed):
+    written: Texts
+    factor: Annotated[float, Field(strict=False, gt=0)]
+    inferred: bool = False
+    fields: Names = _LIST
+    note: str = ""
+
+
+class UnitIn(Closed):
+    units: Texts
+    written: Texts = _LIST
+    others: list[OtherUnitIn] = _LIST
+    note: str = ""
+
+
+class PairIn(Closed):
+    id: Name
+    title: Text
+    pattern: Text
+    fields: list[Annotated[list[Name], Field(min_length=2, max_length=2)]]
+    headers: dict[str, Texts] = _DICT
+    note: str = ""
+
+
+class RepairsIn(Closed):
+    rewrites: list[RewriteIn] = _LIST
+    units: list[UnitIn] = _LIST
+    pairs: list[PairIn] = _LIST
+    title: str = ""
+    note: str = ""
+
+
+class SourceIn(Closed):
+    """A vendor's system. ``headers``: form (or ``*``) → header → field; ``codes``: code list or form.field → codes."""
+
+    source_id: Name
+    title: Text
+    institutions: CodeTexts
+    headers: dict[str, dict[str, Name]] = _DICT
+    codes: dict[str, dict[str, CodeText | None]] = _DICT
+    dates: Texts = _LIST
+    note: str = ""
+
+
 class SettingsIn(Closed):
     shrink_ratio: float = Field(default=0.5, gt=0, le=1)
 
@@ -397,6 +470,11 @@ def _known_keys(kind: type[Closed], inside: Path_) -> list[str]:
         "per_field": PerFieldIn,
         "suggestion": SuggestionIn,
         "other_of": OtherOfIn,
+        "repeats": RepeatsIn,
+        "rewrites": RewriteIn,
+        "units": UnitIn,
+        "others": OtherUnitIn,
+        "pairs": PairIn,
     }
     for part in inside:
         kind = nested.get(part, kind)

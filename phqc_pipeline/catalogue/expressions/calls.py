@@ -19,6 +19,7 @@ from phqc_pipeline.catalogue.expressions.nodes import (
     Call,
     Column,
     Constant,
+    GrowthReference,
     ListReference,
     Node,
     Type,
@@ -51,12 +52,21 @@ class CallReader(NameReader):
             return BAD
         if BAD in arguments:
             return BAD
-        build = _BUILDERS.get(name)
+        return self._folded(name, arguments, self._built(function, arguments, tree))
+
+    def _built(self, function: Function, arguments: list[Node], tree: Any) -> Node:
+        build = _BUILDERS.get(function.name)
         if build is not None:
             return build(self, arguments, tree)
         if function.result is None:
             arguments = self._unified(arguments, tree)
-        return Call(name, tuple(arguments), function.result or common_type(arguments))
+        return Call(function.name, tuple(arguments), function.result or common_type(arguments))
+
+    def _folded(self, name: str, arguments: list[Node], node: Node) -> Node:
+        """NULL outright where an argument is a column the form lacks: an engine need not know a NULL's type."""
+        empty = [nodes.is_empty(argument) for argument in arguments]
+        hopeless = all(empty) if name in _TAKE_NULL else any(empty)
+        return Constant(None, node.type) if hopeless and isinstance(node, Call) and node != BAD else node
 
     def _as_parameter(self, function: Function, position: int, node: Node) -> Node:
         """A text constant where only a date fits is a date written as text."""
@@ -92,10 +102,10 @@ class CallReader(NameReader):
         name = tree.name.lower()[len(CALL_PREFIX) :]
         cell = arguments[0]
         if not isinstance(cell, Column):  # a column the form lacks: an empty cell
-            return nodes.FALSE if name == "unreadable" else Constant(None, "null")
-        if name == "unreadable" and cell.type == "text" and cell.field.kind == "text":
+            return nodes.FALSE if name in ("unreadable", "repaired") else Constant(None, "null")
+        if name in ("unreadable", "repaired") and cell.type == "text" and cell.field.kind == "text":
             return nodes.FALSE
-        return Call(name, (cell,), {"unreadable": "bool", "raw": "text"}.get(name, cell.type))  # type: ignore[arg-type]
+        return Call(name, (cell,), {"unreadable": "bool", "repaired": "bool", "raw": "text"}.get(name, cell.type))  # type: ignore[arg-type]
 
     def _build_required(self, arguments: list[Node], tree: Any) -> Node:
         only_missing = tree.name.lower().endswith("missing_count")
@@ -158,6 +168,19 @@ class CallReader(NameReader):
             return self._fault(f"代码表 {reference.list_id} 的属性 {name} 有的是数、有的不是", "改成同一种值")
         return Call("list_attr", (arguments[0], reference, attribute), result)
 
+    def _build_growth_z(self, arguments: list[Node], tree: Any) -> Node:
+        measure = str(arguments[0].value) if isinstance(arguments[0], Constant) else ""
+        table = self.vocabulary.growth.get(measure)
+        if table is None:
+            near = closest(measure, self.vocabulary.growth)
+            listed = "、".join(self.vocabulary.growth)
+            remedy = f"改为 {near}" if near else f"可用的指标：{listed}" if listed else "先在 rules/growth/ 里放上数值表"
+            return self._fault(f"growth 里没有指标 {measure} 的生长数值", remedy)
+        _, value, sex, birth, day = arguments
+        if any(nodes.is_empty(argument) for argument in (value, sex, birth, day)):
+            return Constant(None, "num")
+        return Call("growth_z", (GrowthReference(measure, table), value, sex, as_date(birth), as_date(day)), "num")
+
     def _build_date(self, arguments: list[Node], tree: Any) -> Node:
         return as_date(arguments[0])
 
@@ -188,9 +211,12 @@ class CallReader(NameReader):
         return Call("same_codes", (arguments[0], Constant((str(code.value),), "list")), "bool")  # type: ignore[union-attr]
 
 
+# Functions with a value although an argument is NULL; those on a cell see to it themselves.
+_TAKE_NULL = frozenset({"coalesce", "greatest", "least"})
 _BUILDERS: dict[str, Callable[[CallReader, list[Node], Any], Node]] = {
     "missing": CallReader._build_missing,
     "unreadable": CallReader._build_cell,
+    "repaired": CallReader._build_cell,
     "raw": CallReader._build_cell,
     "typed": CallReader._build_cell,
     "required_count": CallReader._build_required,
@@ -202,6 +228,7 @@ _BUILDERS: dict[str, Callable[[CallReader, list[Node], Any], Node]] = {
     "list_attr": CallReader._build_list_function,
     "mentions_any": CallReader._build_list_function,
     "date": CallReader._build_date,
+    "growth_z": CallReader._build_growth_z,
     "yyyymmdd": CallReader._build_yyyymmdd,
     "date_diff": CallReader._build_date_diff,
     "age_at": CallReader._build_age,

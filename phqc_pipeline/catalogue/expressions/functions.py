@@ -17,6 +17,7 @@ NUMBER: frozenset[Type] = frozenset({"int", "num"})
 DATE: frozenset[Type] = frozenset({"date", "ts"})
 LIST: frozenset[Type] = frozenset({"list"})
 BOOL: frozenset[Type] = frozenset({"bool"})
+MOMENT: frozenset[Type] = frozenset({"ts"})
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,7 @@ FUNCTIONS: dict[str, Function] = {
         # the cell
         _function("missing", (Parameter("字段", ANY),), "bool", "未填；与 x is null 相同，格子不可用时为 NULL"),
         _function("unreadable", (_CELL,), "bool", "有内容但无法识别"),
+        _function("repaired", (_CELL,), "bool", "写法不规范，读入时已自动换算"),
         _function("raw", (_CELL,), "text", "交来的原文；数值、日期、代码列只有格子不规范时才有，否则 NULL"),
         _function("typed", (_CELL,), None, "转换后的值，超出硬范围也照读"),
         _function("required_count", (), "int", "本记录应填的字段数（文件里没有的列不计）"),
@@ -138,6 +140,12 @@ FUNCTIONS: dict[str, Function] = {
         _function("mentions_any", (_TEXT, _LIST_ID), "bool", "文本是其中一个代码，或提到其中任一名称、同义词"),
         # dates
         _function("date", (_DATE,), "date", "日期时间的日期部分"),
+        _function(
+            "has_time",
+            (Parameter("日期时间", MOMENT),),
+            "bool",
+            "写有时刻；只有日期的（时刻是 00:00:00）为假",
+        ),
         _function("year", (_DATE,), "int", "年"),
         _function("month", (_DATE,), "int", "月"),
         _function("day", (_DATE,), "int", "日"),
@@ -154,6 +162,18 @@ FUNCTIONS: dict[str, Function] = {
         ),
         _function("age_months_at", (_DATE,), "int", "birth_date 到该日的满月龄；早于出生为 NULL"),
         _function("service_date", (), "date", "本表的服务日期列（日期部分）"),
+        _function(
+            "growth_z",
+            (
+                Parameter("'指标'", TEXT, constant=True),
+                _NUMBER,
+                Parameter("性别代码", TEXT),
+                Parameter("出生日期", DATE),
+                Parameter("测量日期", DATE),
+            ),
+            "num",
+            "儿童生长的 Z 值（rules/growth/ 的数值）；性别不明、年龄不在表内、测量值不大于 0 为 NULL",
+        ),
         # identity numbers
         _function("id_checksum_ok", (_ID,), "bool", "18 位证号的校验位是否正确；不是 18 位为 NULL"),
         _function("id_birth_date", (_ID,), "date", "18 或 15 位证号里的出生日期；不成日期为 NULL"),

@@ -70,10 +70,10 @@ class NameReader(TypeChecker):
         """The typed node of one piece of the tree."""
         raise NotImplementedError
 
-    def _within(self, text: str, *expanding: str) -> NameReader:
+    def _within(self, text: str, *expanding: str, optional: frozenset[str] = frozenset()) -> NameReader:
         """A reader for another text on the same form: that of the derived name ``expanding``, or a requirement's."""
         path = (*self.expanding, *expanding)
-        return type(self)(text, self.form, self.vocabulary, {}, None, self.optional, path)
+        return type(self)(text, self.form, self.vocabulary, {}, None, self.optional | optional, path)
 
     def _check_params(self) -> None:
         for name in self.params:
@@ -107,8 +107,9 @@ class NameReader(TypeChecker):
             return self._fault(
                 f"派生名 {name} 绕回自己：{' → '.join((*self.expanding, name))}", "改 rules/derived.yaml"
             )
-        body = self.vocabulary.derived[name].expr
-        inner = self._within(body, name)
+        derived = self.vocabulary.derived[name]
+        body = derived.expr
+        inner = self._within(body, name, optional=derived.optional_columns)
         node = inner.read_root(None)
         for fault in inner.faults:
             self._fault(f"派生名 {name}（{body}）：{fault.problem}", fault.remedy)

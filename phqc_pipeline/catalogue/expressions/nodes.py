@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Literal
 
-from phqc_pipeline.catalogue.model import CodeList, Field
+from phqc_pipeline.catalogue.model import CodeList, Field, GrowthTable
 
 # ``int`` is a number known to be whole (no rounding needed before a comparison); both are DOUBLE in the engines.
 # ``list`` is a multi-choice cell or a list of codes; ``null`` is a value known to be empty, of any type.
@@ -35,6 +35,7 @@ TYPE_TITLES: dict[str, str] = {
 NUMBERS: frozenset[Type] = frozenset({"int", "num"})
 DATES: frozenset[Type] = frozenset({"date", "ts"})
 DATE_UNITS = ("day", "month", "year")
+TIME_UNITS = ("hour", "minute")  # on date-times only
 
 # Context scalars: given with the evaluation, not with the record.
 CONTEXT_NAMES: dict[str, str] = {"today": "快照日期", "period_start": "统计期首日", "period_end": "统计期末日"}
@@ -67,6 +68,15 @@ class ListReference:
 
 
 @dataclass(frozen=True)
+class GrowthReference:
+    """The growth figures of one measure named in an expression: ``growth_z('weight_kg', …)``."""
+
+    measure: str
+    table: GrowthTable = field(compare=False)
+    type: Type = "list"
+
+
+@dataclass(frozen=True)
 class ContextValue:
     """``today``, ``period_start`` or ``period_end``."""
 
@@ -95,14 +105,14 @@ class Call:
     type: Type
 
 
-Node = Constant | Column | ListReference | ContextValue | Derived | Call
+Node = Constant | Column | ListReference | GrowthReference | ContextValue | Derived | Call
 
 TRUE = Constant(True, "bool")
 FALSE = Constant(False, "bool")
 UNKNOWN = Constant(None, "bool")
 
 # Operations that look at the cell itself, not at its usable value: no unusable cell can make them NULL.
-CELL_OPS = frozenset({"unreadable", "raw", "typed", "delivered"})
+CELL_OPS = frozenset({"unreadable", "repaired", "raw", "typed", "delivered"})
 # Operations that count fields of the form instead of reading them.
 COUNTING_OPS = frozenset({"required_count", "required_missing_count"})
 
@@ -169,8 +179,13 @@ def columns_read(node: Node) -> frozenset[str]:
 
 
 def columns_touched(node: Node) -> frozenset[str]:
-    """Every field whose lake columns (``x`` and ``x__raw``) the rendered expression may name."""
-    return frozenset(part.name for part in walk(node) if isinstance(part, Column))
+    """Every field whose lake columns (``x`` and ``x__raw``) the rendered expression may name.
+
+    Beside a coded field with dated codes that is the service date, which decides whether a code was in force.
+    """
+    cells = [part for part in walk(node) if isinstance(part, Column)]
+    dated = [cell.field.dated_codes.service_date for cell in cells if cell.field.dated_codes]
+    return frozenset([*(cell.name for cell in cells), *dated])
 
 
 def columns_emptied(node: Node, positive: bool = True) -> frozenset[str]:
@@ -200,6 +215,11 @@ def _tested_fields(node: Node) -> frozenset[str]:
     if isinstance(node, Call) and node.op == "coalesce":
         return frozenset().union(*(_tested_fields(arg) for arg in node.args))
     return frozenset()
+
+
+def is_empty(node: Node) -> bool:
+    """Whether the node is known to be NULL whatever the record: a literal, or built of a column the form lacks."""
+    return node.type == "null" or (isinstance(node, Constant) and node.value is None)
 
 
 def _joined(op: str, kept: list[Node], neutral: Node) -> Node:

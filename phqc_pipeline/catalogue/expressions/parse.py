@@ -18,6 +18,7 @@ from phqc_pipeline.catalogue.expressions.nodes import (
     CONTEXT_NAMES,
     DATE_UNITS,
     DATES,
+    TIME_UNITS,
     Call,
     Constant,
     Node,
@@ -42,6 +43,14 @@ _ARITHMETIC: dict[type[Any], str] = {
     exp.Div: "div",
     exp.Mod: "mod",
 }
+
+_CAST_TYPES: dict[str, Type] = {
+    **dict.fromkeys(("int", "bigint", "smallint", "tinyint"), "int"),  # type: ignore[dict-item]
+    **dict.fromkeys(("double", "float", "decimal"), "num"),  # type: ignore[dict-item]
+    **dict.fromkeys(("text", "varchar"), "text"),  # type: ignore[dict-item]
+    "date": "date",
+}
+_UNIT_TITLES = {"hour": "小时", "minute": "分钟"}
 
 
 @dataclass(frozen=True)
@@ -118,25 +127,26 @@ def negated(expression: Expression) -> Expression:
 
 
 def names_used(text: str, vocabulary: Vocabulary, params: Iterable[str] = ()) -> frozenset[str]:
-    """Names in ``text`` that only a form's columns can answer for, derived names expanded; without knowing a form.
+    """Names in ``text`` that only a form's columns can answer for, derived names expanded (what these can do without
+    left out); without knowing a form.
 
     A generic rule is instantiated on the forms that have them all. Raises ExpressionError if the text does not parse.
     """
     known = {*params, *CONTEXT_NAMES, *PER_FIELD_NAMES}
     found: set[str] = set()
-    pending, seen = [text], set()
+    seen: set[tuple[str, frozenset[str]]] = set()
+    pending: list[tuple[str, frozenset[str]]] = [(text, frozenset())]
     while pending:
-        tree = syntax_tree(pending.pop())
+        written, optional = pending.pop()
+        tree = syntax_tree(written)
         found |= {"birth_date" for call in tree.find_all(exp.Anonymous) if call.name.startswith(CALL_PREFIX + "age_")}
-        for column in tree.find_all(exp.Column):
-            name = column.name
-            if name in known or name in seen:
-                continue
-            seen.add(name)
-            if name in vocabulary.derived:
-                pending.append(vocabulary.derived[name].expr)
-            else:
+        for name in {column.name for column in tree.find_all(exp.Column)} - known - optional:
+            derived = vocabulary.derived.get(name)
+            if derived is None:
                 found.add(name)
+            elif (name, optional) not in seen:
+                seen.add((name, optional))
+                pending.append((derived.expr, optional | derived.optional_columns))
     return frozenset(found)
 
 
@@ -227,7 +237,7 @@ class _Reader(CallReader):
         if value.type not in ("text", "null"):
             return self._fault(f"in 多选字段的左边应是文本代码：{shown(tree)}", "写成 '2' in x_codes")
         self._check_codes(members, value)
-        return Call("has", (members, value), "bool")
+        return nodes.UNKNOWN if nodes.is_empty(value) else Call("has", (members, value), "bool")
 
     def _in_values(self, value: Node, members: list[Node], tree: Any) -> Node:
         if value.type == "list":
@@ -243,7 +253,7 @@ class _Reader(CallReader):
         text, pattern = self.read(tree.this), self.read(tree.expression)
         if text.type not in ("text", "null") or not (isinstance(pattern, Constant) and pattern.type == "text"):
             return self._fault(f"like 左边是文本，右边是固定的文本样式：{shown(tree)}", "写成 x like '%样式%'")
-        node = Call("like", (text, pattern), "bool")
+        node = nodes.UNKNOWN if nodes.is_empty(text) else Call("like", (text, pattern), "bool")
         return nodes.not_(node) if tree.args.get("negate") else node
 
     def _read_case(self, tree: Any) -> Node:
@@ -262,26 +272,34 @@ class _Reader(CallReader):
         value = self._number(self.read(tree.this), tree)
         if isinstance(value, Constant) and isinstance(value.value, (int, float)):
             return replace(value, value=-value.value)
-        return Call("neg", (value,), value.type)
+        return value if nodes.is_empty(value) else Call("neg", (value,), value.type)
 
     def _read_concat(self, tree: Any) -> Node:
         sides = [self.read(tree.left), self.read(tree.right)]
         if any(side.type not in ("text", "null") for side in sides):
             return self._fault(f"|| 只连接文本：{shown(tree)}", "两边都用文本")
-        return Call("concat", tuple(sides), "text")
+        return Constant(None, "text") if any(map(nodes.is_empty, sides)) else Call("concat", tuple(sides), "text")
 
     def _read_cast(self, tree: Any) -> Node:
         target = tree.args["to"].this.name.lower()
         value = self.read(tree.this)
-        if target in ("int", "bigint", "smallint", "tinyint") and value.type in ("text", "int", "num", "null"):
+        if value == BAD:
+            return BAD
+        if nodes.is_empty(value) and target in _CAST_TYPES:
+            return Constant(None, _CAST_TYPES[target])
+        kind = _CAST_TYPES.get(target)
+        if kind == "int" and value.type in ("text", "int", "num"):
             return Call("to_int" if value.type == "text" else "truncate", (value,), "int")
-        if target in ("double", "float", "decimal") and value.type in ("text", "int", "num", "null"):
+        if kind == "num" and value.type in ("text", "int", "num"):
             return Call("to_number", (value,), "num") if value.type == "text" else value
-        if target == "date" and isinstance(value, Constant) and value.type == "text":
+        if kind == "date" and isinstance(value, Constant) and value.type == "text":
             return self._date_constant(str(value.value))
-        if target == "date" and value.type in ("date", "ts", "null"):
+        if kind == "date" and value.type in ("date", "ts"):
             return as_date(value)
-        return self._fault(f"不支持的转换：{shown(tree)}", "只能把文本转成 int、double，把日期时间转成 date")
+        if kind == "text" and value.type in ("text", "int"):
+            return value if value.type == "text" else Call("to_text", (value,), "text")
+        remedy = "能把文本转成 int、double，整数转成 text（小数先 round(x)），日期时间转成 date"
+        return self._fault(f"不支持的转换：{shown(tree)}", remedy)
 
     def _read_arithmetic(self, tree: Any) -> Node:
         op = _ARITHMETIC[type(tree)]
@@ -294,6 +312,8 @@ class _Reader(CallReader):
         if op == "add" and "text" in (left.type, right.type):
             return self._fault(f"文本不能相加：{shown(tree)}", "连接文本用 concat(…)；数字代码先 cast(… as int)")
         left, right = self._number(left, tree), self._number(right, tree)
+        if nodes.is_empty(left) or nodes.is_empty(right):
+            return BAD if BAD in (left, right) else Constant(None, "num")
         whole = op != "div" and left.type != "num" and right.type != "num"
         return Call(op, (left, right), "int" if whole else "num")
 
@@ -305,14 +325,20 @@ class _Reader(CallReader):
         if isinstance(amount, Constant) and amount.type == "text" and str(amount.value).lstrip("-").isdigit():
             amount = Constant(int(str(amount.value)), "int")
         if (
-            unit not in DATE_UNITS
+            unit not in (*DATE_UNITS, *TIME_UNITS)
             or op not in ("add", "sub")
             or not isinstance(amount, Constant)
             or amount.type != "int"
         ):
-            return self._fault(f"推算日期的写法不对：{shown(tree)}", "写成 日期 + interval 30 day（day、month、year）")
+            remedy = "写成 日期 + interval 30 day（day、month、year；日期时间还可以用 hour、minute）"
+            return self._fault(f"推算日期的写法不对：{shown(tree)}", remedy)
         if base.type not in DATES and base.type != "null":
             return self._fault(f"interval 左边要是日期：{shown(tree)}", "左边换成日期字段")
+        if unit in TIME_UNITS and base.type == "date":
+            remedy = "左边换成日期时间（dt）的字段，或改用 day"
+            return self._fault(f"日期没有时刻，不能加减{_UNIT_TITLES[unit]}：{shown(tree)}", remedy)
+        if nodes.is_empty(base):
+            return base
         count = int(amount.value) * (1 if op == "add" else -1)  # type: ignore[arg-type]
         return Call(f"shift_{unit}", (base, Constant(count, "int")), base.type)
 

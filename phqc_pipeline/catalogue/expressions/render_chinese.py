@@ -16,6 +16,7 @@ from phqc_pipeline.catalogue.expressions.nodes import (
     Constant,
     ContextValue,
     Derived,
+    GrowthReference,
     ListReference,
     Node,
 )
@@ -39,7 +40,7 @@ _SIGNS = {
 }
 _STATEMENT = 4  # how tightly ``收缩压 未填`` binds: like a comparison
 _ATOM = 9
-_UNITS = {"day": "天", "month": "个月", "year": "年"}
+_UNITS = {"day": "天", "month": "个月", "year": "年", "hour": "小时", "minute": "分钟"}
 
 
 class ChineseRenderer:
@@ -62,6 +63,8 @@ class ChineseRenderer:
         if isinstance(node, Derived):
             found = self.vocabulary.derived.get(node.name)
             return (found.title if found else node.name), _ATOM
+        if isinstance(node, GrowthReference):
+            return node.measure, _ATOM
         if isinstance(node, ListReference):
             return f"“{node.code_list.title}”", _ATOM
         if node.op in _SIGNS:
@@ -175,6 +178,7 @@ _AFFIRMED: dict[str, Callable[[str, str], str]] = {
     "in_list": lambda subject, codes: f"{subject} 在代码表{codes}里",
     "mentions_any": lambda subject, codes: f"{subject} 提到{codes}中的条目",
     "unreadable": lambda subject, _: f"{subject} 无法识别",
+    "has_time": lambda subject, _: f"{subject} 写有时刻",
     "id_checksum_ok": lambda subject, _: f"{subject} 校验位正确",
 }
 
@@ -191,11 +195,13 @@ _NEGATED: dict[str, Callable[[str, str], str]] = {
     "in_list": lambda subject, codes: f"{subject} 不在代码表{codes}里",
     "mentions_any": lambda subject, codes: f"{subject} 未提到{codes}中的条目",
     "unreadable": lambda subject, _: f"{subject} 可以识别",
+    "has_time": lambda subject, _: f"{subject} 没有写时刻",
     "id_checksum_ok": lambda subject, _: f"{subject} 校验位不正确",
 }
 
 _PHRASES: Mapping[str, Callable[..., str]] = {
     "neg": lambda value: f"−{value}",
+    "repaired": lambda cell: f"{cell}的写法已自动换算",
     "raw": lambda cell: f"{cell}的原文",
     "typed": lambda cell: f"{cell}的原值",
     "cardinality": lambda cell: f"{cell}的项数",
@@ -207,6 +213,7 @@ _PHRASES: Mapping[str, Callable[..., str]] = {
     "decimal_places": lambda text: f"{text}的小数位数",
     "to_int": lambda text: f"{text}的数值",
     "to_number": lambda text: f"{text}的数值",
+    "to_text": lambda number: f"{number}写成文字",
     "truncate": lambda value: f"{value}的整数部分",
     "abs": lambda value: f"|{value}|",
     "floor": lambda value: f"{value}向下取整",
@@ -224,6 +231,7 @@ _PHRASES: Mapping[str, Callable[..., str]] = {
     "date_diff_day": lambda first, last: f"{first}到{last}的天数",
     "date_diff_month": lambda first, last: f"{first}到{last}跨过的月数",
     "date_diff_year": lambda first, last: f"{first}到{last}跨过的年数",
+    "growth_z": lambda _, value, sex, birth, day: f"{value}的 Z 值（按{sex}和{birth}到{day}的年龄）",
     "age_at": lambda _, day: f"{day}时的周岁",
     "age_months_at": lambda _, day: f"{day}时的满月龄",
     "id_birth_date": lambda number: f"{number}中的出生日期",
@@ -236,6 +244,8 @@ _SPECIAL: dict[str, Callable[[ChineseRenderer, Call], tuple[str, int]]] = {
     "shift_day": ChineseRenderer._shift,
     "shift_month": ChineseRenderer._shift,
     "shift_year": ChineseRenderer._shift,
+    "shift_hour": ChineseRenderer._shift,
+    "shift_minute": ChineseRenderer._shift,
     "required_count": ChineseRenderer._counted,
     "required_missing_count": ChineseRenderer._counted,
     **dict.fromkeys(_AFFIRMED, ChineseRenderer._statement),

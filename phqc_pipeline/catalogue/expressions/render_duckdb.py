@@ -19,6 +19,7 @@ from phqc_pipeline.catalogue.expressions.cells import (
     hidden_duckdb,
     quoted_name,
     quoted_text,
+    repaired_duckdb,
     unreadable_duckdb,
     usable_duckdb,
 )
@@ -30,6 +31,7 @@ from phqc_pipeline.catalogue.expressions.nodes import (
     Constant,
     ContextValue,
     Derived,
+    GrowthReference,
     ListReference,
     Node,
 )
@@ -100,8 +102,8 @@ class DuckDBRenderer:
         if isinstance(node, Derived):
             sql, binds = self._rendered(node.body)
             return (self._or_given(node.name, sql), _ATOM) if node.name in self.given else (sql, binds)
-        if isinstance(node, ListReference):
-            raise TypeError("a code list is not a value")
+        if isinstance(node, (ListReference, GrowthReference)):
+            raise TypeError("a code list or a table of figures is not a value")
         if node.op in _INFIX:
             return self._infix(node)
         if node.op == "not":
@@ -169,6 +171,9 @@ class DuckDBRenderer:
     def _unreadable(self, node: Call) -> str:
         return unreadable_duckdb(_cell(node).field, self.table) or "FALSE"
 
+    def _repaired(self, node: Call) -> str:
+        return repaired_duckdb(_cell(node).field, self.table)
+
     def _raw(self, node: Call) -> str:
         cell = _cell(node)
         raw = quoted_name(cell.name + RAW_SUFFIX, self.table)
@@ -232,13 +237,39 @@ class DuckDBRenderer:
 
     def _shift(self, node: Call) -> str:
         """Days are added as a whole number: DuckDB takes ``x + INTERVAL 30 DAY`` and ``x + INTERVAL 1 MONTH`` in one
-        query for the same expression (seen in 1.5.6) and computes one of them for both."""
+        query for the same expression (seen in 1.5.6) and computes one of them for both. Hours as microseconds."""
         day, count = self._operand(node.args[0]), int(_value(node.args[1]))
+        seconds = {"shift_hour": 3600, "shift_minute": 60}.get(node.op)
+        if seconds and not self.plain:
+            return f"make_timestamp(epoch_us({day}) + ({count * seconds * 1_000_000}))"
         sign, unit = "+" if count >= 0 else "-", node.op.removeprefix("shift_").upper()
         if node.op != "shift_day" or self.plain:
             return f"CAST({day} {sign} INTERVAL {abs(count)} {unit} AS {_SQL_TYPES[node.type]})"
         moved = f"(CAST({day} AS DATE) {sign} {abs(count)})"
         return f"({moved} + CAST({day} AS TIME))" if node.type == "ts" else moved
+
+    def _growth_z(self, node: Call) -> str:
+        """As in ``PolarsRenderer``. For a reader the call itself: the figures are thousands."""
+        reference = node.args[0]
+        assert isinstance(reference, GrowthReference)
+        table = reference.table
+        value, sex, birth, day = (self.render(argument) for argument in node.args[1:])
+        if self.plain:
+            return f"growth_z({', '.join((quoted_text(reference.measure), value, sex, birth, day))})"
+        days, months = f"({day} - {birth})", _age_months(birth, day)
+        last_day, last_month = table.first_day + table.days - 1, table.first_month + table.months - 1
+        age = (
+            f"CASE WHEN {days} BETWEEN {table.first_day} AND {last_day} THEN {days} - {table.first_day} "
+            f"WHEN {days} > {last_day} AND {months} BETWEEN {table.first_month} AND {last_month} "
+            f"THEN CAST({months} AS BIGINT) - {table.first_month} + {table.days} END"
+        )
+        first = " ".join(
+            f"WHEN {quoted_text(code)} THEN {place * table.ages + 1}" for place, code in enumerate(table.sexes)
+        )
+        figures = f"CAST('{tables.growth_text(table)}' AS DOUBLE[][])"
+        found = f"{figures}[CASE {sex} {first} END + {age}]"
+        measured = f"(CASE WHEN {value} > 0 THEN {value} END)"
+        return f"round(list_transform([{found}], lambda f: {_growth_score(measured)})[1], 6)"
 
     def _in_list(self, node: Call) -> str:
         if self._too_long_to_show(node):
@@ -353,6 +384,28 @@ def _converted(text: str, pattern: str) -> str:
     return f"CASE WHEN {_matching(text, pattern)} THEN TRY_CAST({text} AS DOUBLE) END"
 
 
+def _to_text(number: str) -> str:
+    """A whole number's digits; NULL for one with decimals, and beyond what a DOUBLE holds exactly."""
+    whole = f"{number} = floor({number}) AND abs({number}) < {tables.MOST_EXACT}"
+    return f"CASE WHEN {whole} THEN CAST(CAST({number} AS BIGINT) AS VARCHAR) END"
+
+
+def _growth_score(x: str) -> str:
+    """Z of the measurement ``x`` by the figures ``f`` = [L, M, S]."""
+    score = f"CASE WHEN f[1] <> 0 THEN (pow({x} / f[2], f[1]) - 1) / (f[1] * f[3]) ELSE ln({x} / f[2]) / f[3] END"
+
+    def at(deviations: int) -> str:
+        return (
+            f"CASE WHEN f[1] <> 0 THEN f[2] * pow(1 + f[1] * f[3] * ({deviations}), 1 / f[1]) "
+            f"ELSE f[2] * exp(f[3] * ({deviations})) END"
+        )
+
+    return (
+        f"CASE WHEN {score} > 3 THEN 3 + ({x} - ({at(3)})) / (({at(3)}) - ({at(2)})) "
+        f"WHEN {score} < -3 THEN -3 + ({x} - ({at(-3)})) / (({at(-2)}) - ({at(-3)})) ELSE {score} END"
+    )
+
+
 def _decimal_places(text: str) -> str:
     pattern = quoted_text(tables.DECIMALS)
     return f"CASE WHEN regexp_matches({text}, {pattern}) THEN length(regexp_extract({text}, {pattern}, 1))::DOUBLE END"
@@ -390,6 +443,7 @@ def _id_sex_code(number: str) -> str:
 _SPECIAL: dict[str, Callable[[DuckDBRenderer, Call], str]] = {
     "is_null": DuckDBRenderer._is_null,
     "unreadable": DuckDBRenderer._unreadable,
+    "repaired": DuckDBRenderer._repaired,
     "raw": DuckDBRenderer._raw,
     "typed": DuckDBRenderer._typed,
     "delivered": DuckDBRenderer._delivered,
@@ -408,6 +462,9 @@ _SPECIAL: dict[str, Callable[[DuckDBRenderer, Call], str]] = {
     "shift_day": DuckDBRenderer._shift,
     "shift_month": DuckDBRenderer._shift,
     "shift_year": DuckDBRenderer._shift,
+    "shift_hour": DuckDBRenderer._shift,
+    "shift_minute": DuckDBRenderer._shift,
+    "growth_z": DuckDBRenderer._growth_z,
     "in_list": DuckDBRenderer._in_list,
     "mentions_any": DuckDBRenderer._mentions_any,
     "list_attr": DuckDBRenderer._list_attr,
@@ -426,6 +483,7 @@ _PLAIN: dict[str, Callable[..., str]] = {
     "truncate": lambda value: f"trunc({value})",
     "to_int": lambda text: _converted(text, tables.WHOLE_NUMBER),
     "to_number": lambda text: _converted(text, tables.DECIMAL_NUMBER),
+    "to_text": _to_text,
     "length": lambda text: f"length({text})::DOUBLE",
     "upper": lambda text: f"upper({text})",
     "lower": lambda text: f"lower({text})",
@@ -435,6 +493,7 @@ _PLAIN: dict[str, Callable[..., str]] = {
     "regexp": lambda text, pattern: f"regexp_matches({text}, {pattern})",
     "decimal_places": _decimal_places,
     "date": lambda moment: f"CAST({moment} AS DATE)",
+    "has_time": lambda moment: f"CAST({moment} AS TIME) <> TIME '00:00:00'",
     "year": lambda day: f"year({day})::DOUBLE",
     "month": lambda day: f"month({day})::DOUBLE",
     "day": lambda day: f"day({day})::DOUBLE",

@@ -21,6 +21,7 @@ from phqc_pipeline.catalogue.expressions.cells import (
     RAW_SUFFIX,
     blank_polars,
     hidden_polars,
+    repaired_polars,
     unreadable_polars,
     unusable_polars,
     usable_polars,
@@ -32,6 +33,7 @@ from phqc_pipeline.catalogue.expressions.nodes import (
     Constant,
     ContextValue,
     Derived,
+    GrowthReference,
     ListReference,
     Node,
 )
@@ -46,6 +48,13 @@ _DTYPES: Mapping[str, Any] = {
     "date": pl.Date,
     "ts": pl.Datetime("us"),
     "list": pl.List(pl.String),
+}
+
+
+_EXACT_UNITS = {
+    "shift_day": timedelta(days=1),
+    "shift_hour": timedelta(hours=1),
+    "shift_minute": timedelta(minutes=1),
 }
 
 
@@ -81,8 +90,8 @@ class PolarsRenderer:
             return self._or_given(node.name, pl.lit(getattr(self.context, node.name), dtype=pl.Date))
         if isinstance(node, Derived):
             return self._or_given(node.name, self.render(node.body))
-        if isinstance(node, ListReference):
-            raise TypeError("a code list is not a value")
+        if isinstance(node, (ListReference, GrowthReference)):
+            raise TypeError("a code list or a table of figures is not a value")
         special = _SPECIAL.get(node.op)
         if special is not None:
             return special(self, node)
@@ -123,6 +132,9 @@ class PolarsRenderer:
     def _unreadable(self, node: Call) -> pl.Expr:
         flag = unreadable_polars(_cell(node).field)
         return pl.lit(False) if flag is None else flag
+
+    def _repaired(self, node: Call) -> pl.Expr:
+        return repaired_polars(_cell(node).field)
 
     def _raw(self, node: Call) -> pl.Expr:
         cell = _cell(node)
@@ -221,9 +233,41 @@ class PolarsRenderer:
 
     def _shift(self, node: Call) -> pl.Expr:
         day, count = self.render(node.args[0]), int(_number(node.args[1]))
-        if node.op == "shift_day":
-            return day + pl.lit(timedelta(days=count))
+        exact = _EXACT_UNITS.get(node.op)
+        if exact is not None:
+            return day + pl.lit(exact * count)
         return day.dt.offset_by(f"{count}{'mo' if node.op == 'shift_month' else 'y'}")
+
+    def _growth_z(self, node: Call) -> pl.Expr:
+        """The row of the table by sex and age, then the formula; beyond ±3 the restricted one (rules/growth/README).
+        Where L is 1 (length, head) both are the same."""
+        reference = node.args[0]
+        assert isinstance(reference, GrowthReference)
+        table, curves = reference.table, tables.growth_curves(reference.table)
+        value, sex, birth, day = (self.render(argument) for argument in node.args[1:])
+        days, months = _days(birth, day), _age_months(birth, day)
+        last_day, last_month = table.first_day + table.days - 1, table.first_month + table.months - 1
+        age = (
+            pl.when(days.is_between(table.first_day, last_day))
+            .then(days - table.first_day)
+            .when((days > last_day) & months.is_between(table.first_month, last_month))
+            .then(months - table.first_month + table.days)
+        )
+        first = {code: place * table.ages for place, code in enumerate(table.sexes)}
+        row = sex.replace_strict(first, default=None, return_dtype=pl.Float64) + age
+        at = {name: pl.lit(figures).gather(row.cast(pl.Int64)) for name, figures in curves.items()}
+        measured = pl.when(value > 0.0).then(value)
+        power = (measured / at["m"]).pow(at["l"])
+        score = pl.when(at["l"] != 0.0).then((power - 1.0) / (at["l"] * at["s"]))
+        score = score.otherwise((measured / at["m"]).log() / at["s"])
+        return _half_up(
+            pl.when(score > 3.0)
+            .then(3.0 + (measured - at["high3"]) / (at["high3"] - at["high2"]))
+            .when(score < -3.0)
+            .then(-3.0 + (measured - at["low3"]) / (at["low2"] - at["low3"]))
+            .otherwise(score),
+            6,
+        )
 
     def _in_list(self, node: Call) -> pl.Expr:
         return self.render(node.args[0]).is_in(list(_list(node).code_list.by_code))
@@ -327,6 +371,12 @@ def _to_number(text: pl.Expr) -> pl.Expr:
     return pl.when(text.str.contains(tables.DECIMAL_NUMBER)).then(text).cast(pl.Float64, strict=False)
 
 
+def _to_text(number: pl.Expr) -> pl.Expr:
+    """A whole number's digits; NULL for one with decimals, and beyond what a DOUBLE holds exactly."""
+    whole = (number == number.floor()) & (number.abs() < tables.MOST_EXACT)
+    return pl.when(whole).then(number).cast(pl.Int64).cast(pl.String)
+
+
 def _truncate(number: pl.Expr) -> pl.Expr:
     return pl.when(number < 0).then(number.ceil()).otherwise(number.floor())
 
@@ -371,6 +421,7 @@ def _id_sex_code(number: pl.Expr) -> pl.Expr:
 _SPECIAL: dict[str, Callable[[PolarsRenderer, Call], pl.Expr]] = {
     "is_null": PolarsRenderer._is_null,
     "unreadable": PolarsRenderer._unreadable,
+    "repaired": PolarsRenderer._repaired,
     "raw": PolarsRenderer._raw,
     "typed": PolarsRenderer._typed,
     "delivered": PolarsRenderer._delivered,
@@ -390,6 +441,9 @@ _SPECIAL: dict[str, Callable[[PolarsRenderer, Call], pl.Expr]] = {
     "shift_day": PolarsRenderer._shift,
     "shift_month": PolarsRenderer._shift,
     "shift_year": PolarsRenderer._shift,
+    "shift_hour": PolarsRenderer._shift,
+    "shift_minute": PolarsRenderer._shift,
+    "growth_z": PolarsRenderer._growth_z,
     "in_list": PolarsRenderer._in_list,
     "mentions_any": PolarsRenderer._mentions_any,
     "list_attr": PolarsRenderer._list_attr,
@@ -420,6 +474,7 @@ _PLAIN: dict[str, Callable[..., pl.Expr]] = {
     "truncate": _truncate,
     "to_int": _to_int,
     "to_number": _to_number,
+    "to_text": _to_text,
     "length": lambda text: _as_float(text.str.len_chars()),
     "upper": lambda text: text.str.to_uppercase(),
     "lower": lambda text: text.str.to_lowercase(),
@@ -429,6 +484,7 @@ _PLAIN: dict[str, Callable[..., pl.Expr]] = {
     "concat": lambda *texts: pl.concat_str(*texts, ignore_nulls=False),
     "decimal_places": _decimal_places,
     "date": lambda moment: moment.dt.date(),
+    "has_time": lambda moment: moment != moment.dt.truncate("1d"),
     "year": lambda day: _as_float(day.dt.year()),
     "month": lambda day: _as_float(day.dt.month()),
     "day": lambda day: _as_float(day.dt.day()),

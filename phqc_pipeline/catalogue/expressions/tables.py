@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 
+import polars as pl
+
 from phqc_pipeline.catalogue.expressions.patterns import alternation
-from phqc_pipeline.catalogue.model import CodeList, Scalar
+from phqc_pipeline.catalogue.model import CodeList, GrowthTable, Scalar
 
 ID_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)  # GB 11643, ISO 7064 MOD 11-2
 ID_18 = "^[0-9]{17}[0-9Xx]$"
 ID_15 = "^[0-9]{15}$"
 PLAUSIBLE_YEAR = "^(18|19|20|21)"  # other years in an identity number are not a date
 WHOLE_NUMBER = "^[+-]?[0-9]{1,15}$"  # fifteen digits: what a DOUBLE holds exactly
+MOST_EXACT = 10**15
 DECIMAL_NUMBER = r"^[+-]?[0-9]{1,15}(\.[0-9]{1,15})?$"
 DECIMALS = r"^[ \t]*[+-]?[0-9]+(?:\.([0-9]*?)0*)?[ \t]*$"
 BLANKS = " \t\r\n\u3000\u00a0"
@@ -36,3 +40,25 @@ def attribute_tables(code_list: CodeList, attribute: str) -> tuple[dict[str, Sca
             mentioned.setdefault(word, code.attrs.get(attribute))
             whole.setdefault(word, code.attrs.get(attribute))
     return whole, mentioned
+
+
+@lru_cache(maxsize=32)
+def growth_curves(table: GrowthTable) -> Mapping[str, pl.Series]:
+    """``l``, ``m``, ``s`` and the measurements at −3, −2, 2 and 3 standard deviations, by row of the table."""
+    frame = pl.DataFrame(table.lms, schema=dict.fromkeys(("l", "m", "s"), pl.Float64), orient="row")
+    at = {"low3": -3, "low2": -2, "high2": 2, "high3": 3}
+    skewed = pl.col("l") != 0.0
+    columns = [
+        pl.when(skewed)
+        .then(pl.col("m") * (1.0 + pl.col("l") * pl.col("s") * k).pow(1.0 / pl.col("l")))
+        .otherwise(pl.col("m") * (pl.col("s") * k).exp())
+        .alias(name)
+        for name, k in at.items()
+    ]
+    return {column.name: column for column in frame.with_columns(columns)}
+
+
+@lru_cache(maxsize=32)
+def growth_text(table: GrowthTable) -> str:
+    """The figures as DuckDB reads a list of lists from text; a literal of thousands of numbers is slower to parse."""
+    return "[" + ",".join(f"[{low!r},{middle!r},{spread!r}]" for low, middle, spread in table.lms) + "]"

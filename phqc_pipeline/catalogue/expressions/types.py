@@ -25,7 +25,7 @@ from phqc_pipeline.catalogue.expressions.nodes import (
     Type,
 )
 from phqc_pipeline.catalogue.expressions.syntax import ExpressionFault, shown
-from phqc_pipeline.catalogue.model import CodeList, Field
+from phqc_pipeline.catalogue.model import CodeList, Field, GrowthTable
 from phqc_pipeline.catalogue.model import Derived as DerivedName
 
 COLUMN_TYPES: dict[str, Type] = {
@@ -43,7 +43,7 @@ _ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")  # newer Pythons' fromisoformat tak
 BAD = Call("bad", (), "null")  # what a faulty piece becomes; fits every type, so one fault is reported once
 # What merely passes its arguments on: computed if one of them is.
 _PASSING = frozenset({"abs", "coalesce", "greatest", "least", "case", "neg"})
-_EXACT = frozenset({"typed", "round", "round6", "list_attr", "to_number"})
+_EXACT = frozenset({"typed", "round", "round6", "list_attr", "to_number", "growth_z"})
 
 
 class Vocabulary(Protocol):
@@ -54,6 +54,9 @@ class Vocabulary(Protocol):
 
     @property
     def derived(self) -> Mapping[str, DerivedName]: ...
+
+    @property
+    def growth(self) -> Mapping[str, GrowthTable]: ...
 
 
 class TypeChecker:
