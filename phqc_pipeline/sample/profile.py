@@ -52,6 +52,16 @@ def centre_doctors(institution: Institution) -> Ints:
     return np.array([n for n, doctor in enumerate(institution.doctors) if doctor.village is None], dtype=np.int64)
 
 
+def blood_groups(people: pl.DataFrame, institution: Institution, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """CL_ABO and CL_RH of every resident as the archive knows them (not of everybody)."""
+    chance = institution.chance(seed, "blood")
+    size = people.height
+    return (
+        np.array(["1", "2", "3", "4", "5"])[chance.indexes(size, [0.24, 0.27, 0.25, 0.08, 0.16])],
+        np.array(["1", "2", "3"])[chance.indexes(size, [0.01, 0.5, 0.49])],
+    )
+
+
 def profiles(people: pl.DataFrame, institution: Institution, times: Times, cat: Catalogue, seed: int) -> pl.DataFrame:
     """One record a resident."""
     chance = institution.chance(seed, "profile")
@@ -64,7 +74,7 @@ def profiles(people: pl.DataFrame, institution: Institution, times: Times, cat: 
         chance.flags(size, 0.6), doctor_of(people, institution), centre[chance.indexes(size, [1.0] * len(centre))]
     )
     columns = envelope(people, person, doctor, np.zeros(size, dtype=bool), institution)
-    columns |= _social(people, then, chance)
+    columns |= _social(people, then, blood_groups(people, institution, seed), chance)
     columns |= _illness(people, times, chance)
     columns |= _family(people, chance)
     columns |= _home(people, institution, times, chance)
@@ -117,7 +127,7 @@ def registry(people: pl.DataFrame, institution: Institution, times: Times, cat: 
     return frame(cat.forms["chronic_registry"], columns, size)
 
 
-def _social(people: pl.DataFrame, then: Ints, chance: Chance) -> dict[str, Any]:
+def _social(people: pl.DataFrame, then: Ints, blood: tuple[np.ndarray, np.ndarray], chance: Chance) -> dict[str, Any]:
     """Schooling, work, marriage, insurance: as they fit the age at which the archive was made (RES-L-002 … 004)."""
     size = people.height
     age = people["age"].to_numpy()
@@ -143,6 +153,7 @@ def _social(people: pl.DataFrame, then: Ints, chance: Chance) -> dict[str, Any]:
     )
     marital = np.where(couple, "2", np.where((relation == "5"), np.where(chance.flags(size, 0.4), "2", "3"), single))
     marital = np.where((then < 14) | (age < 22), "1", marital)
+    abo, rhesus = blood
     salaried = np.isin(occupation, ["1", "2"])
     other_pay = chance.flags(size, 0.004)
     return {
@@ -154,8 +165,8 @@ def _social(people: pl.DataFrame, then: Ints, chance: Chance) -> dict[str, Any]:
             np.array(["镇中心小学", "镇人民政府", "农牧业技术推广站", "供销社"])[chance.indexes(size, [4, 3, 2, 1])],
         ),
         "ethnic_code": people["ethnic"],
-        "blood_abo": np.array(["1", "2", "3", "4", "5"])[chance.indexes(size, [0.24, 0.27, 0.25, 0.08, 0.16])],
-        "blood_rh": np.array(["1", "2", "3"])[chance.indexes(size, [0.01, 0.5, 0.49])],
+        "blood_abo": abo,
+        "blood_rh": rhesus,
         "payment_codes": codes(
             (salaried, "1"),
             (~salaried, "3"),

@@ -32,8 +32,12 @@ from phqc_pipeline.catalogue import Catalogue, Context
 from phqc_pipeline.extracts.rows import record_keys
 from phqc_pipeline.home import Home
 from phqc_pipeline.sample.calendar import Times, day_number, times_for, to_date, working_day_at_or_before
+from phqc_pipeline.sample.children import child_services
+from phqc_pipeline.sample.community import community_work
 from phqc_pipeline.sample.conditions import describe
+from phqc_pipeline.sample.copd import copd_visits
 from phqc_pipeline.sample.delivery import deliver, deliver_report, report_style, style_for
+from phqc_pipeline.sample.encounters import receptions_and_consultations, referrals
 from phqc_pipeline.sample.exams import examinations
 from phqc_pipeline.sample.faults.injection import Rates, inject
 from phqc_pipeline.sample.faults.judge import RAW, Judge
@@ -41,6 +45,9 @@ from phqc_pipeline.sample.faults.proposals import Setting
 from phqc_pipeline.sample.faults.recipes import ORDER, RECIPES, add_drafts, cook
 from phqc_pipeline.sample.faults.truth import Finding, Truth, judged_rows
 from phqc_pipeline.sample.faults.work import Work
+from phqc_pipeline.sample.infectious import infectious_cards
+from phqc_pipeline.sample.mental import mental_health
+from phqc_pipeline.sample.mothers import maternal_services
 from phqc_pipeline.sample.people import settle
 from phqc_pipeline.sample.places import FOUNDING_ELECTRONIC, LARGE, Institution, found_institutions
 from phqc_pipeline.sample.profile import profiles, registry
@@ -48,6 +55,9 @@ from phqc_pipeline.sample.registry import write_registry
 from phqc_pipeline.sample.report import CHARGED, misreport, report_rows
 from phqc_pipeline.sample.report_counts import archives_at, with_person
 from phqc_pipeline.sample.rows import PREFIX, enter
+from phqc_pipeline.sample.tcm import constitutions
+from phqc_pipeline.sample.tuberculosis import tuberculosis
+from phqc_pipeline.sample.vaccination import vaccinations
 from phqc_pipeline.sample.visits import follow_ups
 
 DEFAULT_SNAPSHOT = date(2024, 12, 31)
@@ -63,12 +73,21 @@ Log = Callable[[str], object]
 _Meant = tuple[str, str, str, int | None]  # rule, form, field, _row of the record
 
 #: What makes the records of the other forms, each some forms' clean frames: form_id → frame (as in ``rows``).
-MAKERS: tuple[Callable[[pl.DataFrame, Institution, Times, Catalogue, int], dict[str, pl.DataFrame]], ...] = ()
+MAKERS: tuple[Callable[[pl.DataFrame, Institution, Times, Catalogue, int], dict[str, pl.DataFrame]], ...] = (
+    child_services,
+    maternal_services,
+    vaccinations,
+    copd_visits,
+    tuberculosis,
+    receptions_and_consultations,
+    infectious_cards,
+    community_work,
+)
 #: The same for forms that hang on what others say (referrals on the visit that referred): these see the frames so far.
 AFTERWARDS: tuple[
     Callable[[Mapping[str, pl.DataFrame], pl.DataFrame, Institution, Times, Catalogue, int], dict[str, pl.DataFrame]],
     ...,
-] = ()
+] = (constitutions, mental_health, referrals)
 
 
 @dataclass
