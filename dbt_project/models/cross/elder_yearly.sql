@@ -10,10 +10,7 @@
 {% set needed = rule.params.needs_form %}
 union all by name
 select
-  {{ of_rule(rule) }}, institution_code,
-  case when violated then archive_no end as subject_id, case when violated then record_id end as record_id,
-  case when violated then archive_no end as archive_no, case when violated then doctor_name end as doctor_name,
-  case when violated then archive_date end as service_date,
+  {{ of_rule(rule) }}, institution_code, {{ of_record('violated', 'archive_no', 'archive_date') }},
   case when violated then services::varchar end as observed, case when violated then due::varchar end as expected, violated
 from (
   with services as (

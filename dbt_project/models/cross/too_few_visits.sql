@@ -9,10 +9,7 @@
 {% set visit_form = other_forms(rule) | first %}
 union all by name
 select
-  {{ of_rule(rule) }}, institution_code,
-  case when violated then archive_no end as subject_id, case when violated then record_id end as record_id,
-  case when violated then archive_no end as archive_no, case when violated then doctor_name end as doctor_name,
-  case when violated then register_date end as service_date,
+  {{ of_rule(rule) }}, institution_code, {{ of_record('violated', 'archive_no', 'register_date') }},
   case when violated then visits::varchar end as observed, case when violated then due::varchar end as expected, violated
 from (
   with visits as (
