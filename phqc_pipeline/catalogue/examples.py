@@ -26,6 +26,7 @@ from phqc_pipeline.catalogue.expressions.nodes import CONTEXT_NAMES
 from phqc_pipeline.catalogue.expressions.types import COLUMN_TYPES, Vocabulary
 from phqc_pipeline.catalogue.faults import closest
 from phqc_pipeline.catalogue.model import Catalogue, Context, Example, Field, Form, Place, Rule, RuleCheck
+from phqc_pipeline.catalogue.repairing import mended_text
 
 EXAMPLE_CONTEXT = Context.natural_year(date(2024, 12, 31))  # unless an example gives today or the period itself
 RAW_SUFFIX = "__raw"
@@ -349,6 +350,17 @@ def _given(value: Any, kind: str) -> Any:
 
 def _cell(value: Any, field: Field, vocabulary: Vocabulary) -> tuple[Any, str | None]:
     """(typed value, raw text or None) of one cell, as the conversion on delivery would leave it."""
+    typed, raw = _cell_as_written(value, field, vocabulary)
+    repairs = getattr(vocabulary, "repairs", None)
+    if repairs is None or not isinstance(value, str | int | float) or (typed is None and raw is None):
+        return typed, raw
+    text = _as_text(value)
+    rewritten = mended_text(text, typed, field, vocabulary.codes, repairs)
+    again = None if rewritten is None else _cell_as_written(rewritten, field, vocabulary)[0]
+    return (typed, raw) if again is None else (again, text)
+
+
+def _cell_as_written(value: Any, field: Field, vocabulary: Vocabulary) -> tuple[Any, str | None]:
     if value is None or _means_empty(value, field, vocabulary):
         return None, None
     if field.kind == "multi":

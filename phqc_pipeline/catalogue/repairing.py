@@ -67,6 +67,18 @@ def beyond(field: Field) -> tuple[float, float]:
     )
 
 
+def mended_text(text: str, value: object, field: Field, codes: Mapping[str, CodeList], repairs: Repairs) -> str | None:
+    """What one cell is rewritten to, None if nothing: for the few cells of examples. ``value``: as read, or None."""
+    rewrite = repairer(field, codes, repairs) if value is None else None
+    if isinstance(value, int | float):
+        low, high = beyond(field)
+        rewrite = inferred(field, repairs) if value < low or value > high else None
+    if rewrite is None:
+        return None
+    found = rewrite(pl.Series([text.strip()], dtype=pl.String).str.normalize("NFKC"))[0]
+    return None if found is None else str(found)
+
+
 def _concerns(rewrite: Rewrite, field: Field) -> bool:
     if field.kind not in rewrite.kinds:
         return False

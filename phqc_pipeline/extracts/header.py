@@ -78,7 +78,9 @@ class Known:
             pair = self.pairs.get(rest)
             if pair is not None and self._may_repeat(pair[0]):
                 return values, pair[0], pair
-        return None
+        unit = _UNIT.fullmatch(key)  # behind the mark: 收缩压(第1次)(mmHg)
+        found = self.marked(unit[1]) if unit else None
+        return found if unit and found and self.units.get(found[1]) == unit[2] else None
 
     def _may_repeat(self, name: str) -> bool:
         """The form's repeating fields, and the envelope's but the institution's (a row belongs to one)."""

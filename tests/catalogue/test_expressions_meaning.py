@@ -96,6 +96,14 @@ EMPTINESS = [
     ("raw(note)", {"note": " 空格 "}, " 空格 "),
     ("raw(note)", {}, None),
     ("unreadable(sbp)", {"sbp": "x"}, True),
+    ("repaired(sbp)", {"sbp": 120, "sbp__raw": "120mmHg"}, True),
+    ("repaired(sbp)", {"sbp": 120, "sbp__raw": " 120 "}, False),  # the text says it as it stands
+    ("repaired(sbp)", {"sbp": "120.5"}, False),  # too many decimals, but read as written
+    ("repaired(sbp)", {"sbp": "x"}, False),
+    ("repaired(visit_date)", {"visit_date": "2024-01-01", "visit_date__raw": "45292"}, True),
+    ("repaired(class_code)", {"class_code": "1", "class_code__raw": "1.0"}, True),
+    ("repaired(class_code)", {"class_code": "1"}, False),
+    ("repaired(note)", {"note": " x"}, False),
     ("unreadable(sbp)", {"sbp": 300}, False),
     ("unreadable(sbp)", {}, False),
     ("unreadable(class_code)", {"class_code": "9"}, True),

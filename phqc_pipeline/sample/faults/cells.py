@@ -4,7 +4,7 @@ Belongs here: text → (value, raw) for cells made faulty by hand or taken from 
 Does not belong here: which cells are made faulty (``injection``, ``recipes``).
 
 This is a second reading of the contract's section 2, for the few cells touched here; the pipeline's own is in
-``extracts.cells``.
+``extracts.cells``. What a cell that cannot be read is rewritten to (``rules/repairs.yaml``) is asked of the catalogue.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 
 from phqc_pipeline.catalogue import Catalogue
 from phqc_pipeline.catalogue.model import Field
+from phqc_pipeline.catalogue.repairing import mended_text
 
 _EMPTY = frozenset({"", "-", "/", "—", "——"})
 _NO_ANSWER = frozenset({"无", "不详", "未查", "拒查", "拒绝"})
@@ -46,6 +47,16 @@ def read(given: Any, field: Field, cat: Catalogue) -> Cell:
 
     Kept as text (``text``) when the lake would keep it beside the value; otherwise written in the file's style.
     """
+    cell = _read_as_written(given, field, cat)
+    if not isinstance(given, str | int | float) or field.kind == "text" or (cell.value is None and cell.raw is None):
+        return cell
+    text = _as_text(given)
+    rewritten = mended_text(text, cell.value, field, cat.codes, cat.repairs)
+    again = None if rewritten is None else _read_as_written(rewritten, field, cat).value
+    return cell if again is None else Cell(again, text, text)
+
+
+def _read_as_written(given: Any, field: Field, cat: Catalogue) -> Cell:
     if given is None:
         return EMPTY_CELL
     if field.kind == "multi":

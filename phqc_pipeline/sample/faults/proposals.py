@@ -208,13 +208,13 @@ def _fake_phone(field: Field, form: Form, check: RuleCheck, setting: Setting) ->
 
 
 def _no_date(field: Field, form: Form, check: RuleCheck, setting: Setting) -> Iterator[Proposal]:
-    texts = ["2023-13-05", "2024-02-30", "前年春天", "2O23-05-01", "23/13/2024"]
+    texts = ["2023-13-05", "2024-02-30", "前年春天", "2023年五月", "23/13/2024"]
     yield Proposal({field.name: setting.chance.one(texts)}, filled=(field.name,))
     yield Proposal({field.name: "2023-13-05"})
 
 
 def _no_number(field: Field, form: Form, check: RuleCheck, setting: Setting) -> Iterator[Proposal]:
-    yield Proposal({field.name: setting.chance.one(["1O5", "偏高", "约6", "12..5", "正常"])}, filled=(field.name,))
+    yield Proposal({field.name: setting.chance.one(["一百多", "偏高", "约6", "1.2.5", "正常"])}, filled=(field.name,))
     yield Proposal({field.name: "偏高"})
 
 
@@ -289,6 +289,27 @@ def _too_fine(field: Field, form: Form, check: RuleCheck, setting: Setting) -> I
     yield Proposal({field.name: refine})
 
 
+def _written_oddly(field: Field, form: Form, check: RuleCheck, setting: Setting) -> Iterator[Proposal]:
+    """What the cell says, written in a way that has a single sense but has to be put right on reading."""
+    plausible = _plausible(field, setting)
+    kind = setting.chance.whole(0, 1)
+
+    def odd(row: Row) -> str:
+        value = row[field.name] if row[field.name] not in (None, []) else plausible
+        if field.kind == "multi":
+            return f"[{','.join(value)}]"
+        if field.kind == "code":
+            return f"[{value}]" if kind else f"'{value}"
+        if field.is_numeric:
+            return f"{_number(float(value), field)}{field.unit}" if kind and field.unit else f"'{_number(value, field)}"
+        if field.kind == "date" and kind:
+            return str((value - date(1899, 12, 30)).days)
+        return f"'{value}"
+
+    yield Proposal({field.name: odd}, filled=(field.name,))
+    yield Proposal({field.name: odd})
+
+
 def _number(value: float, field: Field) -> str:
     return f"{value:.{0 if field.kind == 'int' else field.scale or 0}f}"
 
@@ -322,6 +343,7 @@ _FIELD_RECIPES: Mapping[str, _FieldRecipe] = {
     "COM-F-019": _garbled,
     "COM-F-020": _too_fine,
     "COM-F-021": _no_number,
+    "COM-F-022": _written_oddly,
 }
 
 
