@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from phqc_pipeline.catalogue.dictionary import overlap
+from phqc_pipeline.catalogue.dictionary import equivalents, overlap
 from phqc_pipeline.catalogue.faults import did_you_mean
 from phqc_pipeline.catalogue.model import (
     EVERY_FORM,
     EVERY_PERSON_FORM,
     ROOT_ITEMS,
-    EquivalentMutant,
     Example,
     Form,
     PerField,
@@ -36,6 +35,7 @@ _CROSS_FILE = "cross"
 _RULE_ID = re.compile(r"[A-Z]{2,4}-[A-Z]-\d{3}")
 _PARAMETER = re.compile(r"[a-z][a-z0-9_]*")
 _PANDERA_ONLY = ("when", "assert_", "violated", "per_field", "optional_columns", "suppressed_by")
+_SERVICE_DATE = "service_date"  # in reads of every person form: the form's own column
 _DBT_ONLY = ("model", "reads", "checks_empty", "period_scoped")
 
 
@@ -144,9 +144,9 @@ def _rule(
         root=source.root or (source.field if source.field in ROOT_ITEMS else None),
         pass_examples=_examples(reader, source.examples.pass_, document, (*path, "examples", "pass"), where),
         fail_examples=_examples(reader, source.examples.fail, document, (*path, "examples", "fail"), where),
-        equivalent_mutants=tuple(EquivalentMutant(one.mutant, one.why) for one in source.equivalent_mutants),
+        equivalent_mutants=equivalents(source.equivalent_mutants),
         model=source.model,
-        reads={form_id: tuple(columns) for form_id, columns in source.reads.items()},
+        reads=_reads(source, forms),
         checks_empty=tuple(source.checks_empty),
         period_scoped=source.period_scoped,
         expression=source.expression or _expression(source),
@@ -219,6 +219,22 @@ def _check_carrier(source: RuleIn, fault: Any) -> None:
         fault("field", "按字段展开的规则不写 field", "去掉 field，问题记在展开到的那个字段上")
 
 
+def _reads(source: RuleIn, forms: Mapping[str, Form]) -> dict[str, tuple[str, ...]]:
+    """What a rule of dbt's reads, form by form; ``person`` becomes every person form that has those columns."""
+    found = {form_id: tuple(names) for form_id, names in source.reads.items() if form_id != EVERY_PERSON_FORM}
+    wanted = source.reads.get(EVERY_PERSON_FORM)
+    for form in forms.values() if wanted else ():
+        names = _on_form(wanted or (), form)
+        if form.subject == "person" and form.form_id not in {*found, *source.except_forms} and all(map(form.has, names)):
+            found[form.form_id] = names
+    return found
+
+
+def _on_form(names: Sequence[str], form: Form) -> tuple[str, ...]:
+    """Columns named for many forms, on one: ``service_date`` is the form's own."""
+    return tuple(form.service_date if name == _SERVICE_DATE else name for name in names)
+
+
 def _check_reads(
     reader: Reader,
     source: RuleIn,
@@ -232,8 +248,14 @@ def _check_reads(
             remedy = did_you_mean(name, columns[form_id], f"改成 {form_id} 已有的字段名")
             reader.fault(document, (*path, *key), where, f"{form_id} 没有字段 {name}", remedy)
 
+    everywhere = frozenset({_SERVICE_DATE}.union(*columns.values()))
     for form_id, names in source.reads.items():
-        if form_id in columns:
+        if form_id == EVERY_PERSON_FORM:
+            for index, name in enumerate(names):
+                if name not in everywhere and name not in reader.broken:
+                    remedy = did_you_mean(name, everywhere, "改成个人表上有的字段名")
+                    reader.fault(document, (*path, "reads", form_id, index), where, f"没有一张表有字段 {name}", remedy)
+        elif form_id in columns:
             for index, name in enumerate(names):
                 known(("reads", form_id, index), form_id, name)
         elif form_id not in reader.broken:

@@ -229,7 +229,9 @@ def _normal_name(name: str) -> str:
 
 def _served_after_end(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
     served = pl.concat([
-        truth.rows[one].select("archive_no", truth.service(one).alias("day")) for one in rule.reads if one != form_id
+        truth.rows[one].select("archive_no", truth.service(one).alias("day"))
+        for one in rule.reads
+        if one != form_id and one in truth.rows
     ]).drop_nulls()  # fmt: skip
     last = served.group_by("archive_no").agg(pl.col("day").max())
     rows = (
