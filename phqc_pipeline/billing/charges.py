@@ -12,9 +12,6 @@ import polars as pl
 from phqc_pipeline.billing.money import ROUNDINGS, amount_in_words, round_amount, round_to_fen
 from phqc_pipeline.billing.working_days import CalendarUnknownError, add_working_days
 
-#: 服务合同：自签订之日起五个工作日内付全款. An order may say otherwise in the column ``payment_working_days``.
-PAYMENT_WORKING_DAYS = 5
-
 CHARGE_SCHEMA: dict[str, Any] = {
     "order_no": pl.String,
     "institution_code": pl.String,
@@ -52,11 +49,14 @@ def compute_charges(
     report_values: pl.DataFrame,
     recomputed: pl.DataFrame,
     snapshot: date,
+    *,
+    payment_working_days: int,
 ) -> pl.DataFrame:
     """One row an order and institution, in the shape of CHARGE_SCHEMA; no orders, no rows.
 
     ``report_values``: institution_code, report_id, year, period, item, value, file_id, row_number, column_name (the
     values in force on the snapshot date). ``recomputed``: institution_code, report_id, year, period, item, recomputed.
+    ``payment_working_days``: after the day of signing, of an order without a column of that name that says otherwise.
     An order whose cell was not reported, or whose due date no calendar knows, keeps its row: ``status`` is
     ``not_evaluable`` and ``reason`` says what is missing. Amounts in yuan.
     """
@@ -66,7 +66,9 @@ def compute_charges(
     counts = _by_cell(recomputed.iter_rows(named=True))
     paid = _paid_by_order(payments, snapshot)
     # One row an order: a county has hundreds, never a data path of records.
-    rows = [_charge(order, values, counts, paid, snapshot) for order in orders.iter_rows(named=True)]
+    rows = [
+        _charge(order, values, counts, paid, snapshot, payment_working_days) for order in orders.iter_rows(named=True)
+    ]
     return pl.DataFrame(rows, schema=CHARGE_SCHEMA).sort("order_no", "institution_code")
 
 
@@ -76,6 +78,7 @@ def _charge(
     counts: Mapping[_Cell, Mapping[str, Any]],
     paid: Mapping[str, Decimal],
     snapshot: date,
+    payment_working_days: int,
 ) -> dict[str, Any]:
     cell = (
         order["institution_code"],
@@ -128,18 +131,16 @@ def _charge(
         if row["quantity_from_records"] is not None:
             row["quantity_difference"] = quantity - row["quantity_from_records"]
 
+    days = order.get("payment_working_days") or payment_working_days
     try:
-        row["due_on"] = add_working_days(order["signed_on"], _payment_days(order)) if order["signed_on"] else None
+        row["due_on"] = add_working_days(order["signed_on"], int(days)) if order["signed_on"] else None
     except CalendarUnknownError as unknown:
         reasons.append(str(unknown))
+    except ValueError:
+        reasons.append(f"order.csv 的 payment_working_days“{days}”不是天数，请写整数，如 10")
     row["status"] = "not_evaluable" if reasons else "charged"
     row["reason"] = "；".join(reasons)
     return row
-
-
-def _payment_days(order: Mapping[str, Any]) -> int:
-    given = order.get("payment_working_days")
-    return int(given) if given else PAYMENT_WORKING_DAYS
 
 
 def _whole(value: Any) -> int | None:

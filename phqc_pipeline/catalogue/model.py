@@ -520,9 +520,11 @@ class Settings:
     """Figures of the pipeline itself that a site may change (``rules/settings.yaml``, optional).
 
     ``shrink_ratio``: a delivery with less than this share of the last accepted rows is held back (contract, 2).
+    ``payment_working_days``: working days after signing within which an order is to be paid that does not say itself.
     """
 
     shrink_ratio: float = 0.5
+    payment_working_days: int = 5
 
 
 @dataclass(frozen=True)

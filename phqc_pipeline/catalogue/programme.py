@@ -131,7 +131,7 @@ def read_settings(reader: Reader) -> Settings:
     """``settings.yaml``, or the defaults when there is none."""
     document = reader.document(SETTINGS_FILE, required=False)
     source = document and reader.check(SettingsIn, document.data, document, (), "全局参数")
-    return Settings(shrink_ratio=source.shrink_ratio) if source else Settings()
+    return Settings(**source.model_dump()) if source else Settings()
 
 
 def is_cron(text: str) -> bool:

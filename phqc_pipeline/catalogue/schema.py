@@ -388,6 +388,7 @@ class SourceIn(Closed):
 
 class SettingsIn(Closed):
     shrink_ratio: float = Field(default=0.5, gt=0, le=1)
+    payment_working_days: int = Field(default=5, ge=1, le=250)
 
 
 Model = TypeVar("Model", bound=Closed)

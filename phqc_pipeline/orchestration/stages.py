@@ -153,7 +153,14 @@ def charge(session: Session) -> pl.DataFrame:
     day = newest(session)
     _ensure_staged(session, day)
     values, recomputed = read_report_figures(session.home)
-    charges = compute_charges(session.registry.orders, session.registry.payments, values, recomputed, day)
+    charges = compute_charges(
+        session.registry.orders,
+        session.registry.payments,
+        values,
+        recomputed,
+        day,
+        payment_working_days=session.cat.settings.payment_working_days,
+    )
     session.home.warehouse.mkdir(parents=True, exist_ok=True)
     charges.write_parquet(_charges_path(session))
     return charges

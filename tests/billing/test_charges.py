@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
+from functools import partial
 
 import cn2an
 import polars as pl
@@ -22,6 +23,7 @@ from phqc_pipeline.billing import (
 from phqc_pipeline.billing.money import ROUNDINGS
 
 INSTITUTION = "654301101000"
+charge = partial(compute_charges, payment_working_days=5)
 
 
 def order(**changes: object) -> pl.DataFrame:
@@ -80,19 +82,19 @@ def recomputed(value: int | None) -> pl.DataFrame:
 
 def test_founding_contract() -> None:
     """服务合同: 10,129 人 × 0.6 元 = ¥6,077 元整, five working days, penalty 5 %."""
-    charge = compute_charges(order(), None, reported(10129), recomputed(10129), date(2024, 12, 31)).row(0, named=True)
-    assert charge["quantity"] == 10129
-    assert charge["amount_exact"] == Decimal("6077.40")
-    assert charge["amount"] == Decimal("6077")
-    assert charge["amount_words"] == "陆仟零柒拾柒元整"
-    assert charge["penalty"] == Decimal("303.85")
-    assert charge["due_on"] == date(2024, 11, 1)
-    assert (charge["quantity_from_records"], charge["quantity_difference"]) == (10129, 0)
-    assert (charge["evidence_file_id"], charge["evidence_row"], charge["status"]) == ("f1", 2, "charged")
+    row = charge(order(), None, reported(10129), recomputed(10129), date(2024, 12, 31)).row(0, named=True)
+    assert row["quantity"] == 10129
+    assert row["amount_exact"] == Decimal("6077.40")
+    assert row["amount"] == Decimal("6077")
+    assert row["amount_words"] == "陆仟零柒拾柒元整"
+    assert row["penalty"] == Decimal("303.85")
+    assert row["due_on"] == date(2024, 11, 1)
+    assert (row["quantity_from_records"], row["quantity_difference"]) == (10129, 0)
+    assert (row["evidence_file_id"], row["evidence_row"], row["status"]) == ("f1", 2, "charged")
 
 
 def test_money_columns_are_decimals() -> None:
-    charges = compute_charges(order(), None, reported(10129), recomputed(None), date(2024, 12, 31))
+    charges = charge(order(), None, reported(10129), recomputed(None), date(2024, 12, 31))
     assert {name: charges.schema[name] for name in ("unit_price", "amount_exact", "amount", "penalty")} == {
         name: CHARGE_SCHEMA[name] for name in ("unit_price", "amount_exact", "amount", "penalty")
     }
@@ -102,14 +104,14 @@ def test_money_columns_are_decimals() -> None:
     ("value", "words"), [(None, "未收到报表或该格为空"), (-1, "不是非负整数"), (10.5, "不是非负整数")]
 )
 def test_a_cell_that_is_no_count_is_not_guessed(value: float | None, words: str) -> None:
-    charge = compute_charges(order(), None, reported(value), recomputed(3), date(2024, 12, 31)).row(0, named=True)
-    assert (charge["status"], charge["amount"]) == ("not_evaluable", None)
-    assert words in charge["reason"]
-    assert charge["quantity_from_records"] == 3
+    row = charge(order(), None, reported(value), recomputed(3), date(2024, 12, 31)).row(0, named=True)
+    assert (row["status"], row["amount"]) == ("not_evaluable", None)
+    assert words in row["reason"]
+    assert row["quantity_from_records"] == 3
 
 
 def test_no_order_no_charge() -> None:
-    assert compute_charges(None, None, reported(1), recomputed(1), date(2024, 12, 31)).is_empty()
+    assert charge(None, None, reported(1), recomputed(1), date(2024, 12, 31)).is_empty()
 
 
 def test_payments_up_to_the_snapshot_count() -> None:
@@ -121,8 +123,8 @@ def test_payments_up_to_the_snapshot_count() -> None:
             "invoice_no": ["1", "2"],
         }
     )
-    charge = compute_charges(order(), payments, reported(10129), recomputed(1), date(2024, 12, 31)).row(0, named=True)
-    assert charge["paid"] == Decimal("6000.00")
+    row = charge(order(), payments, reported(10129), recomputed(1), date(2024, 12, 31)).row(0, named=True)
+    assert row["paid"] == Decimal("6000.00")
 
 
 def test_make_up_working_days_count() -> None:
@@ -135,8 +137,7 @@ def test_a_year_without_calendar_is_said_not_guessed() -> None:
     with pytest.raises(CalendarUnknownError, match="2003"):
         add_working_days(date(2003, 6, 1), 5)
     signed = date(2003, 6, 1)
-    charge = compute_charges(order(signed_on=signed), None, reported(10129), recomputed(1), date(2024, 12, 31))
-    row = charge.row(0, named=True)
+    row = charge(order(signed_on=signed), None, reported(10129), recomputed(1), date(2024, 12, 31)).row(0, named=True)
     assert (row["due_on"], row["status"]) == (None, "not_evaluable")
     assert "2003" in row["reason"]
 
@@ -173,3 +174,14 @@ def test_words_read_back_to_the_figure(amount: Decimal) -> None:
 def test_unknown_rounding_is_refused() -> None:
     with pytest.raises(ValueError, match="取整方式"):
         round_amount(Decimal(1), "fen_down")
+
+
+@pytest.mark.parametrize(
+    ("agreed", "due", "words"),
+    [(None, date(2024, 11, 1), ""), ("10", date(2024, 11, 8), ""), ("十天", None, "“十天”不是天数")],
+)
+def test_an_orders_own_payment_term_wins(agreed: str | None, due: date | None, words: str) -> None:
+    agreed_order = order(payment_working_days=agreed)
+    row = charge(agreed_order, None, reported(10129), recomputed(1), date(2024, 12, 31)).row(0, named=True)
+    assert row["due_on"] == due
+    assert words in row["reason"]

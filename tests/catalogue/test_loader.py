@@ -212,11 +212,11 @@ def test_programme(small: Small) -> None:
     assert (plan.institutions, plan.forms, plan.schedule, plan.records_from) == (None, None, "0 2 * * *", None)
     assert (scheme.rules, scheme.passes_without, scheme.deductions["严重"]) == (None, ("严重",), 10)
     assert catalogue.reports["r_archive"].by_item["ehr_electronic"].headers[-1] == "电子建档人数"
-    assert catalogue.settings.shrink_ratio == 0.5
-    small.write("settings.yaml", "shrink_ratio: 0.4\n")
+    assert (catalogue.settings.shrink_ratio, catalogue.settings.payment_working_days) == (0.5, 5)
+    small.write("settings.yaml", "shrink_ratio: 0.4\npayment_working_days: 10\n")
     small.change("schemes/default.yaml", "pass: 无严重", "pass: 无严重和一般")
     catalogue = small.load()
-    assert catalogue.settings.shrink_ratio == 0.4
+    assert (catalogue.settings.shrink_ratio, catalogue.settings.payment_working_days) == (0.4, 10)
     assert catalogue.schemes["default"].passes_without == ("严重", "一般")
 
 
