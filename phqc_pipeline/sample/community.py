@@ -18,15 +18,8 @@ from phqc_pipeline.sample.calendar import Times, nearest_working_day, parts, wor
 from phqc_pipeline.sample.chance import Chance, Ints
 from phqc_pipeline.sample.places import Institution
 from phqc_pipeline.sample.profile import centre_doctors
-from phqc_pipeline.sample.rows import (
-    choose,
-    codes,
-    days,
-    frame,
-    institution_envelope,
-    moments,
-    where,
-)
+from phqc_pipeline.sample.rows import choose, codes, days, frame, institution_envelope, moments, where
+from phqc_pipeline.sample.schedule import entered_afterwards
 
 _TOPICS = (
     "高血压的自我管理",
@@ -110,11 +103,6 @@ def _every(step: int, units: Ints, times: Times, chance: Chance) -> tuple[Ints, 
 def _village_doctors(institution: Institution) -> Ints:
     posts = [doctor.village for doctor in institution.doctors]
     return np.array([posts.index(village) for village in range(len(institution.villages))], dtype=np.int64)
-
-
-def _entered(day: Ints, times: Times) -> Ints:
-    """Records that tell an hour are entered on the next working day."""
-    return np.minimum(working_day_at_or_after(day + 1), times.today)
 
 
 def _numbered(day: Ints) -> Ints:
@@ -204,7 +192,7 @@ def _education(institution: Institution, times: Times, cat: Catalogue, chance: C
         "evidence_photo_count": chance.integers(size, 1, 5).astype(np.float64),
         "service_lng": where(at_clinic & chance.flags(size, 0.3), np.round(87.2 + chance.uniform(size) * 0.6, 6)),
         "service_lat": where(at_clinic & chance.flags(size, 0.3), np.round(47.4 + chance.uniform(size) * 0.5, 6)),
-        "_entered_day": _entered(day, times),
+        "_entered_day": entered_afterwards(day, times),
     }  # fmt: skip
     return frame(cat.forms["health_education_activity"], columns, size)
 
@@ -241,7 +229,7 @@ def _leads(institution: Institution, times: Times, cat: Catalogue, chance: Chanc
         "evidence_photo_count": where(chance.flags(size, 0.8), chance.integers(size, 1, 4).astype(np.float64)),
         "service_lng": where(chance.flags(size, 0.5), np.round(87.2 + chance.uniform(size) * 0.6, 6)),
         "service_lat": where(chance.flags(size, 0.5), np.round(47.4 + chance.uniform(size) * 0.5, 6)),
-        "_entered_day": _entered(np.maximum(day, told), times),
+        "_entered_day": entered_afterwards(np.maximum(day, told), times),
     }
     return frame(cat.forms["supervision_report"], columns, size)
 
@@ -272,7 +260,7 @@ def _patrols(institution: Institution, times: Times, cat: Catalogue, chance: Cha
         "evidence_photo_count": where(chance.flags(size, 0.8), chance.integers(size, 1, 4).astype(np.float64)),
         "service_lng": where(chance.flags(size, 0.5), np.round(87.2 + chance.uniform(size) * 0.6, 6)),
         "service_lat": where(chance.flags(size, 0.5), np.round(47.4 + chance.uniform(size) * 0.5, 6)),
-        "_entered_day": _entered(day, times),
+        "_entered_day": entered_afterwards(day, times),
     }
     return frame(cat.forms["supervision_patrol"], columns, size)
 
@@ -347,6 +335,6 @@ def _emergencies(institution: Institution, times: Times, cat: Catalogue, chance:
         "reporter": columns["doctor_name"],
         "contact_phone": institution.telephone,
         "evidence_photo_count": where(chance.flags(size, 0.5), 2.0),
-        "_entered_day": _entered(day, times),
+        "_entered_day": entered_afterwards(day, times),
     }  # fmt: skip
     return frame(cat.forms["phe_report"], columns, size)

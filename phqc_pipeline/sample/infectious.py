@@ -13,14 +13,14 @@ import numpy as np
 import polars as pl
 
 from phqc_pipeline.catalogue import Catalogue
-from phqc_pipeline.sample.calendar import Times, parts, whole_years, working_day_at_or_after, working_day_at_or_before
+from phqc_pipeline.sample.calendar import Times, parts, whole_years, working_day_at_or_before
 from phqc_pipeline.sample.chance import Bools, Chance, Ints
 from phqc_pipeline.sample.names import ETHNIC, random_names
 from phqc_pipeline.sample.people import codes_at_birth, identity_numbers, spare_mobile_numbers
 from phqc_pipeline.sample.places import ELSEWHERE, Institution
 from phqc_pipeline.sample.profile import centre_doctors
 from phqc_pipeline.sample.rows import choose, days, envelope, frame, moments, where
-from phqc_pipeline.sample.schedule import first_of_each_day
+from phqc_pipeline.sample.schedule import entered_afterwards, first_of_each_day
 
 # Disease (CL_NOTIFIABLE), class of the law, least and greatest age, share, days from onset to diagnosis at most.
 _DISEASES: tuple[tuple[str, str, int, int, float, int], ...] = (
@@ -165,7 +165,6 @@ def _illness(
     serial = pl.int_range(1, size + 1, eager=True).cast(pl.String).str.zfill(5)
     child = age <= 14
     noted = chance.flags(size, 0.12)
-    entered = np.minimum(working_day_at_or_after(diagnosed + 1), times.today)
     return {
         "card_no": pl.select(pl.lit(institution.code) + year + serial).to_series(),
         "report_type_code": np.where(corrected, "2", "1"),
@@ -187,7 +186,7 @@ def _illness(
         "report_doctor": columns["doctor_name"],
         "report_time": moments(diagnosed, minute + chance.integers(size, 8, 110)),
         "remark": where(noted, chance.pick(size, ["居家隔离治疗", "已转上级医院", "密切接触者已登记"])),
-        "_entered_day": entered,
+        "_entered_day": entered_afterwards(diagnosed, times),
     }
 
 

@@ -8,7 +8,13 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from phqc_pipeline.sample.calendar import Times, nearest_working_day, working_day_at_or_before, year_start
+from phqc_pipeline.sample.calendar import (
+    Times,
+    nearest_working_day,
+    working_day_at_or_after,
+    working_day_at_or_before,
+    year_start,
+)
 from phqc_pipeline.sample.chance import Bools, Chance, Ints
 
 STEP = 88  # days between quarterly visits
@@ -38,6 +44,11 @@ def soon_after(day: Ints, earliest: int, latest: int, chance: Chance) -> Ints:
     """A working day so many days later, never more than ``latest``."""
     found = working_day_at_or_before(day + chance.integers(len(day), earliest, latest))
     return np.where(found > day, found, working_day_at_or_before(day + latest))
+
+
+def entered_afterwards(day: Ints, times: Times) -> Ints:
+    """When records that tell an hour are entered: on the next working day, at the end of a long holiday at home."""
+    return np.minimum(np.minimum(working_day_at_or_after(day + 1), day + 5), times.today)
 
 
 def first_of_each_day(person: Ints, day: Ints) -> Bools:

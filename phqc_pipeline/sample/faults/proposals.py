@@ -163,7 +163,7 @@ def _required(condition: str, form: Form, setting: Setting) -> Iterator[dict[str
     """Cells that make a simple condition hold."""
     for name, code in re.findall(r"(\w+) = '(\w+)'", condition):
         yield {name: code}
-    for name, codes in re.findall(r"(\w+) in \(([^)]*)\)", condition):
+    for name, codes in re.findall(r"\b(?!not\b)(\w+) in \(([^)]*)\)", condition):
         yield {name: re.findall(r"'(\w+)'", codes)[0]}
     for code, name in re.findall(r"'(\w+)' in (\w+)", condition):
         yield {name: [code]}

@@ -16,7 +16,7 @@ from typing import Any
 
 import polars as pl
 
-from phqc_pipeline.catalogue import Rule
+from phqc_pipeline.catalogue import Form, Rule
 from phqc_pipeline.sample.calendar import to_date
 from phqc_pipeline.sample.faults.proposals import check_digit
 from phqc_pipeline.sample.faults.work import Fault, Work
@@ -33,6 +33,7 @@ _HARMLESS: Mapping[str, tuple[str, Any]] = {
     "t2dm_followup": ("aux_exam", "血常规未见异常"),
     "health_exam": ("pe_other", "未见特殊"),
     "elderly_self_care": ("institution_name", "镇卫生院门诊部"),
+    "elderly_tcm": ("guide_pinghe_other", "食疗另行指导"),
 }
 
 
@@ -160,8 +161,22 @@ def _same_day(kitchen: Kitchen, rule: Rule, form_id: str) -> Fault | None:
     """A second record of one person and day that says something else."""
     if form_id == "elderly_self_care":
         return _other_score(kitchen, rule, form_id)
-    column, value = _HARMLESS[form_id]
-    return _twin(kitchen, rule, form_id, {column: value})
+    told = _HARMLESS.get(form_id) or _harmless(kitchen.work.cat.forms[form_id])
+    return _twin(kitchen, rule, form_id, dict([told])) if told else None
+
+
+def _harmless(form: Form) -> tuple[str, str] | None:
+    """A column of free text that may say anything, an optional one if there is any."""
+    free = [
+        one
+        for one in form.fields
+        if one.kind == "text"
+        and one.business
+        and not (one.codes or one.role or one.personal or one.other_of)
+        and (one.length or 0) >= 20
+    ]
+    chosen = sorted(free, key=lambda one: one.required != "never")
+    return (chosen[0].name, "详见纸质记录") if chosen else None
 
 
 def _other_score(kitchen: Kitchen, rule: Rule, form_id: str) -> Fault | None:
