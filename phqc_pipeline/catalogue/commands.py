@@ -27,7 +27,7 @@ from phqc_pipeline.catalogue.faults import CatalogueError, closest, describe
 from phqc_pipeline.catalogue.layout import WIDTH, fact, table
 from phqc_pipeline.catalogue.loader import load_catalogue
 from phqc_pipeline.catalogue.model import DIMENSIONS, SEVERITIES, Catalogue, Rule, RuleCheck
-from phqc_pipeline.catalogue.mutation import prove
+from phqc_pipeline.catalogue.mutation import prove, prove_derived
 from phqc_pipeline.catalogue.mutation_report import report
 
 LIST_HEADER = ("编号", "级别", "维度", "表单", "核", "名称")
@@ -77,6 +77,8 @@ def test(catalogue: Catalogue) -> Answer:
 def mutate(catalogue: Catalogue, rule_ids: Sequence[str] = (), form: str | None = None) -> Answer:
     """Prove the examples of the record rules (of those named, of one form): what change of a rule none would notice.
 
+    Without a choice, the derived names too.
+
     LookupError for a rule or form that does not exist, or when no record rule is left.
     """
     named = {version.key for rule_id in rule_ids for version in _versions(catalogue, rule_id)}
@@ -89,6 +91,8 @@ def mutate(catalogue: Catalogue, rule_ids: Sequence[str] = (), form: str | None 
     if not rules:
         raise LookupError("没有这样的记录规则；跨记录规则（dbt 承担）的样例在 tests/warehouse/test_cross_rules.py")
     proofs = list(prove(catalogue, rules))
+    if not rule_ids and form is None:
+        proofs += prove_derived(catalogue)
     return Answer(all(proof.holds for proof in proofs), report(proofs))
 
 

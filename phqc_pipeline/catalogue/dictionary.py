@@ -25,6 +25,7 @@ from phqc_pipeline.catalogue.model import (
     CodeList,
     DatedCodes,
     Derived,
+    EquivalentMutant,
     Field,
     Form,
     Kind,
@@ -39,6 +40,7 @@ from phqc_pipeline.catalogue.schema import (
     CodeListIn,
     DerivedIn,
     EnvelopeIn,
+    EquivalentMutantIn,
     FieldIn,
     FormIn,
 )
@@ -93,7 +95,8 @@ def read_derived(reader: Reader) -> dict[str, Derived]:
         place = Place(document.file, document.line((*path, "expr")))
         if reader.unique(places, source.name, place, where, "每个派生名只定义一次，删去其一"):
             optional = frozenset(source.optional_columns)
-            found[source.name] = Derived(source.name, source.title, source.expr, optional, place)
+            known = equivalents(source.equivalent_mutants)
+            found[source.name] = Derived(source.name, source.title, source.expr, optional, known, place)
     return found
 
 
@@ -160,6 +163,11 @@ def _codes(reader: Reader, source: CodeListIn, document: Document, path: Path_, 
         seen.setdefault(code.code, []).append(code)
         found.append(code)
     return tuple(found)
+
+
+def equivalents(entries: Iterable[EquivalentMutantIn]) -> tuple[EquivalentMutant, ...]:
+    """Mutants listed as equivalent, of a rule or a derived name."""
+    return tuple(EquivalentMutant(entry.mutant, entry.why) for entry in entries)
 
 
 def overlap(one: Any, other: Any) -> bool:

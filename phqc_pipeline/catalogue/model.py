@@ -271,6 +271,14 @@ class Form:
 
 
 @dataclass(frozen=True, eq=False)
+class EquivalentMutant:
+    """A mutant of a rule or derived name that no record can tell from it, and why (``phqc rules mutate``)."""
+
+    mutant: str
+    why: str
+
+
+@dataclass(frozen=True, eq=False)
 class Derived:
     """A name defined once for every form (``age`` 周岁): a macro in the expression language.
 
@@ -281,6 +289,7 @@ class Derived:
     title: str
     expr: str
     optional_columns: frozenset[str] = frozenset()
+    equivalent_mutants: tuple[EquivalentMutant, ...] = ()
     place: Place = Place()
 
 
@@ -321,14 +330,6 @@ class Example:
     values: Mapping[str, Any]
     note: str = ""
     place: Place = Place()
-
-
-@dataclass(frozen=True, eq=False)
-class EquivalentMutant:
-    """A mutant of the rule that no record can tell from it, and why (``phqc rules mutate``)."""
-
-    mutant: str
-    why: str
 
 
 @dataclass(frozen=True, eq=False)

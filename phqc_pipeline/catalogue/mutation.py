@@ -10,19 +10,20 @@ All mutants of a rule on one form are evaluated in one Polars ``select``; only w
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from typing import Any
 
 import polars as pl
 
 from phqc_pipeline.catalogue.examples import EXAMPLE_CONTEXT, RAW_SUFFIX, Bench
-from phqc_pipeline.catalogue.expressions import PolarsRenderer
-from phqc_pipeline.catalogue.expressions.nodes import Call, Derived, Node, columns_touched, not_, walk
+from phqc_pipeline.catalogue.expressions import PolarsRenderer, nodes
+from phqc_pipeline.catalogue.expressions.nodes import Node, columns_touched, not_
 from phqc_pipeline.catalogue.expressions.syntax import syntax_tree
-from phqc_pipeline.catalogue.model import Catalogue, Rule, RuleCheck
-from phqc_pipeline.catalogue.mutation_operators import Change, Setting, changes, parameter_changes
+from phqc_pipeline.catalogue.model import Catalogue, Derived, Rule, RuleCheck
+from phqc_pipeline.catalogue.mutation_operators import Change, Setting, changes, parameter_changes, said
 
 _AT_ONCE = 200  # mutants of one select
 _GIVEN = ("_has_", "_given_")
@@ -31,7 +32,7 @@ _Judgement = tuple[Node | None, Node]  # ``when`` and ``violated``
 
 @dataclass(frozen=True)
 class Mutant:
-    """One change of a rule. ``part`` is the key changed (``when``, ``assert``, ``violated``, ``params``).
+    """One change of a rule. ``part`` is the key changed (``when``, ``assert``, ``violated``, ``params``; ``expr``).
 
     ``wants`` says in Chinese which example would notice. ``str()`` is its name: in reports and, beside the rule, in
     ``equivalent_mutants``.
@@ -50,10 +51,10 @@ class Mutant:
 
 
 @dataclass(frozen=True)
-class RuleProof:
-    """What the examples of one rule version show. ``stale``: entries of ``equivalent_mutants`` that are none."""
+class Proof:
+    """What the examples show of one rule version or derived name. ``stale``: listed as equivalent, yet it is not."""
 
-    rule: Rule
+    subject: Rule | Derived
     mutants: int
     survivors: tuple[Mutant, ...]
     equivalents: tuple[Mutant, ...]
@@ -68,49 +69,83 @@ class RuleProof:
         return not self.survivors and not self.stale
 
 
-def prove(cat: Catalogue, rules: Iterable[Rule] | None = None) -> Iterator[RuleProof]:
+def prove(cat: Catalogue, rules: Iterable[Rule] | None = None) -> Iterator[Proof]:
     """The proof of every record rule (or of ``rules``), one after the other."""
     wanted = [rule for rule in (cat.rules if rules is None else rules) if rule.carrier == "pandera"]
-    bench = Bench(cat)
+    evidence = _Evidence(cat, wanted)
     for rule in wanted:
-        bench.add(rule)
-    benches: dict[tuple[str, int], dict[int, _Stand]] = defaultdict(dict)
-    for case in bench.cases:
-        for check in case.checks:
-            stand = benches[case.rule.key].setdefault(id(check), _Stand(check, []))
-            stand.rows.append(case.row)
-    frames = {form_id: bench.frame(form_id) for form_id in {case.form_id for case in bench.cases}}
-    for rule in wanted:
-        stands = sorted(benches[rule.key].values(), key=lambda stand: -len(stand.rows))
-        yield _proof(cat, rule, stands, frames)
+        yield _proof(rule, evidence.of(rule), partial(_mutants, cat))
+
+
+def prove_derived(cat: Catalogue, names: Iterable[str] | None = None) -> Iterator[Proof]:
+    """The proof of every derived name (or of ``names``) that record rules judge by: their examples are its examples."""
+    evidence = _Evidence(cat, [rule for rule in cat.rules if rule.carrier == "pandera"])
+    for name in cat.derived if names is None else names:
+        stands = [stand for stand in evidence.stands if name in stand.derived_names]
+        if stands:
+            yield _proof(cat.derived[name], stands, partial(_derived_mutants, cat, cat.derived[name]))
 
 
 @dataclass(frozen=True, eq=False)
 class _Stand:
-    """One check of the rule, and the rows of its form's examples that are about it."""
+    """One check of a rule with the examples that are about it: rows of its form's frame of examples."""
 
     check: RuleCheck
     rows: list[int]
+    frame: pl.DataFrame
+    given: frozenset[str]
+
+    @property
+    def original(self) -> _Judgement:
+        return (self.check.when.node if self.check.when else None, self.check.violated.node)
+
+    @cached_property
+    def derived_names(self) -> frozenset[str]:
+        parts = (part for node in self.original if node is not None for part in nodes.walk(node))
+        return frozenset(part.name for part in parts if isinstance(part, nodes.Derived))
 
 
-def _proof(cat: Catalogue, rule: Rule, stands: Sequence[_Stand], frames: Mapping[str, Any]) -> RuleProof:
+class _Evidence:
+    """The examples of rules, laid out on their forms."""
+
+    def __init__(self, cat: Catalogue, rules: Sequence[Rule]) -> None:
+        bench = Bench(cat)
+        for rule in rules:
+            bench.add(rule)
+        frames = {form_id: bench.frame(form_id) for form_id in {case.form_id for case in bench.cases}}
+        found: dict[int, _Stand] = {}
+        for case in bench.cases:
+            for check in case.checks:
+                stand = found.setdefault(id(check), _Stand(check, [], *frames[case.form_id]))
+                stand.rows.append(case.row)
+        self.stands = sorted(found.values(), key=lambda stand: -len(stand.rows))
+
+    def of(self, rule: Rule) -> list[_Stand]:
+        """The rule's stands, those with most examples first."""
+        return [stand for stand in self.stands if stand.check.rule is rule]
+
+
+def _proof(
+    subject: Rule | Derived, stands: Sequence[_Stand], make: Callable[[_Stand], dict[Mutant, _Judgement]]
+) -> Proof:
+    """Mutants are those of the first stand; each further stand need only judge those still alive."""
     seen: dict[str, Mutant] = {}
     alive: dict[str, Mutant] = {}
     for position, stand in enumerate(stands):
         if position and not alive:
             break
-        frame, given = frames[stand.check.form_id]
-        made = _mutants(cat, rule, stand)
+        made = make(stand)
         if position:
             made = {mutant: judged for mutant, judged in made.items() if str(mutant) in alive}
         else:
             seen = alive = {str(mutant): mutant for mutant in made}
-        caught = _caught(stand.check, list(made.values()), frame[stand.rows], given)
-        gone = {str(mutant) for mutant, noticed in zip(made, caught, strict=True) if noticed}
+        caught = _caught(stand, [judged for judged in made.values() if judged != stand.original])
+        differing = [mutant for mutant, judged in made.items() if judged != stand.original]
+        gone = {str(mutant) for mutant, noticed in zip(differing, caught, strict=True) if noticed}
         alive = {name: mutant for name, mutant in alive.items() if name not in gone}
-    listed = {entry.mutant for entry in rule.equivalent_mutants}
-    return RuleProof(
-        rule=rule,
+    listed = {entry.mutant for entry in subject.equivalent_mutants}
+    return Proof(
+        subject=subject,
         mutants=len(seen),
         survivors=tuple(mutant for name, mutant in alive.items() if name not in listed),
         equivalents=tuple(mutant for name, mutant in alive.items() if name in listed),
@@ -118,37 +153,63 @@ def _proof(cat: Catalogue, rule: Rule, stands: Sequence[_Stand], frames: Mapping
     )
 
 
-def _mutants(cat: Catalogue, rule: Rule, stand: _Stand) -> dict[Mutant, _Judgement]:
-    """Every mutant that compiles on the stand's form and differs from the rule, with its compiled judgement."""
-    check = stand.check
-    setting = _setting(cat, rule, check)
-    judged = "violated" if rule.violated else "assert"
-    texts = {"when": rule.when, judged: rule.violated or rule.assertion}
-    trees = {part: syntax_tree(text) for part, text in texts.items() if text}
-    original: _Judgement = (check.when.node if check.when else None, check.violated.node)
-    found: dict[Mutant, _Judgement] = {}
-    taken: Counter[tuple[str, str, str]] = Counter()
-
-    def keep(part: str, change: Change, judgement: _Judgement | None) -> None:
-        name = (part, change.before, change.after)
-        taken[name] += 1
-        if judgement is not None and judgement != original:
-            found[Mutant(*name, change.wants, taken[name])] = judgement
-
+def _mutants(cat: Catalogue, stand: _Stand) -> dict[Mutant, _Judgement]:
+    """Every mutant of the stand's rule that compiles on its form and differs from it, with its compiled judgement."""
+    rule = stand.check.rule
+    setting = _setting(cat, rule, stand.check)
+    trees = _trees(rule)
+    original = stand.original
+    found = _Collection()
     for part, tree in trees.items():
         for change in changes(tree, setting):
             node = setting.compiled(change.tree)
-            if part == "when":
-                keep(part, change, (node, original[1]) if node else None)
+            if node is None:
+                judgement = None
+            elif part == "when":
+                judgement = (node, original[1])
             else:
-                judged_so = not_(node) if node and part == "assert" else node
-                keep(part, change, (original[0], judged_so) if judged_so else None)
+                judgement = (original[0], not_(node) if part == "assert" else node)
+            found.add(part, change, None if judgement == original else judgement)
     if rule.when:
-        wants = "不满足 when、其余都像问题的一条"
-        keep("when", Change(" ".join(rule.when.split()), "", wants), (None, original[1]))
+        dropped = Change(" ".join(rule.when.split()), "", "不满足 when、其余都像问题的一条")
+        found.add("when", dropped, (None, original[1]))
     for change in parameter_changes(list(trees.values()), setting):
-        keep("params", change, _recompiled(trees, setting, change.params or {}))
-    return found
+        judgement = _recompiled(trees, setting, change.params)
+        found.add("params", change, None if judgement == original else judgement)
+    return found.mutants
+
+
+def _derived_mutants(cat: Catalogue, derived: Derived, stand: _Stand) -> dict[Mutant, _Judgement]:
+    """Every mutant of the derived name, with the judgement of the stand's rule by it."""
+    rule = stand.check.rule
+    trees = _trees(rule)
+    setting = _setting(cat, rule, stand.check)
+    found = _Collection()
+    for change in changes(syntax_tree(derived.expr), replace(setting, params={}, field=None)):
+        mutant = replace(derived, expr=said(change.tree))
+        altered = replace(setting, vocabulary=replace(cat, derived={**cat.derived, derived.name: mutant}))
+        found.add("expr", change, _recompiled(trees, altered, None))
+    return found.mutants
+
+
+class _Collection:
+    """Mutants by name; of several that read the same each has its turn, whether it compiles or not."""
+
+    def __init__(self) -> None:
+        self.mutants: dict[Mutant, _Judgement] = {}
+        self._taken: Counter[tuple[str, str, str]] = Counter()
+
+    def add(self, part: str, change: Change, judgement: _Judgement | None) -> None:
+        name = (part, change.before, change.after)
+        self._taken[name] += 1
+        if judgement is not None:
+            self.mutants[Mutant(*name, change.wants, self._taken[name])] = judgement
+
+
+def _trees(rule: Rule) -> dict[str, Any]:
+    """The syntax trees of a rule's expressions under the keys of its entry."""
+    texts = {"when": rule.when, "assert": rule.assertion, "violated": rule.violated}
+    return {part: syntax_tree(text) for part, text in texts.items() if text}
 
 
 def _setting(cat: Catalogue, rule: Rule, check: RuleCheck) -> Setting:
@@ -165,23 +226,22 @@ def _setting(cat: Catalogue, rule: Rule, check: RuleCheck) -> Setting:
     )
 
 
-def _recompiled(trees: Mapping[str, Any], setting: Setting, params: Mapping[str, Any]) -> _Judgement | None:
-    nodes = {part: setting.compiled(tree, params) for part, tree in trees.items()}
-    if None in nodes.values():
+def _recompiled(trees: Mapping[str, Any], setting: Setting, params: Mapping[str, Any] | None) -> _Judgement | None:
+    compiled = {part: setting.compiled(tree, params) for part, tree in trees.items()}
+    if None in compiled.values():
         return None
-    judged = nodes.get("violated") or not_(nodes["assert"])  # type: ignore[arg-type]
-    return nodes.get("when"), judged
+    judged = compiled.get("violated") or not_(compiled["assert"])  # type: ignore[arg-type]
+    return compiled.get("when"), judged
 
 
-def _caught(
-    check: RuleCheck, judgements: Sequence[_Judgement], frame: pl.DataFrame, given: frozenset[str]
-) -> list[bool]:
+def _caught(stand: _Stand, judgements: Sequence[_Judgement]) -> list[bool]:
     """Of each mutant, whether some row tells it from the rule."""
-    original: _Judgement = (check.when.node if check.when else None, check.violated.node)
+    original = stand.original
     touched = {name for when, violated in (original, *judgements) for name in _columns(when, violated)}
+    frame = stand.frame[stand.rows]
     kept = (name for name in frame.columns if name.removesuffix(RAW_SUFFIX) in touched or name.startswith(_GIVEN))
     frame = frame.select(*kept, _row=pl.lit(0))
-    renderer = _Renderer(given)
+    renderer = _Renderer(stand.given)
     frame = frame.with_columns(renderer.parts_of(original))
     found: list[bool] = []
     for start in range(0, len(judgements), _AT_ONCE):
@@ -213,7 +273,11 @@ class _Renderer(PolarsRenderer):
     def parts_of(self, original: _Judgement) -> list[pl.Expr]:
         """A column for each operation in the rule's own judgement, which later renderings then read."""
         parts: set[Node] = {
-            part for node in original if node is not None for part in walk(node) if isinstance(part, (Call, Derived))
+            part
+            for node in original
+            if node is not None
+            for part in nodes.walk(node)
+            if isinstance(part, (nodes.Call, nodes.Derived))
         }
         columns: dict[Node, str] = {part: f"_part{at}" for at, part in enumerate(parts)}
         made = [self.render(part).alias(column) for part, column in columns.items()]

@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cached_property
 from itertools import islice
 from typing import Any
 
@@ -53,6 +54,12 @@ class Setting:
     field: Field | None = None
     optional: frozenset[str] = frozenset()
 
+    @cached_property
+    def derived_types(self) -> dict[str, str]:
+        """The derived names that the form has the columns for, in their order, with their types."""
+        nodes = {name: self.compiled(exp.column(name), any_type=True) for name in self.vocabulary.derived}
+        return {name: node.type for name, node in nodes.items() if node is not None}
+
     def compiled(self, tree: Any, params: Mapping[str, Any] | None = None, *, any_type: bool = False) -> Node | None:
         """The typed node of a tree; None if it makes no sense here."""
         try:
@@ -89,8 +96,8 @@ def changes(tree: Any, setting: Setting) -> Iterator[Change]:
         for kind, vary in _VARIATIONS:
             if isinstance(node, kind):
                 for variant in vary(node, setting):
-                    before = _said(node) if variant.before is None else variant.before
-                    after = _said(variant.tree) if variant.after is None else variant.after
+                    before = said(node) if variant.before is None else variant.before
+                    after = said(variant.tree) if variant.after is None else variant.after
                     yield Change(before, after, variant.wants, _with(tree, position, variant.tree))
 
 
@@ -102,6 +109,11 @@ def parameter_changes(trees: list[Any], setting: Setting) -> Iterator[Change]:
             continue
         for after, wants in _other_values(name, value, sites, setting):
             yield Change(f"{name} = {_plain(value)}", _plain(after), wants, params={**setting.params, name: after})
+
+
+def said(tree: Any) -> str:
+    """A piece of the tree as the author might have written it, whole."""
+    return str(tree.sql(dialect="duckdb", normalize_functions=False)).replace(CALL_PREFIX, "")
 
 
 def _with(tree: Any, position: int, replacement: Any) -> Any:
@@ -142,11 +154,11 @@ def _connective(node: Any, setting: Setting) -> Variants:
     left, right = node.left, node.right
     swapped = other(this=left.copy(), expression=right.copy())
     wants = f"{shown(left)} 与 {shown(right)} 只有一个成立"
-    yield Variant(swapped, wants, f"{word} {_said(right)}", f"{otherwise} {_said(right)}")
+    yield Variant(swapped, wants, f"{word} {said(right)}", f"{otherwise} {said(right)}")
     alone = "不成立" if word == "AND" else "成立"
-    yield Variant(left.copy(), f"只有 {shown(right)} {alone}，别的条件不变", _said(right), "")
+    yield Variant(left.copy(), f"只有 {shown(right)} {alone}，别的条件不变", said(right), "")
     if type(left) is not type(node):
-        yield Variant(right.copy(), f"只有 {shown(left)} {alone}，别的条件不变", _said(left), "")
+        yield Variant(right.copy(), f"只有 {shown(left)} {alone}，别的条件不变", said(left), "")
 
 
 def _not(node: Any, setting: Setting) -> Variants:
@@ -157,7 +169,7 @@ def _answer(node: Any, setting: Setting) -> Variants:
     if not isinstance(node.parent, exp.Not):
         yield Variant(exp.Not(this=node.copy()), f"{shown(node)} 成立和不成立各要一条，别的条件都满足")
     if isinstance(node, exp.In):
-        yield from _fewer(node, f"{_said(node.this)} IN")
+        yield from _fewer(node, f"{said(node.this)} IN")
 
 
 def _array(node: Any, setting: Setting) -> Variants:
@@ -169,12 +181,14 @@ def _fewer(node: Any, head: str) -> Variants:
     for index, member in enumerate(node.expressions if len(node.expressions) > 1 else ()):
         copied = node.copy()
         copied.set("expressions", [one.copy() for place, one in enumerate(node.expressions) if place != index])
-        yield Variant(copied, f"只有 {shown(member)} 才有的结果，别的条件都满足", f"{head} {_said(member)}".strip(), "")
+        yield Variant(copied, f"只有 {shown(member)} 才有的结果，别的条件都满足", f"{head} {said(member)}".strip(), "")
 
 
 def _column(node: Any, setting: Setting) -> Variants:
     """A neighbour of the same kind; of all the fields that no example fills, one stands for the rest."""
     if not setting.form.has(node.name):
+        if node.name in setting.vocabulary.derived and node.name in setting.derived_types:
+            yield from _derived_name(node, setting)
         return
     own = setting.form.field(node.name)
     alike = [field.name for field in setting.form.fields if field.kind == own.kind]
@@ -186,6 +200,16 @@ def _column(node: Any, setting: Setting) -> Variants:
     spare = next((name for name in alike if name not in named), None)
     if spare:
         yield Variant(exp.column(spare), f"填了 {own.name} 的，结果因它不同", after=SPARE)
+
+
+def _derived_name(node: Any, setting: Setting) -> Variants:
+    """A derived name beside it of the same type: age today for age on the day."""
+    types = setting.derived_types
+    alike = [name for name, kind in types.items() if kind == types[node.name]]
+    here = alike.index(node.name)
+    for other in alike[max(here - _NEIGHBOURS, 0) : here + _NEIGHBOURS + 1]:
+        if other != node.name:
+            yield Variant(exp.column(other), f"{node.name} 与 {other} 取值不同，结果也因此不同")
 
 
 def _literal(node: Any, setting: Setting) -> Variants:
@@ -221,8 +245,8 @@ def _case(node: Any, setting: Setting) -> Variants:
         if len(branches) > 1:
             copied = node.copy()
             copied.set("ifs", [one.copy() for place, one in enumerate(branches) if place != index])
-        said = f"WHEN {_said(branch.this)} THEN {_said(branch.args['true'])}"
-        yield Variant(copied.copy(), f"{shown(branch.this)} 成立，结果因此不同", said, "")
+        dropped = f"WHEN {said(branch.this)} THEN {said(branch.args['true'])}"
+        yield Variant(copied.copy(), f"{shown(branch.this)} 成立，结果因此不同", dropped, "")
 
 
 def _arithmetic(node: Any, setting: Setting) -> Variants:
@@ -352,11 +376,6 @@ def _looser_patterns(pattern: str) -> Iterator[str]:
         yield pattern[1:]
     if pattern.endswith("$"):
         yield pattern[:-1]
-
-
-def _said(tree: Any) -> str:
-    """A piece of the tree as the author might have written it, whole."""
-    return str(tree.sql(dialect="duckdb", normalize_functions=False)).replace(CALL_PREFIX, "")
 
 
 def _tidy(value: float) -> float:

@@ -225,7 +225,11 @@ def _reads(source: RuleIn, forms: Mapping[str, Form]) -> dict[str, tuple[str, ..
     wanted = source.reads.get(EVERY_PERSON_FORM)
     for form in forms.values() if wanted else ():
         names = _on_form(wanted or (), form)
-        if form.subject == "person" and form.form_id not in {*found, *source.except_forms} and all(map(form.has, names)):
+        if (
+            form.subject == "person"
+            and form.form_id not in {*found, *source.except_forms}
+            and all(map(form.has, names))
+        ):
             found[form.form_id] = names
     return found
 

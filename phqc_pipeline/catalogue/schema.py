@@ -209,11 +209,17 @@ class CodeListIn(Closed):
     codes: list[Any]
 
 
+class EquivalentMutantIn(Closed):
+    mutant: Text
+    why: Text
+
+
 class DerivedIn(Closed):
     name: Name
     title: Text
     expr: Text
     optional_columns: Names = _LIST
+    equivalent_mutants: list[EquivalentMutantIn] = _LIST
     note: str = ""
 
 
@@ -243,11 +249,6 @@ class PerFieldIn(Closed):
 class ExamplesIn(Closed):
     pass_: list[Any] = Field(default_factory=list, alias="pass")
     fail: list[Any] = _LIST
-
-
-class EquivalentMutantIn(Closed):
-    mutant: Text
-    why: Text
 
 
 class RuleIn(Closed):
