@@ -139,7 +139,6 @@ def source_of(sources: Mapping[str, SourceMap], institution_code: str) -> Source
     for source in sources.values():
         for pattern in source.institutions:
             fits = institution_code.startswith(pattern[:-1]) if pattern.endswith("*") else institution_code == pattern
-            weight = len(pattern) * 2 - pattern.endswith("*")
-            if fits and (best is None or weight > best[0]):
-                best = (weight, source)
+            if fits and (best is None or len(pattern.rstrip("*")) >= best[0]):
+                best = (len(pattern.rstrip("*")) + (not pattern.endswith("*")), source)
     return best[1] if best else None

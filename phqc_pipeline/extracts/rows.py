@@ -181,8 +181,8 @@ class FormRows:
         return self.form.field(name).title
 
     def _cells(self, column: Field, texts: Mapping[str, pl.Series], rows: int) -> Cells:
-        convert = self.convert.get(column.name)
-        return convert(texts[column.name]) if convert else empty_cells(column, rows)
+        convert, text = self.convert.get(column.name), texts.get(column.name)
+        return convert(text) if convert and text is not None else empty_cells(column, rows)
 
     def _without_foreign(self, cells: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series, pl.DataFrame]:
         """Without rows of institutions that are not the owner's own; each row's own code; those as rejected rows."""
