@@ -202,6 +202,31 @@ def rules_show(rule: str, rules: RulesOption = None) -> None:
         _refuse(str(unknown.args[0] if unknown.args else unknown))
 
 
+@rules_app.command("docs")
+def rules_docs(
+    rules: RulesOption = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="放在哪个文件夹；默认为数据目录下的 handbook/，旧的手册整个替换")
+    ] = None,
+) -> None:
+    """生成规则手册：一条规则一页的网页，不联网也能打开、能搜索。"""
+    from phqc_pipeline.catalogue import CatalogueError
+    from phqc_pipeline.catalogue.faults import describe
+    from phqc_pipeline.handbook import FolderTakenError, HandbookError, build_handbook
+
+    cat = _catalogue(rules)
+    try:
+        built = build_handbook(cat, out or resolve_home().root / "handbook")
+    except CatalogueError as invalid:
+        _refuse(describe(invalid.faults))
+    except FolderTakenError as taken:
+        _refuse(str(taken))
+    except HandbookError as failure:
+        typer.echo(str(failure), err=True)
+        raise typer.Exit(FAILED) from None
+    typer.echo(f"规则手册已生成：规则 {built.rules} 条，共 {built.pages} 页。用浏览器打开 {built.first_page}")
+
+
 def _catalogue(rules: Path | None) -> Catalogue:
     """The catalogue, or every fault of it on stderr and exit status 2."""
     from phqc_pipeline.catalogue import CatalogueError, load_catalogue

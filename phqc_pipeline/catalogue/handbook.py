@@ -1,7 +1,8 @@
 """The form dictionary as a page for people: ``docs/表单字典.md``, generated from the catalogue.
 
-Belongs here: how forms, code lists and reports read as Markdown. Does not belong here: where the page is written, the
-tables of the warehouse (``scripts/write_docs.py``).
+Belongs here: how forms, code lists and reports read as Markdown, and how a field's type, condition and bounds are
+worded (shared with the rule handbook, ``phqc_pipeline.handbook``). Does not belong here: where the page is written,
+the tables of the warehouse (``scripts/write_docs.py``).
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ TYPE_TITLES: Mapping[str, str] = {
 }
 PERSONAL_TITLES: Mapping[str, str] = {"name": "姓名", "id_number": "证号", "phone": "电话", "address": "住址"}
 
-_SUBJECTS: Mapping[str, str] = {"person": "居民", "institution": "机构"}
+SUBJECT_TITLES: Mapping[str, str] = {"person": "居民", "institution": "机构"}
 _FIELD_HEADER = ("英文列名", "中文表头", "其他写法", "类型", "单位", "必填", "硬范围", "软范围", "代码表", "说明")
 
 _OPENING = """\
@@ -76,7 +77,7 @@ def _contents(cat: Catalogue) -> str:
         (
             f"[`{form.form_id}`](#{form.form_id})",
             form.title,
-            _SUBJECTS[form.subject],
+            SUBJECT_TITLES[form.subject],
             f"{form.field(form.service_date).title} `{form.service_date}`",
             str(len(form.own_fields)),
             form.frequency or "—",
@@ -128,17 +129,23 @@ def _field_row(cat: Catalogue, form: Form, column: Field) -> tuple[str, ...]:
         f"`{column.name}`",
         column.title,
         "、".join(column.synonyms),
-        TYPE_TITLES[column.kind].format(length=column.length, scale=column.scale),
+        type_said(column),
         column.unit,
-        _required(cat, form, column),
-        _bounds(column.hard),
-        _bounds(column.soft),
+        required_said(cat, form, column),
+        bounds_said(column.hard),
+        bounds_said(column.soft),
         codes,
-        "；".join(_remarks(form, column)),
+        "；".join(remarks(form, column)),
     )
 
 
-def _required(cat: Catalogue, form: Form, column: Field) -> str:
+def type_said(column: Field) -> str:
+    """A field's type in Chinese: ``文字，50 字``, ``小数，1 位``."""
+    return TYPE_TITLES[column.kind].format(length=column.length, scale=column.scale)
+
+
+def required_said(cat: Catalogue, form: Form, column: Field) -> str:
+    """Whether a field must be filled, or when, in Chinese."""
     if column.required == "always":
         return "是"
     if column.required == "when" and column.required_when:
@@ -146,7 +153,8 @@ def _required(cat: Catalogue, form: Form, column: Field) -> str:
     return f"否（{column.required_note}时应填，不逐条判）" if column.required_note else "否"
 
 
-def _bounds(bounds: Bounds | None) -> str:
+def bounds_said(bounds: Bounds | None) -> str:
+    """``60～280``; an open end is ``—``."""
     if bounds is None:
         return ""
     low, high = (_number(end) for end in bounds)
@@ -157,7 +165,8 @@ def _number(value: float | None) -> str:
     return "—" if value is None else f"{value:g}" if abs(value) < 1e6 else f"{value:.0f}"
 
 
-def _remarks(form: Form, column: Field) -> list[str]:
+def remarks(form: Form, column: Field) -> list[str]:
+    """What else is to be known of a field: which 其他 it belongs to, codes that stand alone, personal data."""
     said = []
     if column.other_of is not None:
         said.append(f"“{form.field(column.other_of.field).title}”选了 {column.other_of.code} 时填这里")
@@ -199,14 +208,14 @@ def _report(report: Report) -> str:
 
 
 def _code_lists(cat: Catalogue) -> str:
-    users = _users(cat)
+    users = code_list_users(cat)
     parts = ['<a id="codes"></a>\n\n## 代码表\n']
     for code_list in sorted(cat.codes.values(), key=lambda entry: entry.list_id):
         parts.append(_code_list(code_list, users.get(code_list.list_id, ())))
     return "\n".join(parts)
 
 
-def _users(cat: Catalogue) -> dict[str, list[str]]:
+def code_list_users(cat: Catalogue) -> dict[str, list[str]]:
     """Code list → the fields that use it, ``form.field``, those of the envelope once."""
     found: dict[str, dict[str, None]] = {}
     for form in cat.forms.values():
