@@ -97,7 +97,7 @@ def read_manifest(home: Home, cat: Catalogue) -> Mapping[str, Any]:
         ctx = Context.natural_year(date(2024, 12, 31))  # any day: names and lineage do not depend on it
         scheme = next(iter(cat.schemes.values()), None) or Scheme("every_rule", "全部规则", None, {}, ())
         prepare_project(apart.dbt_work, cat, ctx, scheme, home.warehouse / "inputs")
-        generate_models(apart.dbt_work, cat, ctx, [])
+        generate_models(apart.dbt_work, cat, ctx, [], every_form=True)
         parse_project(apart)
         _keep(kept, apart.dbt_work / "target" / "manifest.json")
         remembered = home.dbt_work / "target" / "partial_parse.msgpack"

@@ -8,7 +8,9 @@ file open keeps it; a night that fails publishes nothing.
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,12 +45,13 @@ def publish(home: Home) -> Published:
         log.unlink(missing_ok=True)  # of a publication that was killed: it would be replayed into the new file
         with open_duckdb(home.warehouse_db, scratch=home.warehouse / "tmp") as connection:
             names = _relations(connection)
+            told = _descriptions(home)
             connection.execute(f"ATTACH {literal(aside)} AS pub (STORAGE_VERSION {literal(STORAGE_VERSION)})")
             connection.execute("BEGIN")  # one flush to disk, not one a comment
             for schema in SCHEMAS:
                 connection.execute(f"CREATE SCHEMA IF NOT EXISTS pub.{schema}")
             for schema, name in names:
-                _copy(connection, schema, name)
+                _copy(connection, schema, name, *told.get((schema, name), ("", {})))
             connection.execute("COMMIT")
             connection.execute("DETACH pub")
         rows = _check(aside, names)
@@ -68,25 +71,35 @@ def _relations(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
     return sorted((schema, name) for schema, name in found if schema in SCHEMAS)
 
 
-def _copy(connection: duckdb.DuckDBPyConnection, schema: str, name: str) -> None:
+def _descriptions(home: Home) -> dict[tuple[str, str], tuple[str, Mapping[str, str]]]:
+    """What the dbt project says of each model: (schema, name) → its description and its columns'.
+
+    dbt itself could put these into the database (``persist_docs``), and lists the columns of every view for every
+    model to do so: half the time of a small night.
+    """
+    manifest = json.loads((home.dbt_work / "target" / "manifest.json").read_text(encoding="utf-8"))
+    return {
+        (node["schema"], node["alias"]): (
+            node["description"],
+            {name: column["description"] for name, column in node["columns"].items() if column["description"]},
+        )
+        for node in manifest["nodes"].values()
+        if node["resource_type"] == "model"
+    }
+
+
+def _copy(
+    connection: duckdb.DuckDBPyConnection, schema: str, name: str, comment: str, columns: Mapping[str, str]
+) -> None:
     """One table or view, as a table of the new file, with its comments."""
     source, target = f"{schema}.{identifier(name)}", f"pub.{schema}.{identifier(name)}"
     connection.execute(f"CREATE TABLE {target} AS SELECT * FROM {source}")
-    comment = connection.execute(
-        "SELECT comment FROM duckdb_tables() WHERE schema_name = $1 AND table_name = $2 AND database_name <> 'pub' "
-        "UNION ALL SELECT comment FROM duckdb_views() WHERE schema_name = $1 AND view_name = $2 "
-        "AND database_name <> 'pub'",
-        [schema, name],
-    ).fetchone()
-    if comment and comment[0]:
-        connection.execute(f"COMMENT ON TABLE {target} IS {literal(comment[0])}")
-    columns = connection.execute(
-        "SELECT column_name, comment FROM duckdb_columns() WHERE schema_name = ? AND table_name = ? "
-        "AND database_name <> 'pub' AND comment IS NOT NULL",
-        [schema, name],
-    ).fetchall()
-    for column, text in columns:
-        connection.execute(f"COMMENT ON COLUMN {target}.{identifier(column)} IS {literal(text)}")
+    if comment:
+        connection.execute(f"COMMENT ON TABLE {target} IS {literal(comment)}")
+    there = {row[0] for row in connection.execute(f"DESCRIBE {target}").fetchall()}
+    for column, text in columns.items():
+        if column in there:
+            connection.execute(f"COMMENT ON COLUMN {target}.{identifier(column)} IS {literal(text)}")
 
 
 def _check(path: Path, names: list[tuple[str, str]]) -> dict[str, int]:

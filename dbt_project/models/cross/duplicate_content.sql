@@ -5,7 +5,7 @@
 
 {{ no_findings() }}
 
-{% for rule in rules %}
+{% for rule in rules if rule.form_id in var('delivered') %}
 {% set business = var('forms')[rule.form_id].business %}
 union all by name
 select
