@@ -67,6 +67,11 @@ def beyond(field: Field) -> tuple[float, float]:
     )
 
 
+def own_units(field: Field, repairs: Repairs) -> list[str]:
+    """Every way to write the field's own unit."""
+    return [word for word, factor in _units_of(field, repairs).items() if factor == 1]
+
+
 def mended_text(text: str, value: object, field: Field, codes: Mapping[str, CodeList], repairs: Repairs) -> str | None:
     """What one cell is rewritten to, None if nothing: for the few cells of examples. ``value``: as read, or None."""
     rewrite = repairer(field, codes, repairs) if value is None else None

@@ -25,6 +25,7 @@ import polars as pl
 from phqc_pipeline.catalogue.model import Catalogue, Form, Report
 from phqc_pipeline.extracts.header import INSTITUTION_CODE
 from phqc_pipeline.extracts.lake_file import write_whole
+from phqc_pipeline.extracts.proposals import PROPOSAL_SCHEMA, proposal_rows
 from phqc_pipeline.home import Home, parse_folder_date
 
 Status = Literal["accepted", "quarantined", "superseded"]
@@ -222,6 +223,25 @@ class Books:
             if record.snapshot_date <= until and record.rows_rejected
         )
         return sorted(path for path in found if path.exists())
+
+    def header_proposals(self, on: date) -> pl.DataFrame:
+        """For every unknown header of the files in force the closest known one (``PROPOSAL_SCHEMA``)."""
+        in_force = {file.file_id for delivery in self.in_force(on) for file in delivery.files}
+        rows: list[dict[str, object]] = []
+        for record in self.records:
+            form = self.cat.forms.get(record.form_id)
+            if form is None or record.file_id not in in_force or not record.unknown_columns:
+                continue
+            source = self.cat.source_of(record.institution_code)
+            rows += proposal_rows(
+                form,
+                record.unknown_columns,
+                set(record.columns),
+                file_id=record.file_id,
+                institution_code=record.institution_code,
+                source_id=source.source_id if source else None,
+            )
+        return pl.DataFrame(rows, schema=dict(PROPOSAL_SCHEMA)).sort("form_id", "institution_code", "file_id", "header")
 
     @cached_property
     def _decisions(self) -> dict[tuple[str, str], dict[date, _Decision]]:

@@ -16,6 +16,7 @@ from functools import lru_cache
 from phqc_pipeline.catalogue.delivered import Repairs, Repeats, SourceMap
 from phqc_pipeline.catalogue.deliveries import header_key, marks
 from phqc_pipeline.catalogue.model import Form
+from phqc_pipeline.catalogue.repairing import own_units
 from phqc_pipeline.extracts.shapes import UnreadableError
 
 #: The header is looked for in the first rows of a file, and is the first row with this many known headers.
@@ -37,14 +38,14 @@ _OPEN, _CLOSE = "([【{", ")]】}"
 
 @dataclass(frozen=True)
 class Known:
-    """Every header that is known, as compared → field name; and per field the unit that may follow in brackets.
+    """Every header that is known, as compared → field name; and per field the units that may follow in brackets.
 
     ``pairs``: headers of columns that hold two figures → the two fields. ``repeats`` and ``service_date``: of a form
     that may come wide.
     """
 
     fields: Mapping[str, str]
-    units: Mapping[str, str]
+    units: Mapping[str, frozenset[str]]
     pairs: Mapping[str, tuple[str, str]] = attribute(default_factory=dict)
     repeats: Repeats | None = None
     service_date: str = ""
@@ -58,7 +59,7 @@ class Known:
         found = self.fields.get(key)
         if found is None and (unit := _UNIT.fullmatch(key)):
             named = self.fields.get(unit[1])
-            if named is not None and self.units.get(named) == unit[2]:
+            if named is not None and unit[2] in self.units.get(named, ()):
                 return named
         return found
 
@@ -80,7 +81,7 @@ class Known:
                 return values, pair[0], pair
         unit = _UNIT.fullmatch(key)  # behind the mark: 收缩压(第1次)(mmHg)
         found = self.marked(unit[1]) if unit else None
-        return found if unit and found and self.units.get(found[1]) == unit[2] else None
+        return found if unit and found and unit[2] in self.units.get(found[1], ()) else None
 
     def _may_repeat(self, name: str) -> bool:
         """The form's repeating fields, and the envelope's but the institution's (a row belongs to one)."""
@@ -134,15 +135,14 @@ class Mapped:
         return tuple(found | dict.fromkeys(self.pairs.values()))
 
 
-def known_headers(columns: Iterable[tuple[str, Iterable[str], str]]) -> Known:
-    """Known headers of ``(name, headers, unit)``; the catalogue sees to it that none stands for two fields."""
+def known_headers(columns: Iterable[tuple[str, Iterable[str], Iterable[str]]]) -> Known:
+    """Known headers of ``(name, headers, units)``; the catalogue sees to it that none stands for two fields."""
     fields: dict[str, str] = {}
-    units: dict[str, str] = {}
-    for name, headers, unit in columns:
+    units: dict[str, frozenset[str]] = {}
+    for name, headers, written in columns:
         for header in headers:
             fields.setdefault(header_key(header.strip(_STARS)), name)
-        if unit:
-            units[name] = header_key(unit)
+        units[name] = frozenset(header_key(unit) for unit in written if unit)
     return Known(fields, units)
 
 
@@ -154,8 +154,8 @@ def form_headers(form: Form, repairs: Repairs = Repairs(), source: SourceMap | N
             theirs.setdefault(name, []).append(header)
     known = known_headers(
         [
-            *((name, headers, "") for name, headers in theirs.items()),
-            *((column.name, column.headers, column.unit) for column in form.fields),
+            *((name, headers, ()) for name, headers in theirs.items()),
+            *((column.name, column.headers, own_units(column, repairs)) for column in form.fields),
         ]
     )
     own = frozenset(column.name for column in form.own_fields)

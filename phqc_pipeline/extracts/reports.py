@@ -128,8 +128,8 @@ class ReportRows:
 
 
 def report_headers(report: Report) -> Known:
-    fixed = [(name, (name, *headers), "") for name, headers in REPORT_COLUMNS.items()]
-    return known_headers([*fixed, *((entry.item, entry.headers, entry.unit) for entry in report.items)])
+    fixed = [(name, (name, *headers), ()) for name, headers in REPORT_COLUMNS.items()]
+    return known_headers([*fixed, *((entry.item, entry.headers, (entry.unit,)) for entry in report.items)])
 
 
 def read_years(text: pl.Series) -> pl.Series:

@@ -176,6 +176,7 @@ def build(session: Session) -> DbtRun:
         fold(session.home),
         files=books.files(day),
         rejected=books.rejected(day),
+        proposals=books.header_proposals(day),
         waivers=session.registry.waivers,
         charges=pl.read_parquet(_charges_path(session)),
     )

@@ -20,7 +20,7 @@ from phqc_pipeline.home import Home
 from phqc_pipeline.warehouse.db import columns_sql, empty_select, literal, open_duckdb
 from phqc_pipeline.warehouse.dbt_runner import DbtRun, run_dbt
 from phqc_pipeline.warehouse.night import list_nights, read_night
-from phqc_pipeline.warehouse.shapes import CHARGE, FILE, NIGHT_RESULT, REJECTED_ROW, STATE, WAIVER
+from phqc_pipeline.warehouse.shapes import CHARGE, FILE, HEADER_PROPOSAL, NIGHT_RESULT, REJECTED_ROW, STATE, WAIVER
 
 
 class MartError(RuntimeError):
@@ -36,12 +36,14 @@ def build_marts(
     rejected: Iterable[Path] | pl.DataFrame | None,
     waivers: pl.DataFrame | None,
     charges: pl.DataFrame | None,
+    proposals: pl.DataFrame | None = None,
     manifest: Any = None,
 ) -> DbtRun:
     """Build and test everything that is published, in the working DuckDB file.
 
     ``state``: the newest night's state (``life.fold``). ``files``, ``rejected``: the books' ``ingest.file`` and
-    ``ingest.rejected_row`` (a frame, or Parquet files). ``waivers``: the registry's; ``charges``: billing's frame.
+    ``ingest.rejected_row`` (a frame, or Parquet files). ``waivers``: the registry's; ``charges``: billing's frame;
+    ``proposals``: the books' ``ingest.header_proposal``.
     Raises MartError when a model failed or a test of what was built did, naming each.
     """
     inputs = home.warehouse / "inputs"
@@ -52,6 +54,8 @@ def build_marts(
     with open_duckdb(scratch=home.warehouse / "tmp") as connection:
         _lay(connection, inputs / "result.parquet", _results_sql(nights))
         _lay(connection, inputs / "file.parquet", _shaped(connection, "file", files, FILE))
+        proposed = _shaped(connection, "header_proposal", proposals, HEADER_PROPOSAL)
+        _lay(connection, inputs / "header_proposal.parquet", proposed)
         _lay(connection, inputs / "waiver.parquet", _shaped(connection, "waiver", waivers, WAIVER))
         _lay(connection, inputs / "charge.parquet", _shaped(connection, "charge", charges, CHARGE))
         _lay(connection, inputs / "rejected_row.parquet", _rejected_sql(connection, rejected))

@@ -48,12 +48,12 @@ JUDGED_RESULT: dict[str, str] = {
 #: A night's ``results.parquet``. ``judged``: whether this night may change the findings of the row.
 NIGHT_RESULT: dict[str, str] = {**JUDGED_RESULT, "judged": "BOOLEAN"}
 
-#: A night's ``present.parquet``: the subjects that took part (``md5_number_lower`` of the subject's id).
+#: A night's ``present.parquet``: the subjects that took part.
 PRESENT: dict[str, str] = {
     "institution_code": "VARCHAR",
     "form_id": "VARCHAR",
     "subject_kind": "VARCHAR",
-    "subject_id_hash": "UBIGINT",
+    "subject_id": "VARCHAR",
 }
 
 #: A night's ``rules.parquet``: every rule in force that night, as instantiated.
@@ -98,6 +98,17 @@ REJECTED_ROW: dict[str, str] = {
     "row_number": "BIGINT",
     "reason": "VARCHAR",
     "raw": "VARCHAR",
+}
+
+HEADER_PROPOSAL: dict[str, str] = {
+    "file_id": "VARCHAR",
+    "institution_code": "VARCHAR",
+    "form_id": "VARCHAR",
+    "header": "VARCHAR",
+    "proposed_field": "VARCHAR",
+    "proposed_title": "VARCHAR",
+    "similarity": "DOUBLE",
+    "comment": "VARCHAR",
 }
 
 #: ``registry/waiver.csv`` (contract, section 2).

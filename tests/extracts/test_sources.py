@@ -11,6 +11,8 @@ import pytest
 from phqc_pipeline.catalogue import load_catalogue
 from phqc_pipeline.catalogue.delivered import SourceMap, source_of
 from phqc_pipeline.extracts.cells import converter
+from phqc_pipeline.extracts.header import form_headers
+from phqc_pipeline.extracts.proposals import PROPOSAL_SCHEMA
 from phqc_pipeline.home import DEFAULT_RULES, Home
 
 from .conftest import CODES, DAY, FORM, Landing, csv_of, write_registry
@@ -109,3 +111,36 @@ def test_codes_of_every_kind_of_column(name: str, texts: list[str], values: list
     }
     made = converter(FORM.field(name), CODES, mapped=maps[name])(pl.Series(name, texts, pl.String))
     assert made.value.to_list() == values
+
+
+def test_a_unit_in_the_header_in_any_of_its_spellings() -> None:
+    known = form_headers(CAT.forms["htn_followup"], CAT.repairs)
+    assert [known.field(text) for text in ("体重（公斤）", "收缩压(毫米汞柱)", "体重[kg]")] == [
+        "weight_kg",
+        "sbp",
+        "weight_kg",
+    ]
+    assert [known.field(text) for text in ("体重(斤)", "收缩压(kPa)")] == [None, None]
+
+
+def test_what_an_unknown_header_was_meant_to_be(tmp_path: Path) -> None:
+    """The closest field that the file lacks, with the line to paste; none where nothing is alike."""
+    place = landing(tmp_path)
+    header = ("记录编号", "随访日期", "舒张压", "病人姓名", "血压高(mmHg)", "舒张期血压", "QT", "")
+    place.put("htn_followup.csv", csv_of(("A", "2024-01-01", "80", "甲", "130", "81", "x", ""), header=header))
+    older = csv_of(("A", "2024-01-01", "x"), header=("记录编号", "随访日期", "旧列"))
+    place.put("htn_followup.csv", older, day=date(2024, 12, 30))
+    place.take()
+    found = place.books.header_proposals(DAY)
+    assert dict(found.schema) == dict(PROPOSAL_SCHEMA)
+    rows = {row["header"]: row for row in found.to_dicts()}
+    proposed = {header: row["proposed_field"] for header, row in rows.items()}
+    assert proposed["病人姓名"] == "person_name"
+    assert proposed["血压高(mmHg)"] == "sbp"
+    assert proposed["舒张期血压"] != "dbp"  # which the file has
+    assert (proposed["QT"], rows["QT"]["similarity"]) == (None, None)
+    assert "旧列" not in proposed  # of a delivery no longer in force
+    assert rows["血压高(mmHg)"]["proposed_title"] == "收缩压"
+    said = str(rows["血压高(mmHg)"]["comment"])
+    assert said.endswith("在 rules/sources/<来源>.yaml 的 headers → htn_followup 下加一行  '血压高(mmHg)': sbp")
+    assert {row["file_id"] for row in rows.values()} == {place.in_force().files[0].file_id}

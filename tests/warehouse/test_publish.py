@@ -32,6 +32,8 @@ CONTRACT = {
     "ingest.file": "file_id, sha256, institution_code, snapshot_date, form_id, path, format, encoding, status, reason, "
     "rows_read, rows_loaded, rows_rejected",
     "ingest.rejected_row": "file_id, row_number, reason, raw",
+    "ingest.header_proposal": "file_id, institution_code, form_id, header, proposed_field, proposed_title, similarity, "
+    "comment",
     "report.value": "institution_code, report_id, year, period, item, value, file_id",
     "report.reconciliation": "institution_code, report_id, year, period, item, reported, recomputed, difference, "
     "tolerance, status",
