@@ -98,7 +98,7 @@ def nightly(
         read_registry(where, cat)  # a registry that cannot be used is wrong usage, told before anything is run
         from phqc_pipeline.orchestration.run import run_night
 
-        outcome = run_night(where, day, plan, say=typer.echo)
+        outcome = run_night(where, cat, day, plan)
         if outcome.error:
             typer.echo(outcome.error, err=True)
             raise typer.Exit(FAILED)

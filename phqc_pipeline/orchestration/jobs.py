@@ -5,11 +5,9 @@ Belongs here: assembling. Does not belong here: deciding.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from dagster import AssetsDefinition, AssetSelection, AssetSpec, Definitions, define_asset_job, in_process_executor
 
-from phqc_pipeline.catalogue import load_catalogue
+from phqc_pipeline.catalogue import Catalogue
 from phqc_pipeline.home import Home
 from phqc_pipeline.orchestration import findings, landing, publishing
 from phqc_pipeline.orchestration.cross_rules import cross_rules_asset
@@ -20,10 +18,9 @@ from phqc_pipeline.orchestration.sensors import landing_sensor, plan_schedule
 from phqc_pipeline.orchestration.session_resource import SessionResource
 
 
-def build_definitions(home: Home, rules: Path) -> Definitions:
-    """Everything Dagster needs to know of this home. The catalogue read here only names checks, jobs and schedules;
-    a run reads it again."""
-    cat = load_catalogue(rules)
+def build_definitions(home: Home, cat: Catalogue, session: SessionResource | None = None) -> Definitions:
+    """Everything Dagster needs to know of this home. The catalogue names checks, jobs and schedules; a run loads its
+    own, unless ``session`` has one."""
     manifest = read_manifest(home, cat)
     upstream = {"warehouse": ["lake", "registry"], "marts": ["finding_state", "charges"]}
     staging = dbt_models(manifest, ["warehouse"], upstream)
@@ -59,6 +56,6 @@ def build_definitions(home: Home, rules: Path) -> Definitions:
         jobs=list(jobs.values()),
         schedules=schedules,
         sensors=[] if first is None else [landing_sensor(jobs[first.plan_id], first)],
-        resources={"session": SessionResource()},
+        resources={"session": session or SessionResource()},
         executor=in_process_executor,
     )

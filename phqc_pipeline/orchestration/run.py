@@ -7,12 +7,13 @@ Does not belong here: printing.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from phqc_pipeline.home import Home, resolve_rules
+from phqc_pipeline.catalogue import Catalogue
+from phqc_pipeline.home import Home
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Outcome:
     error: str = ""
 
 
-def run_night(home: Home, day: date, plan_id: str, say: Callable[[str], None]) -> Outcome:
+def run_night(home: Home, cat: Catalogue, day: date, plan_id: str) -> Outcome:
     """Run the plan's job for one snapshot date through Dagster; the home's lock is taken by the run itself."""
     from phqc_pipeline.orchestration.instance import prepare_instance
 
@@ -33,8 +34,9 @@ def run_night(home: Home, day: date, plan_id: str, say: Callable[[str], None]) -
     from dagster import DagsterInstance
 
     from phqc_pipeline.orchestration.jobs import build_definitions
+    from phqc_pipeline.orchestration.session_resource import session_with
 
-    definitions = build_definitions(home, resolve_rules())
+    definitions = build_definitions(home, cat, session_with(cat))
     with DagsterInstance.get() as instance:
         job = definitions.resolve_job_def(plan_id)
         result = job.execute_in_process(

@@ -1,6 +1,6 @@
-"""What every stage of a run needs, loaded once a run: home, catalogue, plan, registry, the books of deliveries.
+"""What every stage of a run needs, read once a run: home, catalogue, plan, registry, the books of deliveries.
 
-Belongs here: loading and remembering. Does not belong here: what a stage does (``stages``).
+Belongs here: reading and remembering. Does not belong here: what a stage does (``stages``).
 """
 
 from __future__ import annotations
@@ -10,23 +10,19 @@ from datetime import date
 from functools import cached_property
 from pathlib import Path
 
-from phqc_pipeline.catalogue import Catalogue, Context, Plan, Scheme, load_catalogue
+from phqc_pipeline.catalogue import Catalogue, Context, Plan, Scheme
 from phqc_pipeline.extracts import Books, Delivery, Registry, read_registry
 from phqc_pipeline.home import Home
 
 
 @dataclass
 class Session:
-    """One run on one home. The catalogue is loaded in each run, not at import: a code server lives for weeks."""
+    """One run on one home, by the catalogue as it was when the run began."""
 
     home: Home
-    rules: Path
+    cat: Catalogue
     plan_id: str
     run_id: str
-
-    @cached_property
-    def cat(self) -> Catalogue:
-        return load_catalogue(self.rules)
 
     @cached_property
     def registry(self) -> Registry:

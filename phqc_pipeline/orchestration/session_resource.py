@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from dagster import ConfigurableResource, Failure, InitResourceContext
 from pydantic import Field, PrivateAttr
 
-from phqc_pipeline.catalogue import CatalogueError
+from phqc_pipeline.catalogue import Catalogue, CatalogueError, load_catalogue
 from phqc_pipeline.catalogue.faults import describe
 from phqc_pipeline.extracts import RegistryError
-from phqc_pipeline.home import resolve_home, resolve_rules
+from phqc_pipeline.home import Home, resolve_home, resolve_rules
 from phqc_pipeline.orchestration.instance import fail_unfinished_runs
 from phqc_pipeline.orchestration.lock import HomeBusyError, hold_home
 from phqc_pipeline.orchestration.session import Session
@@ -23,7 +23,10 @@ from phqc_pipeline.orchestration.stages import recover
 
 
 class SessionResource(ConfigurableResource):
-    """One run's hold on a home: steps run in one process, so the lock spans the run and the catalogue loads once."""
+    """One run's hold on a home: steps run in one process, so the lock spans the run.
+
+    The catalogue is loaded when the run begins, not at import: a code server lives for weeks.
+    """
 
     plan: str = Field(default="nightly", description="质控计划（rules/plans/ 里的 plan_id）")
 
@@ -37,12 +40,28 @@ class SessionResource(ConfigurableResource):
             with hold_home(home, f"计划 {self.plan}", say=said):
                 if context.instance is not None:
                     fail_unfinished_runs(context.instance, keep=context.run_id)
-                self._session = Session(home, resolve_rules(), self.plan, context.run_id or "")
-                _load(self._session)
+                self._session = self._begin(home, context.run_id or "")
                 recover(self._session)
                 yield self
         except HomeBusyError as busy:
             raise Failure(description=str(busy), allow_retries=False) from None
+
+    def _begin(self, home: Home, run_id: str) -> Session:
+        """Catalogue, plan and registry, or a failure that lists every fault."""
+        try:
+            session = Session(home, self._catalogue(), self.plan, run_id)
+            _ = session.registry
+        except CatalogueError as invalid:
+            raise Failure(description=describe(invalid.faults), allow_retries=False) from None
+        except RegistryError as wrong:
+            raise Failure(description=str(wrong), allow_retries=False) from None
+        plans = session.cat.plans
+        if self.plan not in plans:
+            raise Failure(description=f"没有质控计划 {self.plan}，现有：{'、'.join(plans)}", allow_retries=False)
+        return session
+
+    def _catalogue(self) -> Catalogue:
+        return load_catalogue(resolve_rules())
 
     @property
     def session(self) -> Session:
@@ -51,13 +70,11 @@ class SessionResource(ConfigurableResource):
         return self._session
 
 
-def _load(session: Session) -> None:
-    """Catalogue, plan and registry, or a failure that lists every fault."""
-    try:
-        cat, _ = session.cat, session.registry
-    except CatalogueError as invalid:
-        raise Failure(description=describe(invalid.faults), allow_retries=False) from None
-    except RegistryError as wrong:
-        raise Failure(description=str(wrong), allow_retries=False) from None
-    if session.plan_id not in cat.plans:
-        raise Failure(description=f"没有质控计划 {session.plan_id}，现有：{'、'.join(cat.plans)}", allow_retries=False)
+def session_with(cat: Catalogue) -> SessionResource:
+    """The resource of a run that is started with its catalogue in hand, as the command line does."""
+
+    class Given(SessionResource):
+        def _catalogue(self) -> Catalogue:
+            return cat
+
+    return Given()

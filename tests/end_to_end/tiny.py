@@ -84,8 +84,7 @@ def visits(count: int, **of_number: Mapping[str, str]) -> list[dict[str, str]]:
 def judge(home: Home, day: str, run_id: str = "test") -> None:
     """One night through the stages, as the job calls them, without the orchestrator."""
     snapshot = date.fromisoformat(day)
-    session = Session(home, DEFAULT_RULES, "nightly", run_id)
-    session.__dict__["cat"] = catalogue()
+    session = Session(home, catalogue(), "nightly", run_id)
     quiet = lambda _: None  # noqa: E731
     stages.recover(session)
     stages.take_in(session, snapshot, quiet)

@@ -12,7 +12,7 @@ from phqc_pipeline.orchestration.jobs import build_definitions
 
 @pytest.fixture(scope="module")
 def definitions(tmp_path_factory: pytest.TempPathFactory) -> Definitions:
-    return build_definitions(Home(tmp_path_factory.mktemp("home")), DEFAULT_RULES)
+    return build_definitions(Home(tmp_path_factory.mktemp("home")), load_catalogue(DEFAULT_RULES))
 
 
 def test_groups_are_the_stages(definitions: Definitions) -> None:

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from dagster import DagsterInstance, RunRequest, build_schedule_context, build_sensor_context
 
+from phqc_pipeline.catalogue import load_catalogue
 from phqc_pipeline.home import DEFAULT_RULES, Home
 from phqc_pipeline.orchestration.jobs import build_definitions
 from phqc_pipeline.orchestration.sensors import changed_and_still, judged_since, look
@@ -57,7 +58,7 @@ def test_an_asked_date_is_not_asked_again(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def definitions(tmp_path_factory: pytest.TempPathFactory):
-    return build_definitions(Home(tmp_path_factory.mktemp("home")), DEFAULT_RULES)
+    return build_definitions(Home(tmp_path_factory.mktemp("home")), load_catalogue(DEFAULT_RULES))
 
 
 def test_sensor_asks_for_a_still_delivery_once(tmp_path: Path, definitions, monkeypatch: pytest.MonkeyPatch) -> None:
