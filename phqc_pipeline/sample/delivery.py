@@ -27,6 +27,7 @@ from phqc_pipeline.sample.places import Institution
 
 Texts = Mapping[int, Mapping[str, str | None]]  # cells to deliver verbatim: _row → field → text
 
+_SERIAL = "序号"
 # Periods as a style with names writes them.
 _PERIODS = {
     "Y": "全年",
@@ -140,6 +141,8 @@ def deliver(
 ) -> list[Path]:
     """Write one form's rows into a landing folder; the files written. ``rows`` has ``_row`` and the form's columns."""
     fields = [field for field in form.fields if field.name not in style.dropped]
+    if any(_SERIAL in field.headers for field in fields):  # two columns of one header would be told apart by nobody
+        style = replace(style, serial_column=False)
     if style.container == "xlsx" and rows.height * len(fields) > _MOST_CELLS:
         style = replace(style, container="csv", encoding="gb18030")
     name = f"{form.title}_{day.year}" if style.file_title else form.form_id
@@ -237,7 +240,7 @@ def _write_csv(path: Path, sheet: _Sheet) -> None:
         for n, (field, header) in enumerate(zip(sheet.fields, sheet.headers, strict=True))
     ]
     if sheet.style.serial_column:
-        columns.insert(0, pl.int_range(1, sheet.rows.height + 1, eager=True).cast(pl.String).alias("序号"))
+        columns.insert(0, pl.int_range(1, sheet.rows.height + 1, eager=True).cast(pl.String).alias(_SERIAL))
     end = sheet.style.line_end
     body = pl.DataFrame(columns).write_csv(line_terminator=end)
     text = "".join(line + end for line in sheet.titles) + body
@@ -284,7 +287,7 @@ def _write_xlsx(path: Path, sheet: _Sheet) -> None:
         columns.append(values)
     if sheet.style.serial_column:
         columns.insert(0, list(range(1, sheet.rows.height + 1)))
-        headers = ["序号", *headers]
+        headers = [_SERIAL, *headers]
     _workbook(path, headers, columns, sheet.titles, {"title": sheet.title})
 
 
