@@ -25,7 +25,8 @@ SNAPSHOT = date(2024, 12, 31)
     ("form_id", "field", "written", "expected"),
     [
         ("htn_followup", "sbp", 128, Cell(128.0)),
-        ("htn_followup", "sbp", "1O5", Cell(None, "1O5", "1O5")),
+        ("htn_followup", "sbp", "1O5", Cell(105.0, "1O5", "1O5")),  # repaired
+        ("htn_followup", "sbp", "约105", Cell(None, "约105", "约105")),
         ("htn_followup", "sbp", "130.5", Cell(130.5, "130.5", "130.5")),
         ("htn_followup", "sbp", "未查", Cell(None, None, "未查")),
         ("htn_followup", "sbp", "-", Cell(None)),
@@ -46,13 +47,13 @@ def test_a_cell_as_written(cat: Catalogue, form_id: str, field: str, written: An
     assert read(written, cat.forms[form_id].field(field), cat) == expected
 
 
-@pytest.mark.parametrize("text", ["128", "1O5", "130.5", "未查", "-", "/", " 12 ", "偏高", "12..5", "-3"])
+@pytest.mark.parametrize("text", ["128", "1O5", "130.5", "未查", "-", "/", " 12 ", "偏高", "12..5", "-3", "[2]", "45322", "70kg", "2/3", "1.65"])
 @pytest.mark.parametrize("field", ["sbp", "weight_kg", "sign_other", "class_code", "symptom_codes", "visit_date"])
 def test_both_readings_agree(cat: Catalogue, field: str, text: str) -> None:
     """What is delivered verbatim is read by the pipeline as the answer key supposes."""
     column = cat.forms["htn_followup"].field(field)
     ours = read(text, column, cat)
-    theirs = converter(column, cat.codes)(pl.Series([text], dtype=pl.String))
+    theirs = converter(column, cat.codes, repairs=cat.repairs)(pl.Series([text], dtype=pl.String))
     assert theirs.value.to_list() == [ours.value]
     assert theirs.raw.to_list() == [ours.raw]
 
