@@ -104,11 +104,16 @@ def fields_by_form(checks: Iterable[RuleCheck]) -> dict[str, list[str]]:
 
 
 def sample_check(rule: Rule, checks: Sequence[RuleCheck]) -> RuleCheck | None:
-    """The check that shows a rule best: the form where it reads most; of a per-field rule a field with a condition."""
+    """The check that shows a rule best: the form where it reads most; of a per-field rule the field of an example."""
     if not checks:
         return None
     if not rule.per_field:
         return max(checks, key=lambda one: len(one.reads))
+    for example in rule.fail_examples:
+        shown = [one for one in checks if one.field in example.values]
+        named = [one for one in shown if example.values.get("form", one.form_id) == one.form_id]
+        if named:
+            return named[0]
     return next((one for one in checks if one.when is not None and one.when.reads), checks[0])
 
 

@@ -5,6 +5,7 @@ Belongs here: which rule is on which form, which page is called what. Does not b
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ from phqc_pipeline.handbook import markup as md
 FORMS, DIMENSIONS_PAGE, SEVERITIES_PAGE = "forms/index", "dimensions/index", "severities/index"
 RULES, PARAMETERS, CODES, REPORTS = "rules/index", "parameters", "codes/index", "reports/index"
 ENVELOPE, DERIVED, RULINGS = "forms/envelope", "derived", "rulings"
+
+_CLAUSE = re.compile(r"(?<![\w.])0a\.(\d+)")
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +103,17 @@ class Book:
         if form_id in self.catalogue.forms:
             return md.link(title, form_page(form_id), here)
         return md.link(title, report_page(form_id), here) if form_id in self.catalogue.reports else title
+
+    def refer(self, said: str, here: str) -> str:
+        """``said`` as text, with the clauses of the rulings it names (0a.7) as links."""
+        if not self.rulings:
+            return md.text(said)
+        return _CLAUSE.sub(lambda found: md.link(f"总则 {found.group(1)}", RULINGS, here), md.text(said))
+
+    def per_field_rules(self, has: str, here: str) -> str:
+        """Links to the per-field rules that judge what a field ``has`` (hard, soft …); empty without any."""
+        found = [rule for rule in self.latest if rule.per_field and rule.per_field.has == has]
+        return "、".join(self.link_rule(rule.rule_id, here) for rule in found)
 
     def link_codes(self, list_id: str, here: str) -> str:
         return md.link(md.text(list_id), codes_page(self.catalogue.codes[list_id]), here)

@@ -47,11 +47,6 @@ _FIELDS = (
     "其他写法",
     "说明",
 )
-_READING = (
-    "**硬范围**之外不可能，报 COM-F-014，这一格不再参与别的判断；**软范围**之外少见，报 COM-F-015，数值照常使用；"
-    "`—` 是没有这一端。**这一格上的规则**是问题会记在这一格的规则；必填、可识别、代码、范围、小数位等通用规则"
-    "按字段展开，不在此列。\n"
-)
 
 
 def form_pages(book: Book) -> dict[str, str]:
@@ -154,7 +149,7 @@ def _form(book: Book, form: Form) -> str:
     for title, group in _grouped(book, form, rules):
         if group:
             parts.append(f"## {title}（{len(group)} 条）\n\n{book.rule_table(group, here, forms=False)}")
-    parts.append(f"## 字段\n\n{_READING}\n{_fields(book, form, form.own_fields, here)}")
+    parts.append(f"## 字段\n\n{_reading(book, here)}\n{_fields(book, form, form.own_fields, here)}")
     envelope = md.link("公共信封列", ENVELOPE, here)
     parts.append(f"这张表还带{envelope}。\n")
     return md.page(md.text(form.title), *parts, orphan=False)
@@ -175,7 +170,17 @@ def _envelope(book: Book) -> str:
                 shown.setdefault(column.name, (form, column))
     said = "每张表单都有这些列；表单自己写了同名字段的，以表单的为准。\n"
     rows = [_field_row(book, form, column, ENVELOPE) for form, column in shown.values()]
-    return md.page("公共信封列", said, _READING, md.table(_FIELDS, rows), orphan=False)
+    return md.page("公共信封列", said, _reading(book, ENVELOPE), md.table(_FIELDS, rows), orphan=False)
+
+
+def _reading(book: Book, here: str) -> str:
+    """How the table of fields is to be read."""
+    hard, soft = book.per_field_rules("hard", here), book.per_field_rules("soft", here)
+    return (
+        f"**硬范围**之外不可能{f'，报 {hard}' if hard else ''}，这一格不再参与别的判断；"
+        f"**软范围**之外少见{f'，报 {soft}' if soft else ''}，数值照常使用；`—` 是没有这一端。"
+        "**这一格上的规则**是问题会记在这一格的规则；必填、可识别、代码、范围、小数位等通用规则按字段展开，不在此列。\n"
+    )
 
 
 def _fields(book: Book, form: Form, columns: Sequence[Field], here: str) -> str:

@@ -61,11 +61,12 @@ def _first_page(book: Book) -> str:
         f"数值尚未与规范原件核对（“待核”）的 {unverified} 条。"
         f"另有 {len(catalogue.forms)} 张表单的字段和 {len(catalogue.codes)} 张代码表。\n"
     )
+    example = md.text(book.latest[-1].rule_id) if book.latest else ""
     ways = md.table(
         ("想找什么", "去哪里"),
         [
-            ("整改清单上的编号，如 HTN-L-001", "在左侧（手机点左上角）的搜索框里输入编号"),
-            ("一个词，如 血压、身份证、下次随访日期", "同一个搜索框；几个词用空格隔开"),
+            (f"整改清单上的编号，如 {example}", "在左侧（手机点左上角）的搜索框里输入编号"),
+            ("一个词：表单名、字段名、提示里的话", "同一个搜索框；几个词用空格隔开"),
             ("某张表单有哪些规则、字段怎么填", md.link("按表单查", FORMS, "index")),
             ("完整性、逻辑性、及时性等哪一类", md.link("按维度查", DIMENSIONS_PAGE, "index")),
             ("先改严重的", md.link("按级别查", SEVERITIES_PAGE, "index")),

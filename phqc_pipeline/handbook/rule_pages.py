@@ -39,7 +39,21 @@ from phqc_pipeline.handbook.book import (
 )
 
 _MOST_COLUMNS = 7  # examples with more fields than this are told as sentences, not as a table
-_FINDING_TITLES = {"observed": "现值", "expected": "应为", "period": "统计期", "title": "字段名", "value": "填的值"}
+_ALWAYS = "真"  # how a condition that is constantly TRUE is rendered
+_FINDING_TITLES = {
+    "observed": "现值",
+    "expected": "应为",
+    "period": "统计期",
+    "title": "字段名",
+    "value": "填的值",
+    "hard_min": "硬范围下限",
+    "hard_max": "硬范围上限",
+    "soft_min": "软范围下限",
+    "soft_max": "软范围上限",
+    "scale": "要求的小数位数",
+    "other_code": "“其他”的代码",
+    "exclusive_codes": "只能单独选的代码",
+}
 _EXAMPLE_TITLES = {"form": "表单", "field": "字段"}
 _CARRIED = {
     "pandera": "一条记录自己就能判断，由 Pandera 承担；夜里的运行器和 `schema.validate` 用同一个表达式。",
@@ -110,7 +124,7 @@ def _what(book: Book, rule: Rule, checks: Sequence[RuleCheck]) -> str:
         example = f"（以“{_field_title(book, sample)}”为例）" if rule.per_field else ""
         said.append(f"命中条件{md.text(example)}：**{md.text(to_chinese(sample.violated, book.catalogue))}**\n")
     if rule.note:
-        said.append(f"说明：{md.text(rule.note)}\n")
+        said.append(f"说明：{book.refer(rule.note, rule_page(rule.rule_id))}\n")
     return "\n".join(said)
 
 
@@ -144,7 +158,8 @@ def _population_of_check(book: Book, rule: Rule, sample: RuleCheck, here: str) -
     where = "所在表单" if len(rule.form_ids) > 1 else f"{book.link_form(sample.form_id, here)}"
     valid = md.link("有效记录", RULINGS, here) if book.rulings else "有效记录"
     fields = "，每个适用的字段各算一项" if rule.per_field else ""
-    concerned = f"中满足“{md.text(when)}”的" if when else "，全部都算"
+    example = f"以“{md.text(_field_title(book, sample))}”为例，" if rule.per_field else ""
+    concerned = f"中满足“{md.text(when)}”的" if when not in ("", _ALWAYS) else "，全部都算"
     broken = _asserted(sample.violated) if rule.assertion else None
     if broken is not None:
         failing = f"其中不满足“{md.text(to_chinese(broken, book.catalogue))}”的"
@@ -152,7 +167,7 @@ def _population_of_check(book: Book, rule: Rule, sample: RuleCheck, here: str) -
         failing = f"其中“{md.text(to_chinese(sample.violated, book.catalogue))}”的"
     return [
         f"**分母**（适用）：{where}里的{valid}{concerned}{fields}。",
-        f"**分子**（命中）：{failing}。结果不确定（有空值）的不算命中。",
+        f"**分子**（命中）：{example}{failing}。结果不确定（有空值）的不算命中。",
     ]
 
 
@@ -257,7 +272,7 @@ def _examples(book: Book, rule: Rule, checks: Sequence[RuleCheck]) -> str:
             ("结果", "记录"), [(_outcome(outcome), md.text(example_said(one))) for outcome, one in judged]
         )
     sample = sample_check(rule, checks)
-    form = book.catalogue.forms[sample.form_id] if sample else None
+    form = _example_form(book, rule, sample)
     header = ["结果", *(_example_header(book, form, name) for name in names), "说明"]
     rows = [
         [_outcome(outcome), *(_example_cell(book, form, one, name) for name in names), md.text(one.note)]
@@ -266,12 +281,20 @@ def _examples(book: Book, rule: Rule, checks: Sequence[RuleCheck]) -> str:
     return said + md.table(header, rows)
 
 
+def _example_form(book: Book, rule: Rule, sample: RuleCheck | None) -> Form | None:
+    """The form whose titles and codes the examples are told with: the one they name, else the sample's."""
+    named = [str(one.values["form"]) for one in (*rule.fail_examples, *rule.pass_examples) if "form" in one.values]
+    return book.catalogue.forms.get(named[0] if named else sample.form_id if sample else "")
+
+
 def _outcome(outcome: str) -> str:
     return md.badge(outcome, "passing" if outcome == "通过" else "failing")
 
 
 def _example_header(book: Book, form: Form | None, name: str) -> str:
-    title = _EXAMPLE_TITLES.get(name) or _name_title(book, form, name)
+    if name in _EXAMPLE_TITLES:
+        return _EXAMPLE_TITLES[name]
+    title = _name_title(book, form, name)
     return f"{md.text(title)} {md.code(name)}" if title != name else md.code(name)
 
 
@@ -279,6 +302,8 @@ def _example_cell(book: Book, form: Form | None, example: Example, name: str) ->
     if name not in example.values:
         return ""
     value = example.values[name]
+    if name == "form":
+        return md.text(form_title(book.catalogue, str(value)))
     column = form.by_name.get(name) if form else None
     return md.text(_with_code_name(book, column, value))
 
