@@ -3,7 +3,6 @@ and a catalogue that knows nothing of our forms."""
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,29 +10,14 @@ import polars as pl
 import pytest
 import yaml
 
-from phqc_pipeline.catalogue import Catalogue, load_catalogue
+from phqc_pipeline.catalogue import Catalogue
 from phqc_pipeline.checks import NOT_RECEIVED
-from phqc_pipeline.home import DBT_PROJECT_DIR, DEFAULT_RULES, Home
+from phqc_pipeline.home import DBT_PROJECT_DIR, Home
 from phqc_pipeline.warehouse import publish, run_cross, stage
 from phqc_pipeline.warehouse.cross import Obstacles, _instances
 from phqc_pipeline.warehouse.dbt_runner import NodeResult
 
 from .conftest import HERE, NIGHT, THERE, Small, small_deliveries
-from .small_lake import deliver
-
-ONE_RULE = """
-rules:
-  - id: FOO-C-001
-    title: 总评分未填
-    dimension: 完整性
-    severity: 一般
-    violated: total_score is null
-    field: total_score
-    message: 总评分未填
-    basis: 工程约定
-    verified: false
-    examples: {pass: [{total_score: 3}], fail: [{eat_score: 3}]}
-"""
 
 
 @dataclass(frozen=True)
@@ -138,37 +122,6 @@ def test_the_same_night_twice_tells_the_same(catalogue: Catalogue, tmp_path: Pat
     second = content()
     assert all(first[name].equals(second[name]) for name in tables)
     assert (home.night(NIGHT) / "night.json").read_text(encoding="utf-8") == told
-
-
-def test_a_catalogue_without_our_forms_runs(tmp_path: Path) -> None:
-    """An implementer's catalogue of one form of his own: no cross rule has its forms, the marts are there."""
-    rules = tmp_path / "rules"
-    shutil.copytree(DEFAULT_RULES, rules)
-    for folder in ("checks", "reports"):
-        shutil.rmtree(rules / folder)
-    (rules / "derived.yaml").write_text(
-        "derived: [{name: age, title: 周岁, expr: age_at(assess_date)}]\n", encoding="utf-8"
-    )
-    for path in (rules / "forms").glob("*.yaml"):
-        if path.stem not in ("_envelope", "elderly_self_care"):
-            path.unlink()
-    form = (rules / "forms" / "elderly_self_care.yaml").read_text(encoding="utf-8")
-    (rules / "forms" / "elderly_self_care.yaml").unlink()
-    (rules / "forms" / "foot_check.yaml").write_text(
-        form.replace("form_id: elderly_self_care", "form_id: foot_check"),
-        encoding="utf-8",
-    )
-    (rules / "checks").mkdir()
-    (rules / "checks" / "foot_check.yaml").write_text(ONE_RULE, encoding="utf-8")
-    cat = load_catalogue(rules)
-    assert set(cat.forms) == {"foot_check"}
-    home = Home(tmp_path / "home")
-    row = {"record_id": "F1", "archive_no": HERE + "00100001", "assess_date": "2024-05-01", "doctor_name": "李医生"}
-    given = Small(home, cat, [deliver(home, cat, "foot_check", HERE, [row], day=NIGHT)])
-    given.judge()
-    given.build()
-    given.publish()
-    assert home.published_db.is_file()
 
 
 def test_a_home_without_any_delivery_still_builds(catalogue: Catalogue, tmp_path: Path) -> None:
