@@ -99,16 +99,17 @@ def _table(reader: Reader, measure: str, rows: pl.DataFrame) -> GrowthTable | No
     spans: dict[str, tuple[int, int]] = {}
     for unit in _AGES:
         ages = rows.filter(pl.col("unit") == unit)
-        found = ages.group_by("sex_code", maintain_order=True).agg(pl.col("age").min().alias("low"), pl.len())
-        whole = (ages["age"] - ages["age"].min()).max() if ages.height else -1
-        if ages.height and not (found.height == len(sexes) and ((found["len"] == whole + 1).all())):
+        each = ages.group_by("sex_code").len()
+        low, high = ages.select(low=pl.col("age").min(), high=pl.col("age").max()).row(0)
+        count = high - low + 1 if ages.height else 0
+        if ages.height and not (each.height == len(sexes) and (each["len"] == count).all()):
             problem = f"{measure} 的年龄（{unit}）不连续，或各性别的年龄起止不同"
             remedy = "每个性别都从同一年龄起，一天（一月）一行，到同一年龄止"
             file, line = ages.select("file", "line").row(0)
             reader.faults.append(Fault(file, line, "生长数值", problem, remedy))
             reader.broken.add(GROWTH_FOLDER)
             return None
-        spans[unit] = (ages["age"].min() or 0, whole + 1)  # type: ignore[assignment]
+        spans[unit] = (low or 0, count)
     (first_day, days), (first_month, months) = spans["age_days"], spans["age_months"]
     lms = tuple(rows.select(*_FIGURES).iter_rows())
     return GrowthTable(measure, tuple(sexes), first_day, days, first_month, months, lms)

@@ -186,8 +186,7 @@ class _Bench:
         optional = frozenset(
             name
             for name in reads
-            if form.field(name).required == "never"
-            or (form.field(name).absent_ok and name not in violated.empties)
+            if form.field(name).required == "never" or (form.field(name).absent_ok and name not in violated.empties)
         )
         return RuleCheck(
             rule=rule,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -11,7 +12,10 @@ import duckdb
 from phqc_pipeline.catalogue import CodeList, Context, Field, Form
 from phqc_pipeline.catalogue.examples import lake_frame
 from phqc_pipeline.catalogue.expressions import Expression, parse_expression, to_duckdb, to_polars
-from phqc_pipeline.catalogue.model import Code, Derived, OtherOf
+from phqc_pipeline.catalogue.growth import read_growth
+from phqc_pipeline.catalogue.model import Code, DatedCodes, Derived, GrowthTable, OtherOf
+from phqc_pipeline.catalogue.reading import Reader
+from phqc_pipeline.home import DEFAULT_RULES
 
 CONTEXT = Context.natural_year(date(2024, 12, 31))
 
@@ -22,11 +26,23 @@ class Words:
 
     codes: dict[str, CodeList] = field(default_factory=dict)
     derived: dict[str, Derived] = field(default_factory=dict)
+    growth: Mapping[str, GrowthTable] = field(default_factory=dict)
 
 
 def _field(name: str, title: str, kind: Any, **more: Any) -> Field:
     return Field(name=name, title=title, type=kind, kind=kind, **more)
 
+
+# B from 2024-02-29 on, C but from 2009 to 2023, D until 1999 and again from 2024-12-30 on; A always.
+DATED = DatedCodes(
+    "visit_date",
+    "date",
+    (
+        (("B",), ((date(2024, 2, 29), None),)),
+        (("C",), ((date(2009, 1, 1), date(2023, 12, 31)),)),
+        (("D",), ((None, date(1999, 12, 31)), (date(2024, 12, 30), None))),
+    ),
+)
 
 FORM = Form(
     "visit",
@@ -57,6 +73,8 @@ FORM = Form(
         _field("class_code", "随访分类", "code", codes="CL_CLASS", required="always"),
         _field("class_other", "随访分类-其他", "text", other_of=OtherOf("class_code", "3")),
         _field("drug_name", "药名", "text"),
+        _field("vaccine_code", "疫苗", "code", codes="CL_VACCINE", dated_codes=DATED),
+        _field("vaccine_codes", "疫苗（多选）", "multi", codes="CL_VACCINE", dated_codes=DATED),
         _field("note", "备注", "text"),
     ),
     service_date="visit_date",
@@ -70,6 +88,7 @@ WORDS = Words(
             CodeList(
                 "CL_SYMPTOM", "症状", (Code("1", "无症状"), Code("2", "头痛"), Code("3", "心悸"), Code("10", "其他"))
             ),
+            CodeList("CL_VACCINE", "疫苗", tuple(Code(code, f"疫苗{code}") for code in "ABCD")),
             CodeList("CL_CLASS", "分类", (Code("1", "控制满意"), Code("2", "控制不满意"), Code("3", "其他"))),
             CodeList(
                 "CL_DRUG",
@@ -83,6 +102,7 @@ WORDS = Words(
             ),
         )
     },
+    growth=read_growth(Reader(DEFAULT_RULES))[0],
     derived={
         entry.name: entry
         for entry in (

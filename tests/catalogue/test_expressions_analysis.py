@@ -49,6 +49,8 @@ def test_columns_read() -> None:
     assert parsed("raw(sbp) = '1' and unreadable(dbp)").reads == {"sbp", "dbp"}
     counted = parsed("required_missing_count() > 0.2 * required_count() or sbp > 1")
     assert counted.reads == {"sbp"}  # a column that is merely counted may be lacking (ruling 0a.7)
+    assert parsed("vaccine_code = 'B'").reads == {"vaccine_code"}  # the date is not what the rule asks for
+    assert parsed("vaccine_code = 'B'").touches == {"vaccine_code", "visit_date"}
     assert counted.touches == {"sbp", "birth_date", "visit_date", "class_code", "symptom_other", "symptom_codes"}
 
 
@@ -166,6 +168,12 @@ CHINESE = [
     ("required_missing_count() > 2", "应填而未填的字段数 > 2"),
     ("sbp > case when age >= 65 then 150 else 140 end", "收缩压 > 〔周岁 ≥ 65时取 150，否则取 140〕"),
     ("today > '2024-01-01'", "快照日期 > 2024-01-01"),
+    ("created_at > created_at + interval 2 hour", "录入时间 > 录入时间 后 2 小时"),
+    ("not has_time(created_at)", "录入时间 没有写时刻"),
+    (
+        "growth_z('weight_kg', weight_kg, sex_code, birth_date, visit_date) > 3",
+        "体重的 Z 值（按性别和出生日期到随访日期的年龄） > 3",
+    ),
 ]
 
 
@@ -184,6 +192,11 @@ PLAIN = [
     ("(sbp > 1 or dbp > 1) and not pulse > 1", "(sbp > 1 OR dbp > 1) AND NOT pulse > 1"),
     ("visit_date > today - interval 1 year", "visit_date > CAST(today - INTERVAL 1 YEAR AS DATE)"),
     ("required_count() > 1", "required_count() > 1"),
+    ("created_at > created_at + interval 2 hour", "created_at > CAST(created_at + INTERVAL 2 HOUR AS TIMESTAMP)"),
+    (
+        "growth_z('weight_kg', weight_kg, sex_code, birth_date, visit_date) > 3",
+        "growth_z('weight_kg', weight_kg, sex_code, birth_date, visit_date) > 3",
+    ),
 ]
 
 

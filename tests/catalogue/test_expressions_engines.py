@@ -29,6 +29,10 @@ MORE = [
     "regexp(note, '^[1-9A-Z]|[0-9]{3}')",
     "length(trim(note)) <> length(note)",
     "drug_name < note",
+    "vaccine_code in ('A', 'B') and vaccine_codes is not null",
+    "created_at + interval 90 minute > next_visit_date",
+    "growth_z('weight_kg', weight_kg, sex_code, birth_date, visit_date) between -3 and 3",
+    "growth_z('length_height_cm', height_cm, sex_code, birth_date, next_visit_date) > 2",
 ]
 CORPUS = {f"e{place}": parsed(text) for place, text in enumerate(dict.fromkeys([*(row[0] for row in TABLES), *MORE]))}
 POOLS = cell_pools(FORM, WORDS, CORPUS.values())

@@ -11,11 +11,13 @@ from stdnum.cn import ric
 from phqc_pipeline.catalogue.examples import lake_frame
 from phqc_pipeline.catalogue.expressions import FUNCTIONS, to_duckdb, to_polars
 from tests.catalogue.language import CONTEXT, FORM, WORDS, parsed, value_of
+from tests.catalogue.record_strategies import engines_differ
 
 FEMALE_18 = "11010519491231002X"  # the standard's own example: born 1949-12-31, female
 FEMALE_15 = "110105491231002"
 
 NEXT = date(2024, 1, 2)
+AT = datetime.fromisoformat
 
 COMPARISONS = [
     ("sbp >= 140", {"sbp": 140}, True),
@@ -109,6 +111,26 @@ EMPTINESS = [
     ("unreadable(class_code)", {"class_code": "9"}, True),
     ("unreadable(vision)", {"vision": " 盲 "}, False),
     ("unreadable(note)", {"note": "x"}, False),
+    # A code that is not in force on the service date is as unusable as one off the list.
+    ("vaccine_code = 'B'", {"vaccine_code": "B", "visit_date": "2024-02-29"}, True),
+    ("vaccine_code = 'B'", {"vaccine_code": "B", "visit_date": "2024-02-28"}, None),
+    ("vaccine_code is null", {"vaccine_code": "B", "visit_date": "2024-02-28"}, None),
+    ("unreadable(vaccine_code)", {"vaccine_code": "B", "visit_date": "2024-02-28"}, True),
+    ("unreadable(vaccine_code)", {"vaccine_code": "疫苗B", "visit_date": "2024-03-01"}, False),
+    ("typed(vaccine_code)", {"vaccine_code": "B", "visit_date": "2024-02-28"}, "B"),
+    ("coalesce(vaccine_code, note) is null", {"vaccine_code": "B", "visit_date": "2024-02-28"}, None),
+    ("vaccine_code = 'C'", {"vaccine_code": "C", "visit_date": "2023-12-31"}, True),
+    ("vaccine_code = 'C'", {"vaccine_code": "C", "visit_date": "2024-01-01"}, None),
+    ("vaccine_code = 'C'", {"vaccine_code": "C", "visit_date": "2008-12-31"}, None),
+    ("vaccine_code = 'D'", {"vaccine_code": "D", "visit_date": "1999-12-31"}, True),  # in force twice
+    ("vaccine_code = 'D'", {"vaccine_code": "D", "visit_date": "2000-02-28"}, None),
+    ("vaccine_code = 'D'", {"vaccine_code": "D", "visit_date": "2024-12-30"}, True),
+    ("vaccine_code = 'A'", {"vaccine_code": "A", "visit_date": "1900-01-01"}, True),
+    ("vaccine_code = 'B'", {"vaccine_code": "B"}, True),  # no service date: nothing to hold it against
+    ("'A' in vaccine_codes", {"vaccine_codes": ["A", "B"], "visit_date": "2024-02-29"}, True),
+    ("'A' in vaccine_codes", {"vaccine_codes": ["A", "B"], "visit_date": "2024-02-28"}, None),  # the whole cell
+    ("vaccine_codes is null", {"vaccine_codes": ["C"], "visit_date": "2024-02-28"}, None),
+    ("vaccine_codes is null", {"visit_date": "2024-02-28"}, True),
     ("required_count()", {"symptom_codes": ["10"]}, 4.0),
     ("required_count()", {"symptom_codes": ["1"]}, 3.0),
     ("required_missing_count()", {"birth_date": "坏", "class_code": "1"}, 1.0),  # an unusable cell is not missing
@@ -195,6 +217,12 @@ TEXT = [
     ("cast(weight_kg as int)", {"weight_kg": 65.9}, 65.0),
     ("cast(-weight_kg as int)", {"weight_kg": 65.9}, -65.0),
     ("yyyymmdd(birth_date)", {"birth_date": "1949-12-31"}, "19491231"),
+    ("concat('第', cast(sbp as text), '次')", {"sbp": 120}, "第120次"),
+    ("cast(sbp - dbp as text)", {"sbp": 70, "dbp": 80}, "-10"),
+    ("cast(sbp as text)", {"sbp": "120.5"}, None),  # a whole number was asked for
+    ("cast(round(weight_kg) as text)", {"weight_kg": 65.5}, "66"),
+    ("cast(note as text)", {"note": "甲"}, "甲"),
+    ("cast(sbp as text)", {}, None),
 ]
 
 LISTS = [
@@ -240,8 +268,15 @@ DATES = [
     ("visit_date - interval 1 year", {"visit_date": "2024-02-29"}, date(2023, 2, 28)),
     ("visit_date + interval 1 month", {"visit_date": "2024-01-31"}, date(2024, 2, 29)),
     ("visit_date - interval '1' month", {"visit_date": "2024-03-31"}, date(2024, 2, 29)),
-    ("created_at + interval 1 day", {"created_at": "2024-02-28 08:00"}, datetime.fromisoformat("2024-02-29 08:00")),
+    ("created_at + interval 1 day", {"created_at": "2024-02-28 08:00"}, AT("2024-02-29 08:00")),
     ("visit_date + interval 30 day", {}, None),
+    ("created_at + interval 2 hour", {"created_at": "2024-02-28 23:10:30"}, AT("2024-02-29 01:10:30")),
+    ("created_at - interval 90 minute", {"created_at": "2024-03-01 01:00"}, AT("2024-02-29 23:30")),
+    ("created_at + interval 720 hour", {"created_at": "2024-01-31 08:00"}, AT("2024-03-01 08:00")),  # not a month
+    ("created_at + interval 2 hour", {}, None),
+    ("has_time(created_at)", {"created_at": "2024-02-28 00:00:01"}, True),
+    ("has_time(created_at)", {"created_at": "2024-02-28"}, False),
+    ("has_time(created_at)", {}, None),
     ("date_diff('day', '2024-02-28', visit_date)", {"visit_date": "2024-03-01"}, 2.0),
     ("date_diff('day', visit_date, created_at)", {"visit_date": "2024-02-28", "created_at": "2024-02-27 23:59"}, -1.0),
     ("date_diff('month', visit_date, today)", {"visit_date": "2024-11-30"}, 1.0),  # a boundary, not a full month
@@ -257,7 +292,40 @@ DATES = [
     ("today", {}, date(2024, 12, 31)),
 ]
 
-TABLES = [*COMPARISONS, *THREE_VALUED, *EMPTINESS, *ARITHMETIC, *TEXT, *LISTS, *DATES]
+WEIGHT = "growth_z('weight_kg', weight_kg, sex_code, birth_date, visit_date)"
+LENGTH = "growth_z('length_height_cm', height_cm, sex_code, birth_date, visit_date)"
+
+
+def child(sex: str, visit: str, **measured: float) -> dict[str, Any]:
+    return {"sex_code": sex, "birth_date": "2018-06-01", "visit_date": visit, **measured}
+
+
+GROWTH = [
+    (WEIGHT, child("1", "2018-06-01", weight_kg=3.3464), 0.0),  # the median at birth
+    (f"round({WEIGHT})", child("2", "2018-06-01", weight_kg=3.2), 0.0),
+    (f"{WEIGHT} > 3", child("1", "2018-06-01", weight_kg=3.3464), False),
+    (WEIGHT, child("1", "2018-05-31", weight_kg=3.3), None),  # before birth
+    (WEIGHT, child("9", "2018-06-01", weight_kg=3.3), None),  # sex unknown
+    (WEIGHT, child("1", "2018-06-01", weight_kg=0), None),
+    (WEIGHT, child("1", "2018-06-01"), None),
+    (WEIGHT, child("1", "2025-06-30", weight_kg=22.8915), 0.0),  # 84 full months, the last row
+    (WEIGHT, child("1", "2025-07-01", weight_kg=22.8915), None),  # 85 months
+    (WEIGHT, child("1", "2023-06-01", weight_kg=18.3352), 0.0),  # day 1,826: the last row by days
+    (WEIGHT, child("1", "2023-06-02", weight_kg=18.3328), 0.0),  # the day after: by full months, 60
+    (LENGTH, child("2", "2018-06-01", height_cm=49.1477), 0.0),
+    (f"{WEIGHT} is null", child("1", "2018-06-01", weight_kg=3.3), False),
+    (f"{WEIGHT} is null", {"weight_kg": "三斤", **child("1", "2018-06-01")}, None),
+]
+
+TABLES = [*COMPARISONS, *THREE_VALUED, *EMPTINESS, *ARITHMETIC, *TEXT, *LISTS, *DATES, *GROWTH]
+
+# z and the measurement at it as the WHO prints it: weight by age (expanded tables), length and height by age.
+PUBLISHED = [
+    *((WEIGHT, "1", "2018-06-01", kg, z) for kg, z in ((1.701, -4), (2.08, -3), (2.459, -2), (4.419, 2), (5.642, 4))),
+    *((WEIGHT, "2", "2019-06-01", kg, z) for kg, z in ((6.3, -3), (7.0, -2), (8.9, 0), (11.5, 2), (13.1, 3))),
+    *((LENGTH, "1", "2018-06-01", cm, z) for cm, z in ((44.2, -3), (46.1, -2), (53.7, 2), (55.6, 3))),
+    *((LENGTH, "2", "2019-06-01", cm, z) for cm, z in ((66.3, -3), (74.0, 0), (81.7, 3))),
+]
 
 AGES = [
     ("2000-02-29", "2024-02-28", 23, 287),
@@ -333,3 +401,46 @@ def test_every_function_is_tried_here() -> None:
     tried = " ".join(text for text, _, _ in TABLES)
     tried += " age_at( age_months_at( id_checksum_ok( id_birth_date( id_sex_code("
     assert [name for name in FUNCTIONS if f"{name}(" not in tried] == []
+
+
+@pytest.mark.parametrize(("text", "name"), [(WEIGHT, "weight_kg"), (LENGTH, "height_cm")])
+def test_growth_as_published(text: str, name: str) -> None:
+    published = [row for row in PUBLISHED if row[0] == text]
+    records = []
+    for _, sex, visit, measured, _ in published:
+        printed = 0.05 if measured == round(measured, 1) else 0.0005  # half a unit of the last decimal printed
+        records += [child(sex, visit, **{name: measured + step}) for step in (-printed, printed)]
+    frame = lake_frame(FORM, WORDS, records)
+    assert engines_differ(frame, {"z": parsed(text)}, CONTEXT) is None
+    found = frame.select(to_polars(parsed(text), CONTEXT)).to_series().to_list()
+    for row, low, high in zip(published, found[::2], found[1::2], strict=True):
+        assert low <= row[-1] <= high, row
+
+
+# Every operator and function with the column ``gone`` that the form lacks, in each place that takes one.
+GONE = [
+    "gone + 1", "2 * gone", "gone / sbp", "gone % 2", "-gone", "gone > 1", "gone between 1 and 2", "gone in (1, sbp)",
+    "gone || note", "gone like 'a%'", "gone in symptom_codes", "'2' in gone", "gone = ['1']", "cast(gone as int)",
+    "cast(gone as double)", "cast(gone as text)", "cast(gone as date)", "gone + interval 1 day",
+    "gone + interval 2 hour", "abs(gone)", "floor(gone)", "round(gone, 1)", "length(gone)", "substr(gone, 1, 2)",
+    "upper(gone)", "trim(gone)", "contains(gone, 'a')", "contains(note, gone)", "starts_with(note, gone)",
+    "regexp(gone, 'a')", "concat(note, gone)", "decimal_places(gone)", "in_list(gone, 'CL_DRUG')",
+    "list_attr(gone, 'CL_DRUG', 'max_dose')", "mentions_any(gone, 'CL_DRUG')", "date(gone)", "has_time(gone)",
+    "year(gone)", "weekday(gone)", "yyyymmdd(gone)", "date_diff('day', gone, today)", "date_diff('month', today, gone)",
+    "age_at(gone)", "age_months_at(gone)", "id_checksum_ok(gone)", "id_birth_date(gone)", "id_sex_code(gone)",
+    "cardinality(gone)", "contains_any(gone, ['1'])", "only(gone, '1')", "coalesce(gone)", "greatest(gone)",
+    "length(coalesce(gone, gone))", "raw(gone)", "typed(gone)",
+    "growth_z('weight_kg', gone, sex_code, birth_date, visit_date)",
+    "growth_z('weight_kg', weight_kg, gone, birth_date, visit_date)",
+    "growth_z('weight_kg', weight_kg, sex_code, gone, visit_date)",
+]  # fmt: skip
+
+
+def test_a_column_the_form_lacks_is_null_wherever_it_stands() -> None:
+    cells = {"sbp": 100, "note": "甲", "symptom_codes": ["2"], "birth_date": "2020-01-01", "visit_date": "2021-01-01"}
+    compiled = {text: parsed(text, optional=["gone"]) for text in GONE}
+    frame = lake_frame(FORM, WORDS, [cells, {}])
+    assert engines_differ(frame, compiled, CONTEXT) is None
+    for text, expression in compiled.items():
+        found = frame.select("note", found=to_polars(expression, CONTEXT))["found"]
+        assert found.to_list() == [None, None], text

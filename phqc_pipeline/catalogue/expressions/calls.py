@@ -174,7 +174,9 @@ class CallReader(NameReader):
         if table is None:
             near = closest(measure, self.vocabulary.growth)
             listed = "、".join(self.vocabulary.growth)
-            remedy = f"改为 {near}" if near else f"可用的指标：{listed}" if listed else "先在 rules/growth/ 里放上数值表"
+            remedy = (
+                f"改为 {near}" if near else f"可用的指标：{listed}" if listed else "先在 rules/growth/ 里放上数值表"
+            )
             return self._fault(f"growth 里没有指标 {measure} 的生长数值", remedy)
         _, value, sex, birth, day = arguments
         if any(nodes.is_empty(argument) for argument in (value, sex, birth, day)):

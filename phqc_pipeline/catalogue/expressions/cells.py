@@ -19,7 +19,7 @@ RAW_SUFFIX = "__raw"
 
 
 def usable_polars(field: Field) -> pl.Expr:
-    """The cell's value, NULL where it is empty or unusable (unreadable, outside the hard range, a code out of force)."""
+    """The cell's value, NULL where it is empty or unusable (unreadable, out of the hard range, a code out of force)."""
     column = pl.col(field.name)
     usable = _inside_polars(field) if field.dated_codes is None else ~_lapsed_polars(field, field.dated_codes)
     return column if usable is None else pl.when(usable).then(column)

@@ -264,10 +264,11 @@ class DuckDBRenderer:
             f"THEN CAST({months} AS BIGINT) - {table.first_month} + {table.days} END"
         )
         first = " ".join(
-            f"WHEN {quoted_text(code)} THEN {place * table.ages + 1}" for place, code in enumerate(table.sexes)
+            f"WHEN {quoted_text(code)} THEN {place * table.ages}" for place, code in enumerate(table.sexes)
         )
-        figures = f"CAST('{tables.growth_text(table)}' AS DOUBLE[][])"
-        found = f"{figures}[CASE {sex} {first} END + {age}]"
+        text, width = tables.growth_text(table)
+        start = f"(CASE {sex} {first} END + {age}) * {width} + 1"
+        found = f"CAST('[' || substring('{text}', {start}, {width}) || ']' AS DOUBLE[])"
         measured = f"(CASE WHEN {value} > 0 THEN {value} END)"
         return f"round(list_transform([{found}], lambda f: {_growth_score(measured)})[1], 6)"
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from functools import reduce
+from functools import partial, reduce
 from operator import add, and_, or_
 from typing import Any
 
@@ -38,7 +38,7 @@ from phqc_pipeline.catalogue.expressions.nodes import (
     Node,
 )
 from phqc_pipeline.catalogue.expressions.patterns import like_regex
-from phqc_pipeline.catalogue.model import Context
+from phqc_pipeline.catalogue.model import Context, GrowthTable
 
 _DTYPES: Mapping[str, Any] = {
     "bool": pl.Boolean,
@@ -239,35 +239,13 @@ class PolarsRenderer:
         return day.dt.offset_by(f"{count}{'mo' if node.op == 'shift_month' else 'y'}")
 
     def _growth_z(self, node: Call) -> pl.Expr:
-        """The row of the table by sex and age, then the formula; beyond ±3 the restricted one (rules/growth/README).
-        Where L is 1 (length, head) both are the same."""
+        """By a function over whole columns: written out, the formula names its table so often that planning the select
+        takes longer than computing it."""
         reference = node.args[0]
         assert isinstance(reference, GrowthReference)
-        table, curves = reference.table, tables.growth_curves(reference.table)
         value, sex, birth, day = (self.render(argument) for argument in node.args[1:])
-        days, months = _days(birth, day), _age_months(birth, day)
-        last_day, last_month = table.first_day + table.days - 1, table.first_month + table.months - 1
-        age = (
-            pl.when(days.is_between(table.first_day, last_day))
-            .then(days - table.first_day)
-            .when((days > last_day) & months.is_between(table.first_month, last_month))
-            .then(months - table.first_month + table.days)
-        )
-        first = {code: place * table.ages for place, code in enumerate(table.sexes)}
-        row = sex.replace_strict(first, default=None, return_dtype=pl.Float64) + age
-        at = {name: pl.lit(figures).gather(row.cast(pl.Int64)) for name, figures in curves.items()}
-        measured = pl.when(value > 0.0).then(value)
-        power = (measured / at["m"]).pow(at["l"])
-        score = pl.when(at["l"] != 0.0).then((power - 1.0) / (at["l"] * at["s"]))
-        score = score.otherwise((measured / at["m"]).log() / at["s"])
-        return _half_up(
-            pl.when(score > 3.0)
-            .then(3.0 + (measured - at["high3"]) / (at["high3"] - at["high2"]))
-            .when(score < -3.0)
-            .then(-3.0 + (measured - at["low3"]) / (at["low2"] - at["low3"]))
-            .otherwise(score),
-            6,
-        )
+        facts = pl.struct(x=value, sex=sex, days=_days(birth, day), months=_age_months(birth, day))
+        return facts.map_batches(partial(_growth_scores, reference.table), return_dtype=pl.Float64, is_elementwise=True)
 
     def _in_list(self, node: Call) -> pl.Expr:
         return self.render(node.args[0]).is_in(list(_list(node).code_list.by_code))
@@ -369,6 +347,37 @@ def _to_int(text: pl.Expr) -> pl.Expr:
 
 def _to_number(text: pl.Expr) -> pl.Expr:
     return pl.when(text.str.contains(tables.DECIMAL_NUMBER)).then(text).cast(pl.Float64, strict=False)
+
+
+def _growth_scores(table: GrowthTable, facts: pl.Series) -> pl.Series:
+    """Z of the measurements ``x`` at ages ``days`` and ``months``: the row of the table by sex and age, then the
+    formula; beyond ±3 the restricted one (rules/growth/README). Where L is 1 (length, head) both are the same."""
+    last_day, last_month = table.first_day + table.days - 1, table.first_month + table.months - 1
+    days, months = pl.col("days"), pl.col("months")
+    age = (
+        pl.when(days.is_between(table.first_day, last_day))
+        .then(days - table.first_day)
+        .when((days > last_day) & months.is_between(table.first_month, last_month))
+        .then(months - table.first_month + table.days)
+    )
+    first = {code: place * table.ages for place, code in enumerate(table.sexes)}
+    row = pl.col("sex").replace_strict(first, default=None, return_dtype=pl.Float64) + age
+    known = facts.struct.unnest().select(
+        row.cast(pl.Int64).alias("row"), x=pl.when(pl.col("x") > 0.0).then(pl.col("x"))
+    )
+    curves = tables.growth_curves(table)
+    at = known.with_columns(figures.gather(known["row"]).alias(name) for name, figures in curves.items())
+    x, low, middle, spread = (pl.col(name) for name in ("x", "l", "m", "s"))
+    skewed = ((x / middle).pow(low) - 1.0) / (low * spread)
+    at = at.with_columns(z=pl.when(low != 0.0).then(skewed).otherwise((x / middle).log() / spread))
+    score = (
+        pl.when(pl.col("z") > 3.0)
+        .then(3.0 + (x - pl.col("high3")) / (pl.col("high3") - pl.col("high2")))
+        .when(pl.col("z") < -3.0)
+        .then(-3.0 + (x - pl.col("low3")) / (pl.col("low2") - pl.col("low3")))
+        .otherwise(pl.col("z"))
+    )
+    return at.select(_half_up(score, 6)).to_series()
 
 
 def _to_text(number: pl.Expr) -> pl.Expr:

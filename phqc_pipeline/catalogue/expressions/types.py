@@ -130,7 +130,7 @@ class TypeChecker:
         if not (isinstance(cell, Column) and cell.field.kind in ("code", "multi") and isinstance(given, Constant)):
             return
         code_list = self.vocabulary.codes.get(cell.field.codes or "")
-        if code_list is None or given.value in code_list.by_code:
+        if code_list is None or given.value is None or given.value in code_list.by_code:
             return
         meant = code_list.spellings.get(str(given.value))
         listed = "、".join(f"{entry.code} {entry.name}" for entry in code_list.codes[:12])
