@@ -238,9 +238,9 @@ def _caught(stand: _Stand, judgements: Sequence[_Judgement]) -> list[bool]:
     """Of each mutant, whether some row tells it from the rule."""
     original = stand.original
     touched = {name for when, violated in (original, *judgements) for name in _columns(when, violated)}
-    frame = stand.frame[stand.rows]
-    kept = (name for name in frame.columns if name.removesuffix(RAW_SUFFIX) in touched or name.startswith(_GIVEN))
-    frame = frame.select(*kept, _row=pl.lit(0))
+    names = stand.frame.columns
+    kept = [name for name in names if name.removesuffix(RAW_SUFFIX) in touched or name.startswith(_GIVEN)]
+    frame = stand.frame.select(*kept, _row=pl.lit(0))[stand.rows]
     renderer = _Renderer(stand.given)
     frame = frame.with_columns(renderer.parts_of(original))
     found: list[bool] = []
@@ -272,13 +272,7 @@ class _Renderer(PolarsRenderer):
 
     def parts_of(self, original: _Judgement) -> list[pl.Expr]:
         """A column for each operation in the rule's own judgement, which later renderings then read."""
-        parts: set[Node] = {
-            part
-            for node in original
-            if node is not None
-            for part in nodes.walk(node)
-            if isinstance(part, (nodes.Call, nodes.Derived))
-        }
+        parts = {part for node in original if node is not None for part in _operations(node)}
         columns: dict[Node, str] = {part: f"_part{at}" for at, part in enumerate(parts)}
         made = [self.render(part).alias(column) for part, column in columns.items()]
         self._done.clear()
@@ -293,6 +287,15 @@ class _Renderer(PolarsRenderer):
     def _rendered(self, node: Node) -> pl.Expr:
         column = self._columns.get(node)
         return super()._rendered(node) if column is None else pl.col(column)
+
+
+def _operations(node: Node) -> Iterator[Node]:
+    """The node and every operation below it; not what ``required_count()`` counts, hundreds of cells."""
+    if isinstance(node, (nodes.Call, nodes.Derived)):
+        yield node
+        if not (isinstance(node, nodes.Call) and node.op in nodes.COUNTING_OPS):
+            for child in nodes.children(node):
+                yield from _operations(child)
 
 
 def _columns(when: Node | None, violated: Node) -> frozenset[str]:

@@ -22,7 +22,7 @@ from sqlglot import exp
 
 from phqc_pipeline.catalogue.expressions.functions import FUNCTIONS
 from phqc_pipeline.catalogue.expressions.nodes import DATES, NUMBERS, Column, Node
-from phqc_pipeline.catalogue.expressions.parse import compile_tree
+from phqc_pipeline.catalogue.expressions.parse import compile_tree, names_used
 from phqc_pipeline.catalogue.expressions.syntax import CALL_PREFIX, ExpressionError, shown
 from phqc_pipeline.catalogue.expressions.types import Vocabulary
 from phqc_pipeline.catalogue.model import Field, Form
@@ -57,7 +57,9 @@ class Setting:
     @cached_property
     def derived_types(self) -> dict[str, str]:
         """The derived names that the form has the columns for, in their order, with their types."""
-        nodes = {name: self.compiled(exp.column(name), any_type=True) for name in self.vocabulary.derived}
+        known = self.form.by_name.keys()
+        able = [name for name in self.vocabulary.derived if names_used(name, self.vocabulary) <= known]
+        nodes = {name: self.compiled(exp.column(name), any_type=True) for name in able}
         return {name: node.type for name, node in nodes.items() if node is not None}
 
     def compiled(self, tree: Any, params: Mapping[str, Any] | None = None, *, any_type: bool = False) -> Node | None:
