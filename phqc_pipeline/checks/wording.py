@@ -7,7 +7,8 @@ Does not belong here: the templates (``rules/``), how a mask looks (``masking``)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from string import Formatter
 from typing import Any
@@ -16,8 +17,8 @@ import polars as pl
 
 from phqc_pipeline.catalogue import Catalogue, CodeList, Context, Field, Form, RuleCheck
 from phqc_pipeline.catalogue.expressions import Expression, parse_expression, to_polars
-from phqc_pipeline.checks.lake import NULL_REASON, RAW_SUFFIX, lake_schema
-from phqc_pipeline.checks.masking import mask_personal
+from phqc_pipeline.checks.lake import NULL_REASON, RAW_SUFFIX
+from phqc_pipeline.checks.masking import mask_personal, suspect
 
 EMPTY = "未填"
 _LONGEST_CODE_LIST = 12  # a longer list is named, not spelled out, in ``expected``
@@ -25,23 +26,69 @@ _LONGEST_CODE_LIST = 12  # a longer list is named, not spelled out, in ``expecte
 Text = pl.Expr | str | None  # an expression over lake columns, or the same text for every record
 
 
+@dataclass(frozen=True)
+class Shown:
+    """What is known of the cells that are shown: the lake columns that ``hold`` anything, and those with a text that is
+    ``suspicious``: perhaps a number to be masked. None: all of them may be.
+    """
+
+    held: frozenset[str] | None = None
+    suspicious: frozenset[str] | None = None
+
+    def holds(self, name: str) -> bool:
+        return self.held is None or name in self.held
+
+    def is_suspicious(self, name: str) -> bool:
+        return self.holds(name) and (self.suspicious is None or name in self.suspicious)
+
+
+ANYTHING = Shown()
+
+
+def columns_shown(cat: Catalogue, check: RuleCheck) -> frozenset[str]:
+    """The lake columns that the texts of a check's findings may read."""
+    rule, form = check.rule, cat.form(check.form_id)
+    templates = [rule.message, rule.expected or "", (rule.suggestion.text or "") if rule.suggestion else ""]
+    fields = {check.field, *(name for template in templates for _, name in _split(template) if name)}
+    if check.suggestion is not None:
+        fields |= check.suggestion.touches
+    for name in fields & cat.derived.keys() - form.by_name.keys() - rule.params.keys():
+        fields |= _derived(name, check, cat).touches
+    names = [name for name in fields if form.has(name)]
+    return frozenset([*names, *(name + RAW_SUFFIX for name in names), NULL_REASON])
+
+
+def what_is_shown(form: Form, cells: pl.DataFrame) -> Shown:
+    """What is known of gathered cells."""
+    held = [column for column in cells.iter_columns() if column.null_count() < cells.height]
+    free = {field.name for field in form.fields if field.kind == "text" and field.personal is None}
+    texts = [column for column in held if column.name in free or column.name.endswith(RAW_SUFFIX)]
+    suspicious = frozenset(column.name for column in texts if suspect(column).any())
+    return Shown(frozenset(column.name for column in held), suspicious)
+
+
 class Wording:
     """The texts of one check's findings. Each is an expression over the form's lake columns, or a constant."""
 
     def __init__(
-        self, cat: Catalogue, check: RuleCheck, ctx: Context, missing_columns: frozenset[str] = frozenset()
+        self,
+        cat: Catalogue,
+        check: RuleCheck,
+        ctx: Context,
+        missing_columns: frozenset[str] = frozenset(),
+        shown: Shown = ANYTHING,
     ) -> None:
         self._cat = cat
         self._check = check
         self._ctx = ctx
         self._missing_columns = missing_columns
+        self._shown = shown
         self._form = cat.form(check.form_id)
-        self._schema = lake_schema(self._form)
         self._field = self._form.by_name.get(check.field)
 
     def observed(self) -> Text:
         """What stands in the finding's field, as delivered; None for a check without a field."""
-        return None if self._field is None else cell_text(self._field, self._cat).fill_null(EMPTY)
+        return None if self._field is None else self._cell(self._field).fill_null(EMPTY)
 
     def message(self) -> Text:
         return self._filled(self._check.rule.message)
@@ -80,29 +127,26 @@ class Wording:
     def _placeholder(self, name: str) -> Text:
         """What ``{name}`` stands for: a column, a parameter, a fact about the per-field column, anything derived."""
         if self._check.rule.per_field is not None and self._field is not None:
+            if name == "value":
+                return self._cell(self._field)
             fact = _FIELD_FACTS.get(name)
             if fact is not None:
                 return fact(self._field, self._cat)
         if name in self._check.rule.params:
             return constant_text(self._check.rule.params[name])
         if self._form.has(name):
-            return cell_text(self._form.field(name), self._cat)
+            return self._cell(self._form.field(name))
         if name in self._check.rule.optional_columns:
             return None  # a column this form does not have reads as empty
-        return self._computed(self._parsed(name), None)
+        return self._computed(_derived(name, self._check, self._cat), None)
 
-    def _parsed(self, expression: str) -> Expression:
-        rule = self._check.rule
-        field = self._field if rule.per_field is not None else None
-        return parse_expression(
-            expression, self._form, self._cat, rule.params, field=field, optional=rule.optional_columns, expect=None
-        )
+    def _cell(self, field: Field) -> pl.Expr:
+        return cell_text(field, self._cat, self._shown)
 
     def _computed(self, expression: Expression, codes: CodeList | None) -> pl.Expr:
         """A language expression's value as text; personal data it may pass on is masked."""
         value = to_polars(expression, self._ctx, self._missing_columns)
-        schema = {name: kind for name, kind in self._schema.items() if name in set(value.meta.root_names())}
-        kind = pl.LazyFrame(schema=schema).select(value.alias("value")).collect_schema()["value"]
+        kind = _COMPUTED[expression.type]
         text = value_text(value, kind)
         if kind != pl.String:
             return text
@@ -111,21 +155,35 @@ class Wording:
         return mask_personal(text, _passed_on(value, self._form))
 
 
-def cell_text(field: Field, cat: Catalogue) -> pl.Expr:
+def _derived(name: str, check: RuleCheck, cat: Catalogue) -> Expression:
+    """A derived name (or whatever else a template may name) as the check's own expressions would read it."""
+    rule, form = check.rule, cat.form(check.form_id)
+    field = form.by_name.get(check.field) if rule.per_field is not None else None
+    return parse_expression(name, form, cat, rule.params, field=field, optional=rule.optional_columns, expect=None)
+
+
+def cell_text(field: Field, cat: Catalogue, shown: Shown = ANYTHING) -> pl.Expr:
     """A cell as the doctor knows it: the delivered text where it is irregular, else the value; masked; NULL if empty.
 
-    A word like 不详 that counts as empty (0a.20) is shown with that reading.
+    A word like 不详 that counts as empty (0a.20) is shown with that reading. What ``shown`` rules out is left out.
     """
-    raw = pl.col(field.name + RAW_SUFFIX)
+    raw_name = field.name + RAW_SUFFIX
+    raw, irregular = pl.col(raw_name), shown.holds(raw_name)
     if field.kind == "text":
-        text = _labelled(pl.col(field.name), _code_list(field, cat))
-        return mask_personal(pl.coalesce(raw, text), field.personal)
+        codes = _code_list(field, cat)
+        text = _labelled(pl.col(field.name), codes)
+        text = pl.coalesce(raw, text) if irregular else text
+        harmless = not (codes or shown.is_suspicious(field.name) or shown.is_suspicious(raw_name))
+        return text if harmless and field.personal is None else mask_personal(text, field.personal)
+    text = _regular_text(field, cat)
     # Only delivered text can hold what does not belong in the column: a date, a number, a known code cannot.
-    shown = pl.coalesce(mask_personal(raw, field.personal), _regular_text(field, cat))
-    if field.is_numeric or field.is_date:
+    if irregular:
+        harmless = field.personal is None and not shown.is_suspicious(raw_name)
+        text = pl.coalesce(raw if harmless else mask_personal(raw, field.personal), text)
+    if (field.is_numeric or field.is_date) and shown.holds(NULL_REASON):
         word = pl.col(NULL_REASON).str.json_path_match(f"$.{field.name}")
-        shown = pl.coalesce(shown, pl.lit(EMPTY + "（") + word + pl.lit("）"))
-    return shown
+        text = pl.coalesce(text, pl.lit(EMPTY + "（") + word + pl.lit("）"))
+    return text
 
 
 def _regular_text(field: Field, cat: Catalogue) -> pl.Expr:
@@ -171,6 +229,17 @@ def constant_text(value: Any) -> str:
     return str(value)
 
 
+#: What a computed value is in Polars, by its type in the language.
+_COMPUTED: Mapping[str, type[pl.DataType]] = {
+    "bool": pl.Boolean,
+    "int": pl.Float64,
+    "num": pl.Float64,
+    "text": pl.String,
+    "date": pl.Date,
+    "ts": pl.Datetime,
+    "list": pl.List,
+    "null": pl.Null,
+}
 _DTYPES: Mapping[str, type[pl.DataType]] = {"int": pl.Float64, "dec": pl.Float64, "date": pl.Date, "dt": pl.Datetime}
 
 
@@ -227,9 +296,10 @@ def _codes_text(field: Field, cat: Catalogue) -> str | None:
     codes = _code_list(field, cat)
     if codes is None:
         return None
+    dated = "（须在服务日期适用）" if field.dated_codes else ""
     if len(codes.codes) > _LONGEST_CODE_LIST:
-        return f"{codes.title}中的代码"
-    return "、".join(f"{entry.code} {entry.name}" for entry in codes.codes)
+        return f"{codes.title}中的代码{dated}"
+    return "、".join(f"{entry.code} {entry.name}" for entry in codes.codes) + dated
 
 
 def _code_list(field: Field | None, cat: Catalogue) -> CodeList | None:
@@ -245,8 +315,7 @@ def _bound(side: int, attribute: str) -> Callable[[Field, Catalogue], str]:
 
 
 #: What a per-field rule's template may name about the column at hand.
-_FIELD_FACTS: Mapping[str, Callable[[Field, Catalogue], Text]] = {
-    "value": cell_text,
+_FIELD_FACTS: Mapping[str, Callable[[Field, Catalogue], str | None]] = {
     "field": lambda field, _: field.name,
     "title": lambda field, _: field.title,
     "unit": lambda field, _: field.unit,
