@@ -145,21 +145,32 @@ def _form(book: Book, form: Form) -> str:
     if form.source:
         facts.append(f"出处：{md.text(form.source)}。")
     rules = book.rules_on(form.form_id)
-    parts = [md.bullets(facts)]
-    for title, group in _grouped(book, form, rules):
-        if group:
-            parts.append(f"## {title}（{len(group)} 条）\n\n{book.rule_table(group, here, forms=False)}")
-    parts.append(f"## 字段\n\n{_reading(book, here)}\n{_fields(book, form, form.own_fields, here)}")
-    envelope = md.link("公共信封列", ENVELOPE, here)
-    parts.append(f"这张表还带{envelope}。\n")
-    return md.page(md.text(form.title), *parts, orphan=False)
-
-
-def _grouped(book: Book, form: Form, rules: Sequence[Rule]) -> list[tuple[str, list[Rule]]]:
     own = [rule for rule in rules if not book.is_generic(rule) and rule.carrier == "pandera"]
     cross = [rule for rule in rules if not book.is_generic(rule) and rule.carrier == "dbt"]
     generic = [rule for rule in rules if book.is_generic(rule)]
-    return [("本表专属的规则", own), ("跨记录、跨表的规则", cross), ("各表通用的规则", generic)]
+    parts = [md.bullets(facts)]
+    for title, group in (("本表专属的规则", own), ("跨记录、跨表的规则", cross)):
+        if group:
+            parts.append(f"## {title}（{len(group)} 条）\n\n{book.rule_table(group, here, forms=False)}")
+    parts.append(f"## 字段\n\n{_reading(book, here)}\n{_fields(book, form, form.own_fields, here)}")
+    parts.append(f"这张表还带{md.link('公共信封列', ENVELOPE, here)}。\n")
+    if generic:
+        parts.append(f"## 各表通用的规则（{len(generic)} 条）\n\n{_listed(book, generic, here)}")
+    return md.page(md.text(form.title), *parts, orphan=False)
+
+
+def _listed(book: Book, rules: Sequence[Rule], here: str) -> str:
+    """Rules as one line a severity: a form has some fifty that are on every other form too."""
+    lines = []
+    for severity in SEVERITIES:
+        named = [
+            book.link_rule(rule.rule_id, here, f"{rule.rule_id} {rule.title}")
+            for rule in rules
+            if rule.severity == severity
+        ]
+        if named:
+            lines.append(f"{severity_badge(severity)}　{'；'.join(named)}")
+    return md.bullets(lines)
 
 
 def _envelope(book: Book) -> str:

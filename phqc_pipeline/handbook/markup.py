@@ -11,12 +11,18 @@ from collections.abc import Iterable, Sequence
 from phqc_pipeline.catalogue.handbook import markdown_table
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>$&~#^])")
+_SPACES = re.compile(r"\s+")
 _TICKS = re.compile(r"`+")
 
 
 def text(said: str) -> str:
     """``said`` on one line, every sign that Markdown would read as its own taken literally."""
-    return _SPECIAL.sub(r"\\\1", " ".join(said.split()))
+    return piece(said).strip()
+
+
+def piece(said: str) -> str:
+    """A part of a line as text: a space at either end stays."""
+    return _SPECIAL.sub(r"\\\1", _SPACES.sub(" ", said))
 
 
 def code(said: str) -> str:

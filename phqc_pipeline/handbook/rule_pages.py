@@ -383,12 +383,12 @@ def _message(book: Book, rule: Rule, template: str, form: Form | None) -> str:
     """A message with what is filled in named: parameters by value, everything else by title."""
     said = []
     for literal, name, _, _ in Formatter().parse(template):
-        said.append(md.text(literal) if literal.strip() else literal)
+        said.append(md.piece(literal))
         if name and name in rule.params:
             said.append(md.text(plain(rule.params[name])))
         elif name:
             said.append(md.badge(md.text(_name_title(book, form, name)), "slot"))
-    return "".join(said)
+    return "".join(said).strip()
 
 
 def _name_title(book: Book, form: Form | None, name: str) -> str:
