@@ -80,7 +80,7 @@ def rule_fingerprint(rule: Rule, derived: Mapping[str, Derived]) -> str:
     parts = {name: _part(name, getattr(rule, name)) for name in _RULE_PARTS}
     computed = rule.suggestion.expr if rule.suggestion else None
     texts = (rule.when, rule.assertion, rule.violated, rule.message, computed)
-    parts["derived"] = {name: _squeezed(derived[name].expr) for name in derived_in(texts, derived)}
+    parts["derived"] = {name: _meaning(derived[name]) for name in derived_in(texts, derived)}
     return digest(parts)
 
 
@@ -120,6 +120,11 @@ def _part(name: str, value: Any) -> Any:
     if name in _EXPRESSIONS and isinstance(value, str):
         return _squeezed(value)
     return canonical(value)
+
+
+def _meaning(derived: Derived) -> Any:
+    expression = _squeezed(derived.expr)
+    return [expression, sorted(derived.optional_columns)] if derived.optional_columns else expression
 
 
 def _squeezed(text: str) -> str:

@@ -271,6 +271,30 @@ CASES = {
     "home unknown": Case(
         CROSS, "form_id: visit", "form_id: visitt", "form_id: visitt", "没有表单 visitt", "是否应为“visit”"
     ),
+    "reads of every person form": Case(
+        CROSS,
+        "reads: {visit: [archive_no, visit_date]}",
+        "reads: {person: [archive_no, vist_date]}",
+        "reads:",
+        "没有一张表有字段 vist_date",
+        "是否应为“visit_date”",
+    ),
+    "person_only beside the envelope": Case(
+        VISIT,
+        "title: 药名, type: s(50), required: N",
+        "title: 药名, type: s(50), person_only: true",
+        "- {name: drug_name",
+        "person_only 只用于公共信封列",
+        "required: N",
+    ),
+    "derived without its optional column": Case(
+        "derived.yaml",
+        "expr: age_at(service_date)",
+        "expr: age_at(service_date), optional_columns: [hight_cm]",
+        "- {name: age",
+        "没有一张表单有字段 hight_cm",
+        "",
+    ),
     "checks_empty unknown": Case(
         CROSS, "checks_empty: [dbp]", "checks_empty: [dpb]", "checks_empty", "没有字段 dpb", "dbp"
     ),

@@ -255,3 +255,62 @@ def test_lines_of_yaml_values() -> None:
     assert document.line(("a", 1, "d")) == 4
     assert document.line(("a", 1, "missing")) == 4  # the nearest value around it
     assert document.line() == 1
+
+
+def test_what_is_about_a_person_is_not_required_of_an_institution(small: Small) -> None:
+    small.change(
+        "forms/_envelope.yaml", "title: 出生日期, type: date", "title: 出生日期, person_only: true, type: date"
+    )
+    catalogue = small.load()
+    assert "birth_date" in catalogue.required_columns("visit")
+    assert "birth_date" not in catalogue.required_columns("patrol")
+    assert catalogue.form("patrol").field("birth_date").required == "never"
+    assert "birth_date" in fields_of(catalogue, "COM-C-013", "visit")
+    assert "birth_date" not in fields_of(catalogue, "COM-C-013", "patrol")
+
+
+def test_a_rule_on_every_person_form_says_so_once(small: Small) -> None:
+    wanted = "reads: {visit: [archive_no, visit_date]}"
+    small.change("checks/cross.yaml", wanted, "reads: {visit: [archive_no, sbp], person: [archive_no, service_date]}")
+    assert small.load().versions("VIS-U-001")[0].reads == {
+        "visit": ("archive_no", "sbp"),  # written out: that holds
+        "profile": ("archive_no", "archive_date"),
+    }
+    small.change("checks/cross.yaml", "visit: [archive_no, sbp], ", "")
+    small.change("checks/cross.yaml", "title: 同日重复", "title: 同日重复\n    except_forms: [profile]")
+    assert small.load().versions("VIS-U-001")[0].reads == {"visit": ("archive_no", "visit_date")}
+    small.change("checks/cross.yaml", "[archive_no, service_date]", "[archive_no, phone]")
+    assert small.load().versions("VIS-U-001")[0].reads == {}  # a form without the columns is left out
+
+
+def test_a_derived_name_may_do_without_a_column(small: Small) -> None:
+    small.append(
+        "derived.yaml",
+        "  - {name: figure, title: 数, expr: 'coalesce(sbp, weight_kg) + 1', optional_columns: [sbp, weight_kg]}\n",
+    )
+    small.change(COMMON, "violated: record_id is null", "violated: record_id is null and figure is null")
+    catalogue = small.load()
+    assert catalogue.versions("COM-C-001")[0].form_ids == ("patrol", "profile", "visit")
+    reads = {check.form_id: check.reads for form in catalogue.forms for check in catalogue.checks(form)
+             if check.rule.rule_id == "COM-C-001"}  # fmt: skip
+    assert reads["visit"] == {"record_id", "sbp", "weight_kg"}
+    assert reads["profile"] == {"record_id"}
+
+
+def test_codes_in_force_at_times_are_held_against_the_service_date(small: Small) -> None:
+    small.change(
+        "codes/general.yaml",
+        "- {code: '02', name: 头痛}",
+        "- {code: '02', name: 头痛, valid_to: 2019-12-31}\n"
+        "      - {code: '02', name: 头痛, valid_from: 2021-01-01}\n"
+        "      - {code: '3', name: 心悸, valid_from: 2020-01-01}",
+    )
+    catalogue = small.load()
+    dated = catalogue.form("visit").field("symptom_codes").dated_codes
+    assert dated is not None
+    assert (dated.service_date, dated.kind) == ("visit_date", "date")
+    assert dated.spans == (
+        (("02",), ((None, date(2019, 12, 31)), (date(2021, 1, 1), None))),
+        (("3",), ((date(2020, 1, 1), None),)),
+    )
+    assert catalogue.form("visit").field("record_status").dated_codes is None
