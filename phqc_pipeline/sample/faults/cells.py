@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import date, datetime, time
+from functools import lru_cache
 from typing import Any
 
 from phqc_pipeline.catalogue import Catalogue
@@ -51,9 +52,15 @@ def read(given: Any, field: Field, cat: Catalogue) -> Cell:
     if not isinstance(given, str | int | float) or field.kind == "text" or (cell.value is None and cell.raw is None):
         return cell
     text = _as_text(given)
-    rewritten = mended_text(text, cell.value, field, cat.codes, cat.repairs)
+    rewritten = _mended(text, cell.value, field, cat)
     again = None if rewritten is None else _read_as_written(rewritten, field, cat).value
     return cell if again is None else Cell(again, text, text)
+
+
+@lru_cache(maxsize=20_000)
+def _mended(text: str, value: Any, field: Field, cat: Catalogue) -> str | None:
+    """The same few words are tried on many records of a column."""
+    return mended_text(text, value, field, cat.codes, cat.repairs)
 
 
 def _read_as_written(given: Any, field: Field, cat: Catalogue) -> Cell:

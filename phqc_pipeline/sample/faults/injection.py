@@ -93,7 +93,9 @@ def inject(
     able = [
         n
         for n, check in enumerate(checks)
-        if not check.reads & dropped and (check.rule.rule_id not in RECIPES or check.rule.rule_id in also)
+        if not check.reads & dropped
+        and (check.rule.rule_id not in RECIPES or check.rule.rule_id in also)
+        and (check.rule.valid_from is None or check.rule.valid_from <= work.times.snapshot)
     ]
     wanted, pressing = _wanted(checks, able, form.form_id, sorted(work.frames), pool.size, rates, also, chance)
     room = max(int(pool.size * rates.fullest), 1)
@@ -144,7 +146,7 @@ class _Tasks:
             if not trials:
                 break
             rows, cells = _written(pool, trials, self.form, self.work)
-            violated = self.judge.violations(self.form, rows)
+            violated = self.judge.violations_tried(self.form, rows)
             carried = [self.meant.get(number, set()) for number in rows["_row"].to_list()]
             done = _choose(trials, violated, carried, pool)
             _put_in(self.work, self.form, rows, cells, trials, done, self.checks)

@@ -3,19 +3,21 @@
 Belongs here: rows in the lake's columns → the checks each violates, with validity dates and suppression.
 Does not belong here: cross rules (``truth``), choosing rows (``injection``).
 
-The nightly run evaluates the same rules in Polars: this is the second way, and the answer key rests on it.
+The nightly run evaluates the same rules in Polars: this is the second way, and the answer key rests on it. Where faults
+are only tried, the quicker first way will do.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 
 import duckdb
+import numpy as np
 import polars as pl
 
 from phqc_pipeline.catalogue import Catalogue, Context, Form, RuleCheck
-from phqc_pipeline.catalogue.expressions import check_duckdb
+from phqc_pipeline.catalogue.expressions import check_duckdb, check_polars
 
 RAW = "__raw"
 _LONG_SQL = 10_000  # characters
@@ -28,6 +30,7 @@ class Judge:
         self.cat = cat
         self.ctx = ctx
         self.checks = {form_id: cat.checks(form_id) for form_id in cat.forms}
+        self._expressions: dict[str, list[pl.Expr]] = {}
         self._sql = {
             form_id: [check_duckdb(check, ctx)[1] for check in checks] for form_id, checks in self.checks.items()
         }
@@ -37,21 +40,35 @@ class Judge:
 
         ``rows`` has the form's columns; a missing ``<field>__raw`` counts as NULL.
         """
+        return self._found(form, rows, self._evaluate)
+
+    def violations_tried(self, form: Form, rows: pl.DataFrame) -> list[frozenset[int]]:
+        """The same by the Polars rendering: several times as quick for few rows, and no independent word."""
+        return self._found(form, rows, self._evaluate_quickly)
+
+    def _found(
+        self, form: Form, rows: pl.DataFrame, evaluate: Callable[[Form, pl.DataFrame], pl.DataFrame]
+    ) -> list[frozenset[int]]:
         checks = self.checks[form.form_id]
         if rows.is_empty() or not checks:
             return [frozenset()] * rows.height
-        table = self._evaluate(form, rows)
+        table = evaluate(form, rows)
         found: list[set[int]] = [set() for _ in range(rows.height)]
         for n in range(len(checks)):
-            for row in table[f"c{n}"].arg_true():
+            for row in np.flatnonzero(table[f"c{n}"].to_numpy()).tolist():
                 found[row].add(n)
         dates = rows[form.service_date].to_list()
         return [frozenset(self._reported(one, checks, day)) for one, day in zip(found, dates, strict=True)]
 
+    def _evaluate_quickly(self, form: Form, rows: pl.DataFrame) -> pl.DataFrame:
+        if form.form_id not in self._expressions:
+            self._expressions[form.form_id] = [
+                check_polars(check, self.ctx)[1].alias(f"c{n}") for n, check in enumerate(self.checks[form.form_id])
+            ]
+        return _lake(form, rows).select(self._expressions[form.form_id])
+
     def _evaluate(self, form: Form, rows: pl.DataFrame) -> pl.DataFrame:
-        present = set(rows.columns)
-        missing = [field.name + RAW for field in form.fields if field.name + RAW not in present]
-        lake = rows.with_columns(*(pl.lit(None, pl.String).alias(name) for name in missing)).with_row_index("_place")
+        lake = _lake(form, rows).with_row_index("_place")
         columns: list[pl.Series] = []
         with duckdb.connect() as connection:
             connection.execute("SET threads = 1")
@@ -77,3 +94,10 @@ class Judge:
         held = {n for n in violated if checks[n].rule.in_force_on(day)}
         rules = {checks[n].rule.rule_id for n in held}
         return (n for n in held if not rules & set(checks[n].rule.suppressed_by))
+
+
+def _lake(form: Form, rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows with every ``<field>__raw`` column."""
+    present = set(rows.columns)
+    missing = [field.name + RAW for field in form.fields if field.name + RAW not in present]
+    return rows.with_columns(*(pl.lit(None, pl.String).alias(name) for name in missing))
