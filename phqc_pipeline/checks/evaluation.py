@@ -1,160 +1,275 @@
-"""All checks of one form on one batch, in one Polars ``select``; a check that fails is found and costs only itself.
+"""All checks of one form on one batch: most are settled by facts about its columns, the rest in one Polars ``select``.
 
-Belongs here: the boolean flags of a set of checks, their fused evaluation, finding the culprit when it raises.
-Does not belong here: where batches come from and what is done about a culprit (``runner``).
+Belongs here: which checks a batch leaves undecided, their fused evaluation, the counts, finding the culprit when it
+raises. Does not belong here: where batches come from and what is done about a culprit (``runner``).
 
-Polars computes an expression that many checks share (the usable reading of a column, a derived age) once, and runs
-the checks on all cores; that is why they are evaluated together.
+A check that no row of the batch can violate is not evaluated there (``Outcomes``), and of the others no more than what
+is undecided. Polars computes an expression that many checks share once, and runs the checks on all cores; that is why
+they are evaluated together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
+import numpy as np
 import polars as pl
 
+from phqc_pipeline.catalogue import Context, Form
+from phqc_pipeline.catalogue.expressions import Expression, Outcomes, nodes, to_polars
+from phqc_pipeline.catalogue.expressions.cells import RAW_SUFFIX
+from phqc_pipeline.catalogue.expressions.nodes import Node
+from phqc_pipeline.checks.facts import TextJudgements, column_facts
 from phqc_pipeline.checks.findings import Violations
-from phqc_pipeline.checks.lake import INSTITUTION
-from phqc_pipeline.checks.results import JUDGED
+from phqc_pipeline.checks.lake import INSTITUTION, lake_schema, with_empty_columns
 from phqc_pipeline.checks.schemas import Judgement, ResultKey
 
 #: A panic inside Polars is no ``Exception``, and is one check's fault like any other.
 FAILURES = (Exception, pl.exceptions.PanicException)
+
+Counts = np.ndarray  # int64, a row a check: checked, applicable, violated
 
 
 class FusedError(Exception):
     """The fused select raised; which check is to blame is not known yet."""
 
 
+class CompileError(Exception):
+    """Checks that cannot be evaluated on any data. ``reasons``: the checks and why."""
+
+    def __init__(self, reasons: Mapping[ResultKey, str]) -> None:
+        super().__init__(f"{len(reasons)} checks")
+        self.reasons = dict(reasons)
+
+
+@dataclass
+class Judged:
+    """What a batch came to: by institution (position) the counts, and the violated checks with their rows."""
+
+    counts: dict[int, Counts] = field(default_factory=dict)
+    violations: list[Violations] = field(default_factory=list)
+
+
 class Evaluation:
-    """A set of checks as boolean flags: ``v<i>`` check i is violated, ``a<i>`` it is applicable, ``w<k>`` the record
-    lies in validity window k. ``table`` says for every check which flags count it (``results.counted_results``).
+    """A set of checks of one form, ready for any number of batches. ``columns``: the lake columns it may need."""
+
+    def __init__(
+        self,
+        form: Form,
+        ctx: Context,
+        judgements: Sequence[Judgement],
+        missing_columns: frozenset[str] = frozenset(),
+        without: frozenset[ResultKey] = frozenset(),
+    ) -> None:
+        self.form = form
+        self.ctx = ctx
+        self.missing_columns = missing_columns
+        self.judgements = [judgement for judgement in judgements if judgement.result_key not in without]
+        places = {id(judgement.check): place for place, judgement in enumerate(self.judgements)}
+        #: For every check the positions of those that suppress it; one that cannot be judged suppresses nothing.
+        self.suppressors = [
+            [places[id(other.check)] for other in judgement.suppressors if id(other.check) in places]
+            for judgement in self.judgements
+        ]
+        self.schema = lake_schema(form)
+        self.columns = _lake_columns(judgement.own for judgement in self.judgements)
+        self._texts = TextJudgements(form, ctx, missing_columns, [judgement.own for judgement in self.judgements])
+        self._compiled: dict[tuple[object, ...], pl.Expr] = {}
+
+    def on(self, batch: pl.DataFrame) -> Undecided:
+        """What the batch leaves undecided. CompileError when that cannot be compiled."""
+        facts = column_facts(batch)
+        known = Outcomes(facts, self.ctx, self.missing_columns)
+        settled = self._texts.settled(batch, facts, known)
+        return Undecided(self, Outcomes(facts, self.ctx, self.missing_columns, settled))
+
+    def compiled(self, judgement: Judgement | None, node: Node, plain: frozenset[str]) -> pl.Expr:
+        """A violation (of ``judgement``) or any other condition as an expression that is TRUE or FALSE."""
+        touched = nodes.columns_touched(node)
+        key = (judgement and judgement.check.key, node, plain & touched)
+        found = self._compiled.get(key)
+        if found is None:
+            if judgement is None:
+                found = to_polars(Expression("", node), self.ctx, self.missing_columns, key[2]).fill_null(False)
+            else:
+                found = judgement.compiled(node, key[2])
+            self._compiled[key] = found
+        return found
+
+
+class Undecided:
+    """What is to be computed on the rows of one batch, and what is known without.
+
+    ``flags``: boolean columns; ``counted``: for every check what says whom it is asked of, whom it concerns, and who
+    violates it (suppression aside): a flag's name, or True (every row) or False (none).
     """
 
-    def __init__(self, judgements: Sequence[Judgement], without: frozenset[ResultKey] = frozenset()) -> None:
-        self.judgements = [
-            judgement for judgement in judgements if not judgement.failure and judgement.result_key not in without
-        ]
-        self.without = without
-        self._flags: dict[str, pl.Expr] = {}
-        self._flags_of: list[list[str]] = []
-        rows = [self._counted(position, judgement) for position, judgement in enumerate(self.judgements)]
-        columns = ("rule_id", "field", "checked", "applicable", "violated")
-        self.table = pl.DataFrame(rows, schema=dict.fromkeys(columns, pl.String), orient="row")
-        self.columns = frozenset(name for flag in self._flags.values() for name in flag.meta.root_names())
+    def __init__(self, evaluation: Evaluation, outcomes: Outcomes) -> None:
+        self._evaluation = evaluation
+        self._outcomes = outcomes
+        self._plain = frozenset(field.name for field in evaluation.form.fields if outcomes.is_plain(field))
+        self._names: dict[Node, str] = {}
+        self._cuts: dict[int, Node] = {}
+        self._reasons: dict[ResultKey, str] = {}
+        self._own: dict[ResultKey, list[str]] = {}  # the flags each check stands behind
+        self.flags: dict[str, pl.Expr] = {}
+        self.counted = [self._check(place) for place in range(len(evaluation.judgements))]
+        if self._reasons:
+            raise CompileError(self._reasons)
 
-    def flags(self, batch: pl.DataFrame) -> pl.DataFrame:
-        """``_institution`` and every flag, a row a record of the batch. FusedError when any check raises."""
+    def judge(self, batch: pl.DataFrame, takes_part: pl.Series | None = None) -> Judged:
+        """Counts and violations among the rows that take part (None: all). FusedError when any check raises."""
         try:
-            return _select(batch, self._flags)
+            flags = self._computed(batch, self.flags)
         except FAILURES as error:
             raise FusedError(type(error).__name__) from error
+        return self._judged(batch, flags, takes_part)
 
-    def flags_one_by_one(self, batch: pl.DataFrame) -> pl.DataFrame:
+    def judge_one_by_one(self, batch: pl.DataFrame) -> Judged:
         """The same, each flag on its own: when all together raise and none alone does."""
-        return pl.concat(
-            [
-                batch.select(INSTITUTION),
-                *(_select(batch, {name: flag}).drop(INSTITUTION) for name, flag in self._flags.items()),
-            ],
-            how="horizontal",
-        )
-
-    def violations(self, flags: pl.DataFrame) -> list[Violations]:
-        """The violated checks with their rows."""
-        names = [f"v{position}" for position in range(len(self.judgements))]
-        if not names:
-            return []
-        violated = flags.select(pl.col(names).any()).row(0)
-        return [
-            Violations(position, flags[names[position]].arg_true()) for position, found in enumerate(violated) if found
-        ]
+        flags = {name: self._computed(batch, {name: flag})[name] for name, flag in self.flags.items()}
+        return self._judged(batch, pl.DataFrame(flags), None)
 
     def failing(self, batch: pl.DataFrame, suspects: Collection[ResultKey] | None = None) -> dict[ResultKey, str]:
         """The checks (of ``suspects``, else of all) that raise on these rows → why. Suppression plays no part."""
-        suspected = [one for one in self.judgements if suspects is None or one.result_key in suspects]
-        return _culprits(suspected, lambda flags: _select(batch, flags), told=False)
+        asked = [key for key in self._own if suspects is None or key in suspects]
+        return self._culprits(asked, batch)
 
-    def _counted(self, position: int, judgement: Judgement) -> tuple[str, str, str, str, str]:
-        """Lay down the flags of one check; its rule, field, and the flags that count checked, applicable, violated."""
-        violated = f"v{position}"
-        self._flags[violated] = judgement.violation(self.without)
-        checked = JUDGED if judgement.in_force is None else self._window(judgement)
+    # --- laying down ------------------------------------------------------------------------------------------
+
+    def _check(self, place: int) -> tuple[str | bool, str | bool, str | bool]:
+        judgement = self._evaluation.judgements[place]
+        checked = True if judgement.in_force is None else self._condition(judgement, judgement.in_force)
         applicable = checked
-        concerned = judgement.concerned()
-        if judgement.applicable is not None and concerned is not None:
-            applicable = f"a{position}"
-            self._flags[applicable] = concerned
-        return (*judgement.result_key, checked, applicable, violated)
+        if judgement.concerned is not None and judgement.concerned is not judgement.in_force:
+            applicable = self._condition(judgement, judgement.concerned)
+        return checked, applicable, self._violated(place)
 
-    def _window(self, judgement: Judgement) -> str:
-        rule = judgement.check.rule
-        name = f"w{rule.valid_from or ''}..{rule.valid_to or ''}"
-        if judgement.in_force is not None:
-            self._flags.setdefault(name, judgement.in_force)
+    def _violated(self, place: int) -> str | bool:
+        judgement = self._evaluation.judgements[place]
+        cut = self._cut(judgement.own)
+        if cut in (nodes.TRUE, nodes.FALSE):
+            return cut == nodes.TRUE
+        return self._flag(f"v{place}", self._expression(judgement, cut), judgement)
+
+    def _condition(self, judgement: Judgement, node: Node) -> str | bool:
+        """Whom a check concerns: known of all rows, or a flag that equal conditions share."""
+        cut = self._cut(node)
+        if cut in (nodes.TRUE, nodes.FALSE):
+            return cut == nodes.TRUE
+        name = self._names.setdefault(cut, f"a{len(self._names)}")
+        if name in self.flags:
+            self._own.setdefault(judgement.result_key, []).append(name)
+            return name
+        return self._flag(name, self._expression(judgement, cut, judged=False), judgement)
+
+    def _cut(self, node: Node) -> Node:
+        found = self._cuts.get(id(node))
+        if found is None:
+            found = self._cuts[id(node)] = self._outcomes.cut(node)
+        return found
+
+    def _expression(self, judgement: Judgement, node: Node, *, judged: bool = True) -> pl.Expr:
+        try:
+            return self._evaluation.compiled(judgement if judged else None, node, self._plain)
+        except Exception as error:  # one rule that does not compile must cost only itself
+            self._reasons[judgement.result_key] = f"规则无法编译：{type(error).__name__}: {error}"
+            return pl.lit(False)
+
+    def _flag(self, name: str, flag: pl.Expr, judgement: Judgement) -> str:
+        self.flags[name] = flag
+        self._own.setdefault(judgement.result_key, []).append(name)
         return name
 
+    # --- evaluating -------------------------------------------------------------------------------------------
 
-def failures_of(judgements: Sequence[Judgement], schema: Mapping[str, pl.DataType]) -> dict[ResultKey, str]:
-    """Checks that cannot be evaluated on any data: not compiled, or refused by Polars for the lake's types."""
-    failed = {
-        judgement.result_key: f"规则无法编译：{judgement.failure}" for judgement in judgements if judgement.failure
-    }
-    lake = pl.LazyFrame(schema={INSTITUTION: pl.UInt32, **schema})
-    sound = [judgement for judgement in judgements if judgement.result_key not in failed]
-    return {
-        **failed,
-        **_culprits(sound, lambda flags: _check_types(_selected(lake, flags).collect_schema()), told=True),
-    }
+    def _computed(self, batch: pl.DataFrame, flags: Mapping[str, pl.Expr]) -> pl.DataFrame:
+        """The flags; ``_institution`` goes first, so that a flag without columns gets a value a row."""
+        needed = {name for flag in flags.values() for name in flag.meta.root_names()}
+        whole = with_empty_columns(batch, needed, self._evaluation.schema)
+        selected = whole.lazy().select(INSTITUTION, *(flag.alias(name) for name, flag in flags.items())).collect()
+        for name, kind in selected.schema.items():
+            if name != INSTITUTION and kind != pl.Boolean:
+                raise TypeError(f"结果类型是 {kind}，应为真/假")
+        return selected
 
+    def _judged(self, batch: pl.DataFrame, flags: pl.DataFrame, takes_part: pl.Series | None) -> Judged:
+        owners = _stretches(batch[INSTITUTION])
+        starts = [start for _, start in owners]
+        everyone = pl.repeat(True, batch.height, eager=True) if takes_part is None else takes_part
+        columns: dict[str | bool, pl.Series] = {True: everyone, False: pl.repeat(False, batch.height, eager=True)}
+        columns |= {name: flags[name] if takes_part is None else flags[name] & takes_part for name in self.flags}
+        totals: dict[str | bool, Counts] = {}
+        judged = Judged()
+        for place, (_, _, own) in enumerate(self.counted):
+            violated = self._unsuppressed(place, own, columns)
+            if violated is not None:
+                rows = violated.arg_true()
+                judged.violations.append(Violations(place, rows))
+                totals[f"violated {place}"] = _by_owner(rows.to_numpy(), starts)
+        for name in {name for checked, applicable, _ in self.counted for name in (checked, applicable)}:
+            totals[name] = _sums(columns[name], starts)
+        none = np.zeros(len(owners), np.int64)
+        table = [
+            [totals[checked], totals[applicable], totals.get(f"violated {place}", none)]
+            for place, (checked, applicable, _) in enumerate(self.counted)
+        ]
+        counts = np.array(table, np.int64).reshape(len(table), 3, len(owners))
+        judged.counts = {institution: counts[:, :, place] for place, (institution, _) in enumerate(owners)}
+        return judged
 
-def _culprits(
-    suspects: Sequence[Judgement], attempt: Callable[[Mapping[str, pl.Expr]], object], *, told: bool
-) -> dict[ResultKey, str]:
-    """Which of the suspects make ``attempt`` raise, found by halving. ``told``: the error's own words may be told."""
-    if not suspects:
+    def _unsuppressed(self, place: int, own: str | bool, columns: Mapping[str | bool, pl.Series]) -> pl.Series | None:
+        """The rows that violate a check and no suppressing one; None if there are none, as nearly always."""
+        violated = columns[own]
+        for suppressor in self._evaluation.suppressors[place]:
+            if own is False or not violated.any():
+                return None
+            violated = violated & ~columns[self.counted[suppressor][2]]
+        return violated if own is not False and violated.any() else None
+
+    def _culprits(self, suspects: Sequence[ResultKey], batch: pl.DataFrame) -> dict[ResultKey, str]:
+        """Which of the suspects raise, found by halving. Polars quotes offending values, so its words are not told."""
+        if not suspects:
+            return {}
+        asked = {name: self.flags[name] for key in suspects for name in self._own[key]}
+        try:
+            self._computed(batch, asked)
+        except FAILURES as error:
+            if len(suspects) == 1:
+                return {suspects[0]: _reason(error)}
+            middle = len(suspects) // 2
+            return {**self._culprits(suspects[:middle], batch), **self._culprits(suspects[middle:], batch)}
         return {}
-    try:
-        attempt(_own_flags(suspects))
-    except FAILURES as error:
-        if len(suspects) == 1:
-            return {suspects[0].result_key: _reason(error, told)}
-        middle = len(suspects) // 2
-        return {
-            **_culprits(suspects[:middle], attempt, told=told),
-            **_culprits(suspects[middle:], attempt, told=told),
-        }
-    return {}
 
 
-def _own_flags(judgements: Sequence[Judgement]) -> dict[str, pl.Expr]:
-    flags: dict[str, pl.Expr] = {}
-    for position, judgement in enumerate(judgements):
-        flags[f"v{position}"] = judgement.own_violation()
-        concerned = judgement.concerned()
-        if concerned is not None:
-            flags[f"a{position}"] = concerned
-    return flags
+def _lake_columns(judgements: Iterable[Node]) -> frozenset[str]:
+    fields = frozenset[str]().union(*(nodes.columns_touched(judgement) for judgement in judgements))
+    return fields | {name + RAW_SUFFIX for name in fields}
 
 
-def _select(batch: pl.DataFrame, flags: Mapping[str, pl.Expr]) -> pl.DataFrame:
-    selected = _selected(batch.lazy(), flags).collect()
-    _check_types(selected.schema)
-    return selected
+def _stretches(institutions: pl.Series) -> list[tuple[int, int]]:
+    """Whose the rows are, and where theirs begin: rows come institution by institution."""
+    owners = institutions.to_numpy()
+    starts = np.flatnonzero(np.diff(owners, prepend=owners[:1] + 1))
+    return [(int(owners[start]), int(start)) for start in starts]
 
 
-def _selected(lake: pl.LazyFrame, flags: Mapping[str, pl.Expr]) -> pl.LazyFrame:
-    """The flags as one select; ``_institution`` goes first, so that a flag without columns gets a value a row."""
-    return lake.select(INSTITUTION, *(flag.alias(name) for name, flag in flags.items()))
+def _sums(flag: pl.Series, starts: Sequence[int]) -> Counts:
+    """How often the flag is TRUE in each stretch."""
+    if len(starts) == 1:
+        return np.array([flag.sum()], np.int64)
+    return np.add.reduceat(flag.to_numpy(), starts, dtype=np.int64)
 
 
-def _check_types(schema: pl.Schema) -> None:
-    for name, kind in schema.items():
-        if name != INSTITUTION and kind != pl.Boolean:
-            raise TypeError(f"结果类型是 {kind}，应为真/假")
+def _by_owner(rows: np.ndarray, starts: Sequence[int]) -> np.ndarray:
+    """How many of the rows (ascending positions) each stretch has."""
+    return np.diff(np.searchsorted(rows, starts), append=len(rows))
 
 
-def _reason(error: BaseException, told: bool) -> str:
-    """Why a check failed. Polars quotes offending values, so its words are told only where there were no data."""
-    said = f"：{str(error).splitlines()[0]}" if told and str(error) else ""
-    return f"规则计算出错（{type(error).__name__}{said}），请用 phqc rules test 复核该规则的表达式"
+def _all_rows(height: int, takes_part: pl.Series | None) -> pl.Series:
+    return pl.int_range(height, dtype=pl.UInt32, eager=True) if takes_part is None else takes_part.arg_true()
+
+
+def _reason(error: BaseException) -> str:
+    return f"规则计算出错（{type(error).__name__}），请用 phqc rules test 复核该规则的表达式"

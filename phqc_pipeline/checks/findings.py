@@ -8,18 +8,18 @@ Only violating rows are gathered, check by check, in portions of bounded size; n
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
-from phqc_pipeline.catalogue import Catalogue, Context, Form
+from phqc_pipeline.catalogue import Catalogue, Context, Form, RuleCheck
 from phqc_pipeline.catalogue.model import ROOT_ITEMS
-from phqc_pipeline.checks.lake import INSTITUTION, RECORD_KEY
+from phqc_pipeline.checks.lake import INSTITUTION, RECORD_KEY, lake_schema, with_empty_columns
 from phqc_pipeline.checks.masking import mask_misplaced_id
 from phqc_pipeline.checks.schemas import Judgement, service_date_of
-from phqc_pipeline.checks.wording import Text, Wording
+from phqc_pipeline.checks.wording import Text, Wording, columns_shown, what_is_shown
 
 FINDING_SCHEMA: dict[str, pl.DataType] = {
     "institution_code": pl.String(),
@@ -45,8 +45,8 @@ FINDING_SCHEMA: dict[str, pl.DataType] = {
 }
 TEXTS = ("observed", "expected", "message", "suggestion")
 
-_ROWS_AT_ONCE = 250_000  # findings built together: about 400 bytes each
-_CHECK = "_check"
+_CELLS_AT_ONCE = 5_000_000  # gathered before findings are made of them: some 20 bytes each
+_ROWS_AT_ONCE = 250_000  # findings written together: about 400 bytes each
 _WITHOUT_CODE = {name: kind for name, kind in FINDING_SCHEMA.items() if name != "institution_code"}
 
 
@@ -58,12 +58,20 @@ class Violations:
     rows: pl.Series
 
 
+@dataclass(frozen=True)
+class _Gathered:
+    """The violating rows of one batch, and by check (position) which of them violate it."""
+
+    cells: pl.DataFrame
+    rows: Mapping[int, pl.Series]
+
+
 class FindingBuilder:
     """Turns violating rows of one form's batches into findings.
 
-    ``columns`` are the lake columns it needs of a batch. Of every check only the cells it shows are gathered; they
-    wait until enough rows have come together, for wording a few rows costs as much as wording thousands. What does not
-    depend on the record (rule, severity, texts without placeholders) is laid down once.
+    ``columns`` are the lake columns it may need of a batch. Of every check only the cells it shows are gathered; they
+    wait until enough rows have come together, for wording a few rows costs as much as wording thousands. Nothing is
+    made ready for a check before it is violated.
     """
 
     def __init__(
@@ -74,44 +82,61 @@ class FindingBuilder:
         judgements: Sequence[Judgement],
         missing_columns: frozenset[str] = frozenset(),
     ) -> None:
-        texts = [_texts(Wording(cat, judgement.check, ctx, missing_columns)) for judgement in judgements]
-        self._constants = _constants(form, judgements, texts)
-        keys = _keys(form)
-        self._written = [
-            [pl.col(INSTITUTION), *keys, *(_as_expression(text).alias(name) for name, text in found.items())]
-            for found in texts
-        ]
-        self._columns_of = [
-            sorted({name for expression in written for name in expression.meta.root_names()})
-            for written in self._written
-        ]
-        self.columns = frozenset(name for found in self._columns_of for name in found) - {INSTITUTION}
-        self._waiting: dict[int, list[pl.DataFrame]] = {}
-        self._waiting_rows = 0
+        self._cat = cat
+        self._form = form
+        self._ctx = ctx
+        self._judgements = judgements
+        self._missing_columns = missing_columns
+        self._schema = lake_schema(form)
+        self._keys = _keys(form)
+        self._key_columns = frozenset(name for key in self._keys for name in key.meta.root_names())
+        self._shown = [columns_shown(cat, judgement.check) for judgement in judgements]
+        self.columns = self._key_columns.union(*self._shown)
+        self._waiting: list[_Gathered] = []
+        self._waiting_cells = 0
 
     def add(self, batch: pl.DataFrame, violations: Sequence[Violations]) -> Iterator[pl.DataFrame]:
         """Take the violating rows of a batch; yields findings (``_institution`` for ``institution_code``) when full."""
-        for found in violations:
-            rows = batch.select(self._columns_of[found.position])[found.rows]
-            self._waiting.setdefault(found.position, []).append(rows)
-            self._waiting_rows += rows.height
-            if self._waiting_rows >= _ROWS_AT_ONCE:
-                yield self.drain()
+        if not violations:
+            return
+        shown = self._key_columns.union(*(self._shown[found.position] for found in violations))
+        rows = pl.concat(found.rows for found in violations).unique().sort()
+        cells = batch.select(INSTITUTION, *(name for name in batch.columns if name in shown))
+        cells = cells.select(pl.all().gather(rows))
+        self._waiting.append(_Gathered(cells, {found.position: rows.search_sorted(found.rows) for found in violations}))
+        self._waiting_cells += cells.height * cells.width
+        if self._waiting_cells >= _CELLS_AT_ONCE:
+            yield self.drain()
 
     def drain(self) -> pl.DataFrame:
         """The findings of all rows still waiting."""
-        written = [
-            pl.concat(rows).select(*self._written[position], pl.lit(position, pl.UInt32).alias(_CHECK))
-            for position, rows in sorted(self._waiting.items())
-        ]
-        self._waiting, self._waiting_rows = {}, 0
-        if not written:
+        waiting, self._waiting, self._waiting_cells = self._waiting, [], 0
+        if not waiting:
             return pl.DataFrame(schema={INSTITUTION: pl.UInt32, **_WITHOUT_CODE})
-        findings = pl.concat(written)
-        constants = self._constants[findings[_CHECK]]
-        filled = [pl.coalesce(findings[name], constants[name]).alias(name) for name in TEXTS]
-        whole = pl.concat([findings.drop(*TEXTS, _CHECK), constants.drop(TEXTS)], how="horizontal")
-        return whole.with_columns(filled).select(INSTITUTION, *_WITHOUT_CODE)
+        cells, rows = self._together(waiting)
+        checks = [self._judgements[position].check for position in rows]
+        known = what_is_shown(self._form, cells)
+        texts = [_texts(Wording(self._cat, check, self._ctx, self._missing_columns, known)) for check in checks]
+        needed = {name for text in texts for name in _columns_of(text)}
+        whole = with_empty_columns(cells, {*needed, *self._key_columns}, self._schema)
+        written = [_written(whole, *each) for each in zip(rows.values(), texts, strict=True)]
+        keys = whole.select(INSTITUTION, *self._keys).select(pl.all().gather(pl.concat(rows.values())))
+        heights = pl.Series([len(found) for found in rows.values()], dtype=pl.UInt32)
+        which = pl.select(pl.int_range(len(checks), dtype=pl.UInt32).repeat_by(heights).explode()).to_series()
+        fixed = _constants(self._form, checks).select(pl.all().gather(which))
+        return pl.concat([keys, fixed, pl.concat(written)], how="horizontal").select(INSTITUTION, *_WITHOUT_CODE)
+
+    def _together(self, waiting: Sequence[_Gathered]) -> tuple[pl.DataFrame, dict[int, pl.Series]]:
+        """The cells of all batches (a column that a batch lacks is empty there), and every check's rows in them."""
+        names = list(dict.fromkeys(name for part in waiting for name in part.cells.columns))
+        found: dict[int, list[pl.Series]] = {}
+        start = 0
+        for part in waiting:
+            for position, rows in part.rows.items():
+                found.setdefault(position, []).append(rows + start)
+            start += part.cells.height
+        cells = pl.concat(with_empty_columns(part.cells, names, self._schema).select(names) for part in waiting)
+        return cells.rechunk(), {position: pl.concat(found[position]) for position in sorted(found)}
 
 
 class FindingWriter:
@@ -170,33 +195,35 @@ def _texts(wording: Wording) -> dict[str, Text]:
     }
 
 
-def _as_expression(text: Text) -> pl.Expr:
-    """NULL for a text that is the same for every record: that comes from the constants."""
-    return text if isinstance(text, pl.Expr) else pl.lit(None, pl.String)
+def _columns_of(texts: Mapping[str, Text]) -> set[str]:
+    return {name for text in texts.values() if isinstance(text, pl.Expr) for name in text.meta.root_names()}
 
 
-def _constants(form: Form, judgements: Sequence[Judgement], texts: Sequence[dict[str, Text]]) -> pl.DataFrame:
-    """One row a check: everything about its findings that is the same for every record."""
-    rows = []
-    for judgement, found in zip(judgements, texts, strict=True):
-        rule, field = judgement.check.rule, judgement.check.field
-        fixed = {name: text if isinstance(text, str) else None for name, text in found.items()}
-        rows.append(
-            {
-                "form_id": form.form_id,
-                "rule_id": rule.rule_id,
-                "rule_version": rule.version,
-                "rule_fingerprint": rule.fingerprint,
-                "field": field,
-                "subject_kind": rule.subject_kind,
-                "period": "",  # no record rule counts over a period (contract, section 3)
-                "dimension": rule.dimension,
-                "severity": rule.severity,
-                **fixed,
-                "root_item": rule.root or (field if field in ROOT_ITEMS else None),
-            }
-        )
-    names = [name for name in FINDING_SCHEMA if name not in _KEY_NAMES]
+def _written(cells: pl.DataFrame, rows: pl.Series, texts: Mapping[str, Text]) -> pl.DataFrame:
+    """The texts of one check's findings, of the cells on these rows."""
+    shown = pl.DataFrame([cells[name].gather(rows) for name in {RECORD_KEY, *_columns_of(texts)}])
+    written = [text if isinstance(text, pl.Expr) else pl.lit(text, pl.String) for text in texts.values()]
+    return shown.with_columns(text.alias(name) for text, name in zip(written, texts, strict=True)).select(TEXTS)
+
+
+def _constants(form: Form, checks: Sequence[RuleCheck]) -> pl.DataFrame:
+    """One row a check: everything about its findings, but their texts, that is the same for every record."""
+    rows = [
+        {
+            "form_id": form.form_id,
+            "rule_id": check.rule.rule_id,
+            "rule_version": check.rule.version,
+            "rule_fingerprint": check.rule.fingerprint,
+            "field": check.field,
+            "subject_kind": check.rule.subject_kind,
+            "period": "",  # no record rule counts over a period (contract, section 3)
+            "dimension": check.rule.dimension,
+            "severity": check.rule.severity,
+            "root_item": check.rule.root or (check.field if check.field in ROOT_ITEMS else None),
+        }
+        for check in checks
+    ]
+    names = [name for name in FINDING_SCHEMA if name not in (*_KEY_NAMES, *TEXTS)]
     return pl.DataFrame(rows, schema={name: FINDING_SCHEMA[name] for name in names})
 
 

@@ -48,6 +48,11 @@ def mask_numbers(text: pl.Expr) -> pl.Expr:
     return pl.when(text.str.contains(_SUSPECT)).then(masked).otherwise(text)
 
 
+def suspect(texts: pl.Series) -> pl.Series:
+    """Which texts may hold such a number at all; the others ``mask_numbers`` leaves as they are."""
+    return texts.str.contains(_SUSPECT)
+
+
 def mask_misplaced_id(number: pl.Expr) -> pl.Expr:
     """An archive number as it is, unless an identity number stands in its place: that is masked.
 

@@ -55,15 +55,21 @@ def judged(form: Form, records_from: date | None = None) -> pl.Expr:
     return takes_part
 
 
-def without_replaced(frame: pl.DataFrame, replaced: pl.Series) -> pl.DataFrame:
-    """The batch without its replaced rows; ``replaced`` is ascending, so a batch looks at its own stretch alone."""
-    if frame.is_empty() or replaced.is_empty():
-        return frame
-    first, last = frame[ORDINAL][0], frame[ORDINAL][-1]
-    start, stop = replaced.search_sorted(first, "left"), replaced.search_sorted(last, "right")
-    if start == stop:
-        return frame
-    return frame.filter(~pl.col(ORDINAL).is_in(replaced.slice(start, stop - start).implode()))
+def taking_part(batch: pl.DataFrame, replaced: pl.Series, takes_part: pl.Expr) -> pl.Series | None:
+    """For every row of the batch whether it is judged: not replaced, and taking part (``judged``). None: all are.
+
+    ``replaced`` is ascending, so a batch looks at its own stretch alone.
+    """
+    if batch.is_empty():
+        return None
+    part = batch.select(takes_part.alias("part"))["part"]
+    if len(part) != batch.height:  # whether a form without statuses takes part does not depend on the row
+        part = part.new_from_index(0, batch.height)
+    first = batch[ORDINAL][0]
+    start, stop = replaced.search_sorted(first, "left"), replaced.search_sorted(first + batch.height, "left")
+    if start < stop:  # ordinals run through: those less the first are positions
+        part = part.scatter((replaced.slice(start, stop - start) - first).to_list(), False)
+    return None if part.all() else part
 
 
 def _hash() -> pl.Expr:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
+import numpy as np
 import polars as pl
 
 from phqc_pipeline.catalogue import Form, RuleCheck
-from phqc_pipeline.checks.lake import INSTITUTION
 from phqc_pipeline.checks.schemas import ResultKey
 
 RESULT_SCHEMA: dict[str, pl.DataType] = {
@@ -28,57 +28,46 @@ RESULT_SCHEMA: dict[str, pl.DataType] = {
 STATUSES = ("error", "not_evaluable", "not_applicable", "fail", "pass")
 NOT_RECEIVED = "未收到该表"
 
-JUDGED = "judged"  # the count of judged records, beside the counts of the flags
-
-_COUNT_SCHEMA: dict[str, pl.DataType] = {INSTITUTION: pl.UInt32(), "flag": pl.String(), "rows": pl.Int64()}
+_COUNTED = ("checked", "applicable", "violated")
 
 
 class Tally:
-    """Counts of TRUE by institution and flag, added up batch by batch. Zero counts are not kept."""
+    """Checked, applicable and violated of every check by institution, added up batch by batch."""
 
-    def __init__(self) -> None:
-        self._parts: list[pl.DataFrame] = []
+    def __init__(self, checks: Sequence[ResultKey]) -> None:
+        self._checks = checks
+        self._counts: dict[int, np.ndarray] = {}
 
-    def add(self, flags: pl.DataFrame) -> None:
-        """``flags``: ``_institution`` (rows come institution by institution) and one boolean column a flag."""
-        if flags.is_empty():
-            return
-        counts = _counts(flags).with_columns(pl.exclude(INSTITUTION).cast(pl.Int64))
-        long = counts.unpivot(index=INSTITUTION, variable_name="flag", value_name="rows")
-        counted = long.filter(pl.col("rows") > 0)
-        self._parts.append(counted.select(pl.col(name).cast(kind) for name, kind in _COUNT_SCHEMA.items()))
+    def add(self, counts: Mapping[int, np.ndarray]) -> None:
+        """``counts``: institution (position) → a row a check: checked, applicable, violated."""
+        for institution, counted in counts.items():
+            before = self._counts.get(institution)
+            self._counts[institution] = counted if before is None else before + counted
 
-    def drop(self, institutions: Collection[int]) -> None:
-        """Forget everything counted for these institutions."""
-        self._parts = [part.filter(~pl.col(INSTITUTION).is_in(list(institutions))) for part in self._parts]
+    def results(self, form: Form, institutions: Mapping[int, str]) -> pl.DataFrame:
+        """Results of checks that were evaluated, one row an institution (position → code), rule and field.
 
-    def counts(self) -> pl.DataFrame:
-        """``_institution``, ``flag``, ``rows``."""
-        if not self._parts:
-            return pl.DataFrame(schema=_COUNT_SCHEMA)
-        return pl.concat(self._parts).group_by(INSTITUTION, "flag").agg(pl.col("rows").sum())
-
-
-def counted_results(form: Form, institutions: pl.DataFrame, checks: pl.DataFrame, counts: pl.DataFrame) -> pl.DataFrame:
-    """Results of checks that were evaluated, one row an institution, rule and field.
-
-    ``institutions``: ``_institution``, ``institution_code``. ``checks``: ``rule_id``, ``field`` and the names of the
-    flags that count it: ``checked``, ``applicable``, ``violated``. Versions of one rule are added up: each judges the
-    records of its own time.
-    """
-    rows = institutions.join(checks, how="cross")
-    for count in ("checked", "applicable", "violated"):
-        found = counts.rename({"flag": count, "rows": f"{count}_rows"})
-        rows = rows.join(found, on=[INSTITUTION, count], how="left")
-    added = rows.group_by("institution_code", "rule_id", "field", maintain_order=True).agg(
-        pl.col(f"{count}_rows").fill_null(0).sum().alias(count) for count in ("checked", "applicable", "violated")
-    )
-    status = (
-        pl.when(pl.col("applicable") == 0).then(pl.lit("not_applicable"))
-        .when(pl.col("violated") > 0).then(pl.lit("fail"))
-        .otherwise(pl.lit("pass"))
-    )  # fmt: skip
-    return _completed(added.with_columns(status.alias("status"), pl.lit(None, pl.String).alias("reason")), form)
+        Versions of one rule are added up: each judges the records of its own time.
+        """
+        nothing = np.zeros((len(self._checks), 3), np.int64)
+        whose = [position for position in institutions if self._checks]
+        counts = np.concatenate([self._counts.get(position, nothing) for position in whose] or [nothing[:0]])
+        rows = pl.DataFrame(counts, schema=dict.fromkeys(_COUNTED, pl.Int64)).with_columns(
+            pl.Series("institution_code", [institutions[position] for position in whose], pl.String)
+            .repeat_by(len(self._checks))
+            .explode(),
+            *(
+                pl.Series(name, [key[part] for key in self._checks] * len(whose), pl.String)
+                for part, name in enumerate(("rule_id", "field"))
+            ),
+        )
+        added = rows.group_by("institution_code", "rule_id", "field", maintain_order=True).agg(pl.col(_COUNTED).sum())
+        status = (
+            pl.when(pl.col("applicable") == 0).then(pl.lit("not_applicable"))
+            .when(pl.col("violated") > 0).then(pl.lit("fail"))
+            .otherwise(pl.lit("pass"))
+        )  # fmt: skip
+        return _completed(added.with_columns(status.alias("status"), pl.lit(None, pl.String).alias("reason")), form)
 
 
 def unjudged_results(
@@ -91,7 +80,7 @@ def unjudged_results(
         orient="row",
     )
     whose = pl.DataFrame({"institution_code": list(institutions)}, schema={"institution_code": pl.String})
-    nothing = [pl.lit(0, pl.Int64).alias(name) for name in ("checked", "applicable", "violated")]
+    nothing = [pl.lit(0, pl.Int64).alias(name) for name in _COUNTED]
     return _completed(whose.join(keys, how="cross").with_columns(pl.lit(status).alias("status"), *nothing), form)
 
 
@@ -109,14 +98,6 @@ def not_received(form: Form, institutions: Sequence[str], checks: Sequence[RuleC
     """Every check of a form these institutions have never delivered."""
     keys = dict.fromkeys((check.rule.rule_id, check.field) for check in checks)
     return unjudged_results(form, institutions, dict.fromkeys(keys, NOT_RECEIVED), "not_evaluable")
-
-
-def _counts(flags: pl.DataFrame) -> pl.DataFrame:
-    """One row an institution: how many rows, and how often each flag is TRUE."""
-    counted = [pl.len().alias(JUDGED), pl.exclude(INSTITUTION).sum()]
-    if flags[INSTITUTION][0] == flags[INSTITUTION][-1]:
-        return flags.select(pl.col(INSTITUTION).first(), *counted)
-    return flags.group_by(INSTITUTION).agg(*counted)
 
 
 def _completed(rows: pl.DataFrame, form: Form) -> pl.DataFrame:

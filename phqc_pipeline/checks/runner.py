@@ -21,20 +21,19 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from phqc_pipeline.catalogue import Catalogue, Context, Form
-from phqc_pipeline.checks.evaluation import Evaluation, FusedError, failures_of
+from phqc_pipeline.checks.evaluation import CompileError, Evaluation, FusedError
 from phqc_pipeline.checks.findings import FINDING_SCHEMA, FindingBuilder, FindingWriter
-from phqc_pipeline.checks.lake import INSTITUTION, Batch, LakeError, Piece, lake_schema, pack, read_batch
-from phqc_pipeline.checks.population import judged, replaced_rows, without_replaced
+from phqc_pipeline.checks.lake import INSTITUTION, Batch, LakeError, Piece, pack, read_held, with_empty_columns
+from phqc_pipeline.checks.population import judged, replaced_rows, taking_part
 from phqc_pipeline.checks.present import PresentWriter
 from phqc_pipeline.checks.results import (
     RESULT_SCHEMA,
     Tally,
-    counted_results,
     lacking_reasons,
     not_received,
     unjudged_results,
 )
-from phqc_pipeline.checks.schemas import Judgement, ResultKey, checks_of, judgements_of, not_evaluable, schema_for
+from phqc_pipeline.checks.schemas import ResultKey, checks_of, judgements_for, not_evaluable
 
 if TYPE_CHECKING:
     from phqc_pipeline.extracts import Delivery
@@ -173,9 +172,9 @@ class _FormRun:
         return alike
 
     def missing(self, position: int) -> frozenset[str]:
-        """Columns to fill that the delivery lacks (0a.7, 0a.8); any other that is not there reads as empty."""
-        lacking = self.deliveries[position].missing_columns
-        return frozenset(name for name in lacking if self.form.has(name) and self.form.field(name).required != "never")
+        """Columns to fill that the delivery lacks (0a.7, 0a.8); any other that is not there reads as empty, and so does
+        a whole group that was left out."""
+        return self.form.blocking(self.deliveries[position].missing_columns)
 
     def pieces(self, positions: Sequence[int]) -> list[Piece]:
         """Every file of the deliveries at ``positions`` as one piece, rows numbered through."""
@@ -215,76 +214,53 @@ def _judge_alike(run: _FormRun, missing: frozenset[str], positions: Sequence[int
     """
     form, night = run.form, run.night
     whose = {position: run.deliveries[position].institution_code for position in positions}
-    schema = schema_for(night.cat, form.form_id, night.ctx, missing_columns=missing, rules=night.rules)
-    judgements = judgements_of(schema)
+    judgements = judgements_for(night.cat, form.form_id, night.ctx, missing, night.rules)
     lacking = not_evaluable(checks_of(night.cat, form.form_id, night.rules), missing)
     yield unjudged_results(form, list(whose.values()), lacking_reasons(form, lacking), "not_evaluable")
 
-    broken = failures_of(judgements, lake_schema(form))
-    waiting: list[tuple[list[int], dict[ResultKey, str]]] = [(list(positions), broken)]
+    waiting: list[tuple[list[int], dict[ResultKey, str]]] = [(list(positions), {})]
     first = True
     while waiting:
         asked, failed = waiting.pop()
-        tally = Tally()
-        trouble = _pass(run, judgements, frozenset(failed), asked, tally, first=first)
+        evaluation = Evaluation(form, night.ctx, judgements, missing, frozenset(failed))
+        tally = Tally([judgement.result_key for judgement in evaluation.judgements])
+        trouble = _pass(run, evaluation, asked, tally, first=first)
         first = False
-        tally.drop(trouble.positions)
         run.findings.withdraw(trouble.positions)
         sound = {position: whose[position] for position in asked if position not in trouble.positions}
-        yield from _results(form, judgements, sound, failed, tally)
+        yield tally.results(form, sound)
+        yield unjudged_results(form, list(sound.values()), failed, "error")
         for position, reason in trouble.unreadable.items():
             reasons = dict.fromkeys((judgement.result_key for judgement in judgements), reason)
             yield unjudged_results(form, [whose[position]], reasons, "error")
         waiting.extend((again, {**failed, **raised}) for again, raised in trouble.alike())
 
 
-def _results(
-    form: Form,
-    judgements: Sequence[Judgement],
-    whose: dict[int, str],
-    failed: dict[ResultKey, str],
-    tally: Tally,
-) -> Iterator[pl.DataFrame]:
-    institutions = pl.DataFrame(
-        {INSTITUTION: list(whose), "institution_code": list(whose.values())},
-        schema={INSTITUTION: pl.UInt32, "institution_code": pl.String},
-    )
-    table = Evaluation(judgements, frozenset(failed)).table
-    yield counted_results(form, institutions, table, tally.counts())
-    yield unjudged_results(form, list(whose.values()), failed, "error")
-
-
-def _pass(
-    run: _FormRun,
-    judgements: Sequence[Judgement],
-    without: frozenset[ResultKey],
-    positions: Sequence[int],
-    tally: Tally,
-    *,
-    first: bool,
-) -> _Trouble:
-    """Evaluate the checks (``without`` some) on every judged record of the deliveries, batch by batch.
+def _pass(run: _FormRun, evaluation: Evaluation, positions: Sequence[int], tally: Tally, *, first: bool) -> _Trouble:
+    """Evaluate the checks on every judged record of the deliveries, batch by batch.
 
     Findings and counts of a delivery in trouble are incomplete, and the caller's to take back. ``first``: the subjects
     present and the records judged are noted, which a second pass must not repeat.
     """
     form, night = run.form, run.night
-    schema = lake_schema(form)
-    missing = run.missing(positions[0])  # the same for all of them
-    evaluation = Evaluation(judgements, without)
-    builder = FindingBuilder(night.cat, form, night.ctx, evaluation.judgements, missing)
+    builder = FindingBuilder(night.cat, form, night.ctx, evaluation.judgements, evaluation.missing_columns)
     takes_part = judged(form, night.records_from)
     needed = {*evaluation.columns, *builder.columns, *run.present.columns, *takes_part.meta.root_names()}
-    columns = [name for name in schema if name in needed]
+    columns = [name for name in evaluation.schema if name in needed]
     trouble = _Trouble()
-    pieces, replaced = _readable(run, positions, schema, trouble)
+    pieces, replaced = _readable(run, positions, evaluation.schema, trouble)
     for batch in pack(pieces, max(1, min(night.batch_rows, _CELLS_PER_BATCH // len(columns)))):
-        for rows in _rows(batch, columns, schema, trouble):
-            records = _judged_rows(without_replaced(rows, replaced), takes_part)
+        for rows in _rows(batch, columns, evaluation.schema, trouble):
+            asked = with_empty_columns(rows, takes_part.meta.root_names(), evaluation.schema)
+            part = taking_part(asked, replaced, takes_part)
             if first:
-                run.present.add(records)
-                run.judged += records.height
-            _judge_batch(run, evaluation, builder, records, tally, trouble)
+                run.present.add(with_empty_columns(rows, run.present.columns, evaluation.schema), part)
+                run.judged += rows.height if part is None else int(part.sum())
+            try:
+                _judge_batch(run, evaluation, builder, rows, part, tally, trouble)
+            except CompileError as error:  # it would fail on any data
+                for position in positions:
+                    trouble.raised.setdefault(position, {}).update(error.reasons)
     run.findings.add(builder.drain())
     return trouble
 
@@ -293,28 +269,32 @@ def _judge_batch(
     run: _FormRun,
     evaluation: Evaluation,
     builder: FindingBuilder,
-    records: pl.DataFrame,
+    rows: pl.DataFrame,
+    part: pl.Series | None,
     tally: Tally,
     trouble: _Trouble,
 ) -> None:
-    """Count and write what one batch of judged records violates."""
-    records = _without(records, trouble.positions)
-    if records.is_empty():
+    """Count and write what one batch of records violates. ``part``: which rows take part (None: all)."""
+    if trouble.positions:
+        rows, part = _without(rows if part is None else rows.filter(part), trouble.positions), None
+    if rows.is_empty():
         return
+    undecided = evaluation.on(rows)
     try:
-        flags = evaluation.flags(records)
+        judgement = undecided.judge(rows, part)
     except FusedError:
-        suspects = evaluation.failing(records)
-        for rows in records.partition_by(INSTITUTION, maintain_order=True):
-            raised = evaluation.failing(rows, suspects) if suspects else {}
+        rows = rows if part is None else rows.filter(part)
+        suspects = undecided.failing(rows)
+        for theirs in rows.partition_by(INSTITUTION, maintain_order=True):
+            raised = undecided.failing(theirs, suspects) if suspects else {}
             if raised:
-                trouble.raised.setdefault(rows[INSTITUTION][0], {}).update(raised)
-        records = _without(records, trouble.positions)
-        if records.is_empty():
+                trouble.raised.setdefault(theirs[INSTITUTION][0], {}).update(raised)
+        rows = _without(rows, trouble.positions)
+        if rows.is_empty():
             return
-        flags = evaluation.flags_one_by_one(records)
-    tally.add(flags)
-    for findings in builder.add(records, evaluation.violations(flags)):
+        judgement = undecided.judge_one_by_one(rows)
+    tally.add(judgement.counts)
+    for findings in builder.add(rows, judgement.violations):
         run.findings.add(findings)
 
 
@@ -340,19 +320,13 @@ def _rows(
 ) -> Iterator[pl.DataFrame]:
     """The batch's rows; when it cannot be read, delivery by delivery, without the unreadable ones."""
     try:
-        yield read_batch(batch, columns, schema)
+        yield read_held(batch, columns, schema)
     except LakeError:
         for position in dict.fromkeys(piece.institution for piece in batch):
             try:
-                yield read_batch(tuple(piece for piece in batch if piece.institution == position), columns, schema)
+                yield read_held(tuple(piece for piece in batch if piece.institution == position), columns, schema)
             except LakeError as error:
                 trouble.unreadable[position] = str(error)
-
-
-def _judged_rows(rows: pl.DataFrame, takes_part: pl.Expr) -> pl.DataFrame:
-    """The rows that take part; where all do, which is the rule, nothing is copied."""
-    everybody = rows.select(takes_part.all()).item() if rows.height else True
-    return rows if everybody else rows.filter(takes_part)
 
 
 def _without(records: pl.DataFrame, positions: Collection[int]) -> pl.DataFrame:

@@ -2,7 +2,7 @@
 
 Belongs here: what a check holds; how applicability, validity and suppression compose into "this record violates it".
 Does not belong here: the rules (``rules/``), how an expression is compiled (``catalogue.expressions``), the nightly
-evaluation (``runner``), which takes the expressions out of these very checks.
+evaluation (``runner``), which goes by the same judgements, cut down to what is undecided of a batch.
 
 The schema is the declaration anyone can run: ``schema_for(cat, "htn_followup", ctx).validate(frame, lazy=True)`` on
 judged rows of the lake finds what the night finds.
@@ -11,8 +11,9 @@ judged rows of the lake finds what the night finds.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import pandera.polars as pa
@@ -20,7 +21,9 @@ import polars as pl
 from pandera.config import ValidationDepth, config_context
 
 from phqc_pipeline.catalogue import Catalogue, Context, Form, RuleCheck
-from phqc_pipeline.catalogue.expressions import check_polars, usable_polars
+from phqc_pipeline.catalogue.expressions import Expression, check_polars, nodes, usable_polars
+from phqc_pipeline.catalogue.expressions.nodes import Call, Constant, ContextValue, Node
+from phqc_pipeline.catalogue.expressions.types import as_date, column_node
 from phqc_pipeline.checks.lake import lake_schema
 
 JUDGEMENT = "judgement"  # under this key a pandera Check's statistics hold what the runner takes out
@@ -30,42 +33,45 @@ ResultKey = tuple[str, str]  # (rule_id, field): one line of results for an inst
 
 @dataclass(frozen=True, eq=False)
 class Judgement:
-    """One check as Polars expressions over the lake's columns of its form.
+    """One check on the records of one form, as language trees and, when asked for, as Polars expressions.
 
-    ``in_force``: the service date lies in the rule's validity (None: always, ruling 0a.16). ``applicable``: the rule
-    concerns the record (None: it concerns all). ``violated``: it concerns the record and the judgement fails; never
-    NULL. ``suppressors``: while one of these is violated on a record, this check is not reported there.
-    ``failure``: why the expression cannot be compiled; then no expression may be used.
+    ``in_force``: the service date lies in the rule's validity (None: always, ruling 0a.16). ``concerned``: in force,
+    and the rule concerns the record (None: it concerns all). ``own``: concerned and the judgement fails, whatever else
+    is wrong with the record. While one of ``suppressors`` fails on a record, this check is not reported there.
     """
 
     check: RuleCheck
     name: str
-    in_force: pl.Expr | None
-    applicable: pl.Expr | None
-    violated: pl.Expr
+    ctx: Context
+    missing_columns: frozenset[str]
+    in_force: Node | None
+    concerned: Node | None
+    own: Node
     suppressors: tuple[Judgement, ...] = ()
-    failure: str = ""
 
     @property
     def result_key(self) -> ResultKey:
         return (self.check.rule.rule_id, self.check.field)
 
-    def own_violation(self) -> pl.Expr:
-        """In force and violated, whatever else is wrong with the record."""
-        return self.violated if self.in_force is None else self.in_force & self.violated
+    @cached_property
+    def failure(self) -> str:
+        """Why the check cannot be compiled; empty when it can."""
+        try:
+            self.compiled(self.own)
+        except Exception as error:  # one rule that does not compile must cost only itself
+            return f"{type(error).__name__}: {error}"
+        return ""
 
-    def concerned(self) -> pl.Expr | None:
-        """In force and applicable; None when that is every record."""
-        if self.applicable is None:
-            return self.in_force
-        return self.applicable if self.in_force is None else self.in_force & self.applicable
+    def compiled(self, own: Node, plain: frozenset[str] = frozenset()) -> pl.Expr:
+        """The check's violation, written as ``own`` (perhaps cut down), over the lake's columns: TRUE or FALSE."""
+        alone = replace(self.check, when=None, violated=Expression("", own))
+        return check_polars(alone, self.ctx, self.missing_columns, plain)[1]
 
-    def violation(self, without: frozenset[ResultKey] = frozenset()) -> pl.Expr:
-        """What is reported: own violation, unless a suppressing rule (but those ``without``) is violated as well."""
-        suppressors = [other for other in self.suppressors if not other.failure and other.result_key not in without]
-        if not suppressors:
-            return self.own_violation()
-        return self.own_violation() & ~pl.any_horizontal([other.own_violation() for other in suppressors])
+    def violation(self) -> pl.Expr:
+        """What is reported: own violation, unless a suppressing check is violated as well."""
+        others = [other.compiled(other.own) for other in self.suppressors if not other.failure]
+        own = self.compiled(self.own)
+        return own & ~pl.any_horizontal(others) if others else own
 
 
 class RecordSchema(pa.DataFrameSchema):
@@ -104,13 +110,33 @@ def schema_for(
     several versions are loaded). A rule that cannot be compiled stays in the schema as a check that always raises.
     """
     form = cat.form(form_id)
-    judgements = _judgements(checks_of(cat, form_id, rules), form, ctx, missing_columns)
+    judgements = judgements_for(cat, form_id, ctx, missing_columns, rules)
     return RecordSchema(
         columns={name: pa.Column(kind, nullable=True, required=False) for name, kind in lake_schema(form).items()},
         checks=[_as_pandera(judgement) for judgement in judgements],
         name=form_id,
         title=form.title,
     )
+
+
+def judgements_for(
+    cat: Catalogue,
+    form_id: str,
+    ctx: Context,
+    missing_columns: frozenset[str] = frozenset(),
+    rules: Collection[str] | None = None,
+) -> list[Judgement]:
+    """What the schema's checks hold, in their order: the runner needs no schema around it."""
+    form = cat.form(form_id)
+    asked = checks_of(cat, form_id, rules)
+    left_out = not_evaluable(asked, missing_columns)
+    checks = [check for check in asked if (check.rule.rule_id, check.field) not in left_out]
+    versions = Counter((check.rule.rule_id, check.field) for check in checks)
+    alone = [_judgement(check, form, ctx, missing_columns, versions) for check in checks]
+    by_rule: dict[str, list[Judgement]] = {}
+    for judgement in alone:
+        by_rule.setdefault(judgement.check.rule.rule_id, []).append(judgement)
+    return [_with_suppressors(judgement, by_rule) for judgement in alone]
 
 
 def judgements_of(schema: pa.DataFrameSchema) -> list[Judgement]:
@@ -138,18 +164,7 @@ def service_date_of(form: Form) -> pl.Expr:
     return usable_polars(form.field(form.service_date)).cast(pl.Date)
 
 
-def _judgements(asked: Sequence[RuleCheck], form: Form, ctx: Context, missing: frozenset[str]) -> list[Judgement]:
-    left_out = not_evaluable(asked, missing)
-    checks = [check for check in asked if (check.rule.rule_id, check.field) not in left_out]
-    versions = Counter((check.rule.rule_id, check.field) for check in checks)
-    alone = [_compiled(check, form, ctx, missing, versions) for check in checks]
-    by_rule: dict[str, list[Judgement]] = {}
-    for judgement in alone:
-        by_rule.setdefault(judgement.check.rule.rule_id, []).append(judgement)
-    return [_with_suppressors(judgement, by_rule) for judgement in alone]
-
-
-def _compiled(
+def _judgement(
     check: RuleCheck, form: Form, ctx: Context, missing: frozenset[str], versions: Counter[ResultKey]
 ) -> Judgement:
     rule = check.rule
@@ -158,38 +173,27 @@ def _compiled(
         name += f"@{rule.version}"
     if rule.per_field is not None:
         name += f"/{check.field}"
-    try:
-        applicable, violated = check_polars(check, ctx, missing)
-        in_force = _in_force(check, form, ctx)
-    except Exception as error:  # one rule that does not compile must cost only itself
-        return Judgement(check, name, None, None, pl.lit(None), failure=f"{type(error).__name__}: {error}")
-    concerns_all = check.when is None or _constant(applicable) is True
-    return Judgement(check, name, in_force, None if concerns_all else _by_row(applicable), _by_row(violated))
+    in_force = _in_force(check, form)
+    concerned = [part for part in (in_force, check.when.node if check.when else None) if part is not None]
+    return Judgement(
+        check,
+        name,
+        ctx,
+        missing,
+        in_force,
+        nodes.all_of(*concerned) if concerned else None,
+        nodes.all_of(*concerned, check.violated.node),
+    )
 
 
-def _constant(judgement: pl.Expr) -> bool | None:
-    """The value of a judgement that reads no column (a field that is always required), else None."""
-    return None if judgement.meta.root_names() else bool(pl.select(judgement).item())
-
-
-def _by_row(judgement: pl.Expr) -> pl.Expr:
-    """A constant as one value a row.
-
-    Polars gives up sharing sub-expressions in the whole select when one that is shared has a single value.
-    """
-    value = _constant(judgement)
-    return judgement if value is None else pl.repeat(value, pl.len())
-
-
-def _in_force(check: RuleCheck, form: Form, ctx: Context) -> pl.Expr | None:
+def _in_force(check: RuleCheck, form: Form) -> Node | None:
     """Whether the service date lies in the rule's validity; a record without one is judged as of today."""
     rule = check.rule
-    if rule.valid_from is None and rule.valid_to is None:
-        return None
-    day = service_date_of(form).fill_null(ctx.today)
-    if rule.valid_to is None:
-        return day >= rule.valid_from
-    return day <= rule.valid_to if rule.valid_from is None else day.is_between(rule.valid_from, rule.valid_to)
+    served = as_date(column_node(form.field(form.service_date)))
+    day = Call("coalesce", (served, ContextValue("today")), "date")
+    limits = [("ge", rule.valid_from), ("le", rule.valid_to)]
+    parts = [Call(op, (day, Constant(limit, "date")), "bool") for op, limit in limits if limit is not None]
+    return nodes.all_of(*parts) if parts else None
 
 
 def _with_suppressors(judgement: Judgement, by_rule: Mapping[str, Iterable[Judgement]]) -> Judgement:
@@ -201,17 +205,7 @@ def _with_suppressors(judgement: Judgement, by_rule: Mapping[str, Iterable[Judge
         for other in by_rule.get(rule_id, ())
         if rule.per_field is None or other.check.rule.per_field is None or other.check.field == judgement.check.field
     )
-    if not suppressors:
-        return judgement
-    return Judgement(
-        judgement.check,
-        judgement.name,
-        judgement.in_force,
-        judgement.applicable,
-        judgement.violated,
-        suppressors,
-        judgement.failure,
-    )
+    return replace(judgement, suppressors=suppressors)
 
 
 def _as_pandera(judgement: Judgement) -> pa.Check:

@@ -7,7 +7,7 @@ Does not belong here: the templates (``rules/``), how a mask looks (``masking``)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from string import Formatter

@@ -122,7 +122,8 @@ class Obstacles:
         received = [form_id for form_id in others if (institution, form_id) in self._missing]
         if rule.model in self._any_suffices:
             if others and not received:
-                return f"{NOT_RECEIVED}：{'、'.join(self._title(form_id) for form_id in others)}中的任何一张"
+                listed = "、".join(self._title(form_id) for form_id in others[:3])
+                return f"{NOT_RECEIVED}：{listed}{'等' if len(others) > 3 else ''}中的任何一张"
             needed = [one.form_id]
         else:
             lacking = [form_id for form_id in others if form_id not in received]
@@ -311,7 +312,7 @@ def _present_sql(models: Sequence[str], target: Path) -> str:
     kinds = ", ".join(literal(kind) for kind in _OWN_SUBJECTS)
     union = (
         " UNION ALL ".join(
-            "SELECT institution_code, form_id, subject_kind, md5_number_lower(subject_id) AS subject_id_hash "
+            "SELECT institution_code, form_id, subject_kind, subject_id "
             f"FROM {_table(model)} WHERE subject_kind IN ({kinds}) AND subject_id IS NOT NULL"
             for model in models
         )

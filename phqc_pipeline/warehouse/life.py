@@ -73,14 +73,14 @@ hit AS (
 -- what the night says of a finding it did not hit
 unhit AS (
     SELECT p.finding_id, p.state, p.period, p.institution_code, p.form_id, p.rule_id, p.field, p.subject_kind,
-        md5_number_lower(p.subject_id) AS subject_id_hash
+        p.subject_id
     FROM before AS p ANTI JOIN hit AS f ON f.finding_id = p.finding_id
     WHERE p.state IN ('open', 'reopened')
 ),
 present AS (
-    SELECT s.institution_code, s.form_id, s.subject_kind, s.subject_id_hash
+    SELECT s.institution_code, s.form_id, s.subject_kind, s.subject_id
     FROM read_parquet({literal(night / "present.parquet")}) AS s
-    SEMI JOIN unhit AS u ON u.subject_id_hash = s.subject_id_hash
+    SEMI JOIN unhit AS u ON u.subject_id = s.subject_id
 ),
 moved AS (
     SELECT u.finding_id,
@@ -90,7 +90,7 @@ moved AS (
             WHEN r.period_scoped AND u.period <> {literal(particulars["period"])} THEN 'retired'
             WHEN NOT EXISTS (
                 SELECT 1 FROM present AS s
-                WHERE s.subject_id_hash = u.subject_id_hash AND s.institution_code = u.institution_code
+                WHERE s.subject_id = u.subject_id AND s.institution_code = u.institution_code
                     AND s.form_id = u.form_id AND s.subject_kind = u.subject_kind
             ) THEN 'retired'
             ELSE 'fixed'

@@ -122,12 +122,11 @@ def lay_down(home: Home, night: Night) -> None:
     )
     present = pl.DataFrame(
         [
-            {"institution_code": institution, "form_id": FORM, "subject_kind": "record", "subject_id_hash": _hash(s)}
+            {"institution_code": institution, "form_id": FORM, "subject_kind": "record", "subject_id": s}
             for institution, s in sorted(night.present)
         ],
         schema={
-            **dict.fromkeys(("institution_code", "form_id", "subject_kind"), pl.String),
-            "subject_id_hash": pl.UInt64,
+            **dict.fromkeys(("institution_code", "form_id", "subject_kind", "subject_id"), pl.String),
         },
     )
     rules = pl.DataFrame(
@@ -170,10 +169,6 @@ def expected(nights: list[Night]) -> dict[tuple[str, str, str, str], tuple[Any, 
 
 
 _POLARS = {"VARCHAR": pl.String, "INTEGER": pl.Int32, "DATE": pl.Date}
-
-
-def _hash(text: str) -> int:
-    return duckdb.execute("SELECT md5_number_lower(?)", [text]).fetchone()[0]  # type: ignore[index]
 
 
 def _some(values: list[Any], most: float = 0.8) -> st.SearchStrategy[set[Any]]:

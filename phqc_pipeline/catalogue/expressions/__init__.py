@@ -18,9 +18,11 @@ from phqc_pipeline.catalogue.expressions.cells import (
     usable_polars,
 )
 from phqc_pipeline.catalogue.expressions.functions import FUNCTIONS, Function
+from phqc_pipeline.catalogue.expressions.outcomes import ColumnFacts, Outcomes
 from phqc_pipeline.catalogue.expressions.parse import Expression, names_used, negated, parse_expression
 from phqc_pipeline.catalogue.expressions.render_chinese import ChineseRenderer
 from phqc_pipeline.catalogue.expressions.render_duckdb import DuckDBRenderer
+from phqc_pipeline.catalogue.expressions.render_plain import PlainRenderer
 from phqc_pipeline.catalogue.expressions.render_polars import PolarsRenderer
 from phqc_pipeline.catalogue.expressions.syntax import ExpressionError, ExpressionFault
 from phqc_pipeline.catalogue.expressions.types import Vocabulary
@@ -30,11 +32,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FUNCTIONS",
+    "ColumnFacts",
     "DuckDBRenderer",
     "Expression",
     "ExpressionError",
     "ExpressionFault",
     "Function",
+    "Outcomes",
     "PolarsRenderer",
     "Vocabulary",
     "check_duckdb",
@@ -52,9 +56,15 @@ __all__ = [
 ]
 
 
-def to_polars(expression: Expression, context: Context, missing_columns: frozenset[str] = frozenset()) -> pl.Expr:
-    """The expression over the lake's columns. ``missing_columns``: dictionary columns the delivered file lacked."""
-    return PolarsRenderer(context, missing_columns).render(expression.node)
+def to_polars(
+    expression: Expression,
+    context: Context,
+    missing_columns: frozenset[str] = frozenset(),
+    plain: frozenset[str] = frozenset(),
+) -> pl.Expr:
+    """The expression over the lake's columns. ``missing_columns``: dictionary columns the delivered file lacked;
+    ``plain``: fields known to hold no irregular cell on the rows at hand."""
+    return PlainRenderer(context, missing_columns, plain).render(expression.node)
 
 
 def to_duckdb(
@@ -79,10 +89,16 @@ def to_chinese(expression: Expression, vocabulary: Vocabulary) -> str:
 
 
 def check_polars(
-    check: RuleCheck, context: Context, missing_columns: frozenset[str] = frozenset()
+    check: RuleCheck,
+    context: Context,
+    missing_columns: frozenset[str] = frozenset(),
+    plain: frozenset[str] = frozenset(),
 ) -> tuple[pl.Expr, pl.Expr]:
-    """(applicable, violated) of one check, both TRUE or FALSE, never NULL; violated implies applicable."""
-    renderer = PolarsRenderer(context, missing_columns)
+    """(applicable, violated) of one check, both TRUE or FALSE, never NULL; violated implies applicable.
+
+    ``missing_columns`` and ``plain`` as for ``to_polars``.
+    """
+    renderer = PlainRenderer(context, missing_columns, plain)
     violated = renderer.render(check.violated.node)
     if check.when is None:
         return pl.lit(True), violated.fill_null(False)

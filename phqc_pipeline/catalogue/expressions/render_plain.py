@@ -1,0 +1,46 @@
+"""A typed tree as a Polars expression for rows on which some columns are known to hold regular, usable cells alone.
+
+Belongs here: what falls away when nothing in a column is irregular.
+Does not belong here: who knows that (``outcomes``).
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from phqc_pipeline.catalogue.expressions.nodes import Call, Column, Node
+from phqc_pipeline.catalogue.expressions.render_polars import PolarsRenderer
+from phqc_pipeline.catalogue.model import Context
+
+
+class PlainRenderer(PolarsRenderer):
+    """``plain`` names the fields of which every cell is empty or usable as it was delivered (``Outcomes.is_plain``)."""
+
+    def __init__(self, context: Context, missing_columns: frozenset[str], plain: frozenset[str]) -> None:
+        super().__init__(context, missing_columns)
+        self.plain = plain
+
+    def _rendered(self, node: Node) -> pl.Expr:
+        if self._is_plain(node):
+            return pl.col(node.name)  # type: ignore[union-attr]
+        if isinstance(node, Call) and node.args and self._is_plain(node.args[0]):
+            cell = node.args[0]
+            assert isinstance(cell, Column)
+            if node.op == "is_null":
+                return pl.col(cell.name).is_null()
+            if node.op == "unreadable":
+                return pl.lit(False)
+            if node.op == "raw":
+                return pl.col(cell.name) if cell.field.kind == "text" else pl.lit(None, pl.String)
+        return super()._rendered(node)
+
+    def _any_hidden(self, node: Node) -> pl.Expr | None:
+        return None if self._is_plain(node) else super()._any_hidden(node)
+
+    def _is_true(self, node: Node) -> pl.Expr | bool:
+        if isinstance(node, Call) and node.op == "is_null" and self._is_plain(node.args[0]):
+            return self.render(node)
+        return super()._is_true(node)
+
+    def _is_plain(self, node: Node) -> bool:
+        return isinstance(node, Column) and node.name in self.plain

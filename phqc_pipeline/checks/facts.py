@@ -1,0 +1,136 @@
+"""Facts about the columns of a batch, from which most checks are settled without looking at rows.
+
+Belongs here: what is cheap to know of a whole column (is anything there, the least, the greatest, the few different
+texts), what a judgement on one column comes to on each of its values. Does not belong here: what follows for a check
+(``catalogue.expressions.outcomes``), which checks there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+import polars as pl
+
+from phqc_pipeline.catalogue import Context, Form
+from phqc_pipeline.catalogue.expressions import ColumnFacts
+from phqc_pipeline.catalogue.expressions.nodes import Call, Column, Derived, Node, children, walk
+from phqc_pipeline.catalogue.expressions.outcomes import MAY_BE_FALSE, MAY_BE_NULL, MAY_BE_TRUE, Bound, Outcomes
+from phqc_pipeline.catalogue.expressions.render_plain import PlainRenderer
+
+_FEW = 300  # different texts of a column that are still looked at one by one
+_SAMPLE = 2_000  # rows looked at before all texts of a column are compared: names and numbers all differ
+_FEW_IN_SAMPLE = 150
+_TOLD_BY_FACTS = frozenset({"is_null", "unreadable", "delivered"})  # of a cell: facts say it as exactly as values would
+
+
+def column_facts(batch: pl.DataFrame) -> dict[str, ColumnFacts]:
+    """What is known of every column of the batch."""
+    rows = batch.height
+    lacking = {column.name: column.null_count() for column in batch.iter_columns()}
+    held = [name for name in batch.columns if lacking[name] < rows]
+    bounded = [name for name in held if batch.schema[name].is_numeric() or batch.schema[name].is_temporal()]
+    bounds = _bounds(batch, bounded)
+    chosen = {name: _chosen(batch[name]) for name in held if batch.schema[name] == pl.List(pl.String)}
+    facts = {}
+    for name, missing in lacking.items():
+        low, high = bounds.get(name, (None, None))
+        codes, most = chosen.get(name, (None, None))
+        facts[name] = ColumnFacts(missing < rows, missing > 0, low, high, codes, most)
+    return facts
+
+
+def different_texts(batch: pl.DataFrame, names: Collection[str]) -> dict[str, pl.Series]:
+    """Of the text columns ``names`` those with few different values: these values (NULL is one of them)."""
+    texts = [name for name in batch.columns if name in names and batch.schema[name] == pl.String]
+    if not texts or not batch.height:
+        return {}
+    if batch.height > _SAMPLE:
+        sample = batch.select(texts).gather_every(batch.height // _SAMPLE)
+        counts = sample.select(pl.all().n_unique()).row(0)
+        texts = [name for name, count in zip(texts, counts, strict=True) if count <= _FEW_IN_SAMPLE]
+    if not texts:
+        return {}
+    found = batch.lazy().select(pl.col(name).unique().implode() for name in texts).collect()
+    values = {name: found[name][0] for name in texts}
+    return {name: series for name, series in values.items() if len(series) <= _FEW}
+
+
+class TextJudgements:
+    """The judgements of a form that a single text or code column decides, to be settled on its few different values."""
+
+    def __init__(self, form: Form, ctx: Context, missing_columns: frozenset[str], judgements: Sequence[Node]) -> None:
+        self._on: dict[str, list[Node]] = {}
+        for judgement in judgements:
+            for name, node in _decided_by_one(judgement):
+                self._on.setdefault(name, []).append(node)
+        self._renderer = PlainRenderer(ctx, missing_columns, frozenset(self._on))
+        self._form = form
+
+    def settled(self, batch: pl.DataFrame, facts: Mapping[str, ColumnFacts], known: Outcomes) -> dict[int, int]:
+        """``id`` of a judgement → what it comes to on the values of the batch (``Outcomes``)."""
+        plain = {name for name in self._on if name in facts and known.is_plain(self._form.field(name))}
+        values = different_texts(batch, plain)
+        if not values:
+            return {}
+        longest = max(map(len, values.values()))
+        frame = pl.DataFrame({name: _filled_up(series, longest) for name, series in values.items()})
+        asked = [node for name in values for node in self._on[name]]
+        try:
+            found = frame.lazy().select(_truths(place, self._renderer.render(node)) for place, node in enumerate(asked))
+            truths = found.collect().row(0)
+        except (Exception, pl.exceptions.PanicException):
+            return {}  # whoever raises is found when the rows are judged
+        return {id(node): truth for node, truth in zip(asked, truths, strict=True)}
+
+
+def _truths(place: int, judgement: pl.Expr) -> pl.Expr:
+    seen = [
+        (judgement.any(), MAY_BE_TRUE),
+        ((~judgement).any(), MAY_BE_FALSE),
+        (judgement.is_null().any(), MAY_BE_NULL),
+    ]
+    return pl.sum_horizontal(flag.cast(pl.Int64) * bit for flag, bit in seen).alias(str(place))
+
+
+def _decided_by_one(node: Node) -> Iterator[tuple[str, Node]]:
+    """The largest judgements inside ``node`` that depend on one text or code column alone, with its name."""
+    if isinstance(node, Call) and node.op in _TOLD_BY_FACTS and isinstance(node.args[0], Column):
+        return
+    if isinstance(node, (Call, Derived)) and node.type == "bool":
+        cells = {part.name: part.field for part in walk(node) if isinstance(part, Column)}
+        if len(cells) == 1:
+            ((name, field),) = cells.items()
+            if field.kind in ("text", "code") and not field.dated_codes:
+                yield name, node
+            return
+    for child in children(node):
+        yield from _decided_by_one(child)
+
+
+def _filled_up(values: pl.Series, rows: int) -> pl.Series:
+    """The values and, as often as it takes, the first of them once more."""
+    return values if len(values) == rows else values.extend_constant(values[0], rows - len(values))
+
+
+def _bounds(batch: pl.DataFrame, names: Sequence[str]) -> dict[str, tuple[Bound, Bound]]:
+    """The least and the greatest of every column; not told of one that holds NaN or what Python cannot hold."""
+    if not names:
+        return {}
+    floats = {name for name in names if batch.schema[name].is_float()}
+    found = batch.lazy().select(
+        *(pl.col(name).min().alias(f"{name}<") for name in names),
+        *(pl.col(name).max().alias(f"{name}>") for name in names),
+        *(pl.col(name).sum().is_finite().alias(f"{name}+") for name in floats),
+    )
+    try:
+        row = found.collect().row(0, named=True)
+    except (ValueError, OverflowError):
+        return {}
+    sound = [name for name in names if row.get(f"{name}+", True)]
+    return {name: (row[f"{name}<"], row[f"{name}>"]) for name in sound}
+
+
+def _chosen(cells: pl.Series) -> tuple[frozenset[str], int]:
+    """Every code in a multi-choice column, and the number of codes in its fullest cell."""
+    codes = cells.explode().drop_nulls().unique()
+    return frozenset(codes), int(cells.list.len().max() or 0)  # type: ignore[arg-type]
