@@ -369,6 +369,15 @@ def _set(**cells: Written) -> Callable[[Form, Setting], Iterator[Proposal]]:
     return made
 
 
+def _without_number(form: Form, setting: Setting) -> Iterator[Proposal]:
+    """COM-C-004: no identity number; on a form of infants, of one that by its birth date is none any more."""
+    yield from _set(id_card_no=None)(form, setting)
+    yield Proposal(
+        {"id_card_no": None, "birth_date": lambda row: row[form.service_date] - timedelta(days=400)},
+        filled=("birth_date", form.service_date),
+    )
+
+
 def _wrong_check(row: Row) -> str:
     number = row["id_card_no"]
     return number[:17] + ("1" if number[17] != "1" else "3")
@@ -429,11 +438,33 @@ def _aged(years: int) -> Callable[[Form, Setting], Iterator[Proposal]]:
     return made
 
 
+def _young(years: int) -> Callable[[Form, Setting], Iterator[Proposal]]:
+    """Born so many years before the snapshot's year, by the identity number as well."""
+
+    def made(form: Form, setting: Setting) -> Iterator[Proposal]:
+        def born(row: Row) -> date:
+            given: date = row["birth_date"]
+            return given.replace(year=setting.today.year - years, day=min(given.day, 28))
+
+        def number(row: Row) -> str:
+            old = row["id_card_no"]
+            body = f"{old[:6]}{born(row):%Y%m%d}{old[14:17]}"
+            return body + check_digit(body)
+
+        yield Proposal(
+            {"birth_date": born, "id_card_no": number},
+            filled=("birth_date", "id_card_no"),
+            where=lambda row: len(row["id_card_no"]) == 18,
+        )
+
+    return made
+
+
 _RECORD_RECIPES: Mapping[str, Callable[[Form, Setting], Iterator[Proposal]]] = {
     "COM-C-001": _set(record_id=None),
     "COM-C-002": _set(archive_no=None),
     "COM-C-003": _set(person_name=None),
-    "COM-C-004": _set(id_card_no=None),
+    "COM-C-004": _without_number,
     "COM-C-005": _set(sex_code=None),
     "COM-C-006": _set(birth_date=None),
     "COM-C-007": _set(institution_code=None),
@@ -451,4 +482,6 @@ _RECORD_RECIPES: Mapping[str, Callable[[Form, Setting], Iterator[Proposal]]] = {
     "COM-L-002": _set(sex_code=lambda row: "2" if row["sex_code"] == "1" else "1"),
     "COM-L-003": _aged(122),
     "COM-L-004": _aged(103),
+    "CPD-L-007": _young(29),
+    "PRG-L-010": _set(sex_code="1"),
 }

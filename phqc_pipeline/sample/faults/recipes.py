@@ -33,6 +33,7 @@ _HARMLESS: Mapping[str, tuple[str, Any]] = {
     "t2dm_followup": ("aux_exam", "血常规未见异常"),
     "health_exam": ("pe_other", "未见特殊"),
     "elderly_self_care": ("institution_name", "镇卫生院门诊部"),
+    "child_tcm": ("service_other", "现场示范捏脊"),
     "elderly_tcm": ("guide_pinghe_other", "食疗另行指导"),
 }
 
