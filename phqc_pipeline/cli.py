@@ -216,7 +216,7 @@ def rules_docs(
 
     cat = _catalogue(rules)
     try:
-        built = build_handbook(cat, out or resolve_home().root / "handbook")
+        built = build_handbook(cat, out or resolve_home().handbook)
     except CatalogueError as invalid:
         _refuse(describe(invalid.faults))
     except FolderTakenError as taken:

@@ -92,6 +92,11 @@ class Home:
         return self.published / "phqc.duckdb"
 
     @property
+    def handbook(self) -> Path:
+        """The rule handbook (``phqc rules docs``)."""
+        return self.root / "handbook"
+
+    @property
     def dagster(self) -> Path:
         """Dagster's own storage for this home (``DAGSTER_HOME``)."""
         return self.root / "dagster"
