@@ -17,7 +17,7 @@ from phqc_pipeline.catalogue import Catalogue
 from phqc_pipeline.sample.calendar import Times, day_number
 from phqc_pipeline.sample.chance import Chance, Ints
 from phqc_pipeline.sample.places import Institution
-from phqc_pipeline.sample.profile import doctor_of
+from phqc_pipeline.sample.profile import centre_doctors, doctor_of
 from phqc_pipeline.sample.rows import choose, codes, days, entered_days, envelope, frame, optional_days, where
 from phqc_pipeline.sample.schedule import first_of_each_day, quarterly, soon_after
 from phqc_pipeline.sample.visits import weights_on
@@ -50,7 +50,10 @@ def copd_visits(
     size = len(person)
     mine = people[person]
     at_home = chance.flags(size, np.where(mine["age"].to_numpy() >= 75, 0.7, 0.4))
-    columns = envelope(people, person, doctor_of(mine, institution), chance.flags(size, 0.85), institution)
+    centre = centre_doctors(institution)
+    at_centre = person % 2 == 0  # every other patient is the health centre's
+    doctor = np.where(at_centre, centre[3 % len(centre)], doctor_of(mine, institution))
+    columns = envelope(people, person, doctor, ~at_centre, institution)
     columns |= _state(mine, klass, chance)
     columns |= _measured(people, person, day, klass, times, chance)
     columns |= _lungs(person, day, chance)

@@ -9,7 +9,7 @@ whom a recipe needs whole is reserved.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -148,7 +148,7 @@ def _literal(value: Any, dtype: Any) -> pl.Expr:
     return pl.lit(value, dtype)
 
 
-def typed_rows(rows: pl.DataFrame, cells: list[Mapping[str, Cell]]) -> pl.DataFrame:
+def typed_rows(rows: pl.DataFrame, cells: Sequence[Mapping[str, Cell]]) -> pl.DataFrame:
     """Rows with the values of some cells put in, and their ``__raw`` columns; ``cells`` runs parallel to the rows."""
     names = {name for one in cells for name in one}
     columns = []
