@@ -3,23 +3,17 @@
 Belongs here: what Dagster shows of dbt's first call. Does not belong here: running it (``warehouse``).
 """
 
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 
-from dagster import (
-    AssetCheckResult,
-    AssetExecutionContext,
-    AssetsDefinition,
-    AssetSpec,
-    MaterializeResult,
-    multi_asset,
-)
+from dagster import AssetExecutionContext, AssetsDefinition, AssetSpec
 
 from phqc_pipeline.orchestration import stages
 from phqc_pipeline.orchestration.dbt_models import DbtModels
-from phqc_pipeline.orchestration.partitions import IN_ORDER, SNAPSHOTS
+from phqc_pipeline.orchestration.dbt_part import dbt_part_asset
 from phqc_pipeline.orchestration.said import stage
-from phqc_pipeline.orchestration.session_resource import SessionResource
+from phqc_pipeline.orchestration.session import Session
 from phqc_pipeline.orchestration.tables import snapshots
+from phqc_pipeline.warehouse.dbt_runner import NodeResult
 
 GROUP = "warehouse"
 KEY = "cross_findings"
@@ -38,26 +32,14 @@ def cross_rules_asset(models: DbtModels) -> AssetsDefinition:
         description="跨记录规则当夜的结果；没有建成的模型只算它那几条规则出错",
     )
 
-    @multi_asset(
-        name="cross_judgement",
-        specs=[spec.replace_attributes(partitions_def=SNAPSHOTS) for spec in (*models.assets.values(), done)],
-        check_specs=list(models.checks.values()),
-        backfill_policy=IN_ORDER,
-        partitions_def=SNAPSHOTS,
-        can_subset=True,  # or Dagster refuses a backfill over several dates
-    )
-    def cross_judgement(
-        context: AssetExecutionContext, session: SessionResource
-    ) -> Iterator[MaterializeResult | AssetCheckResult]:
+    def judge(context: AssetExecutionContext, session: Session) -> tuple[Sequence[NodeResult], Mapping[str, int | str]]:
         remedy = "看 warehouse/dbt/target/node_results.json 里哪个模型没有建成；单个模型出错只影响它承担的规则"
         with stage("判定跨记录规则", remedy):
             for day in snapshots(context):
-                judged, run = stages.judge_cross(session.session, day)
+                judged, run = stages.judge_cross(session, day)
                 for error in judged.errors:
                     context.log.warning(error)
-        yield from models.events(run.nodes, context)
-        if done.key in context.selected_asset_keys:
-            told = {"问题": judged.findings, "结果": judged.results, "出错": "\n".join(judged.errors) or "无"}
-            yield MaterializeResult(asset_key=done.key, metadata=told)
+        errors = "\n".join(judged.errors) or "无"
+        return run.nodes, {"问题": judged.findings, "结果": judged.results, "出错": errors}
 
-    return cross_judgement
+    return dbt_part_asset("cross_judgement", models, judge, done)

@@ -11,6 +11,8 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -47,13 +49,22 @@ class DbtModels:
     ) -> Iterator[MaterializeResult | AssetCheckResult]:
         """dbt's results as events: a model that was built, a test with the rows it selected.
 
-        A stage always builds the whole of its part; of what an operator did not select, nothing is told.
+        A stage always builds the whole of its part; of what an operator did not select, nothing is told. Dagster wants
+        each model after those it hangs on in the graph, and skips what hangs on one it is not told of: a model that
+        tonight's project does without, because nobody has delivered its form, stands as well.
         """
-        for node in nodes:
-            asset, check = self.assets.get(node.unique_id), self.checks.get(node.unique_id)
-            if asset is not None and node.is_good and asset.key in context.selected_asset_keys:
+        results = {node.unique_id: node for node in nodes}
+        for unique_id in self._in_order:
+            asset, node = self.assets[unique_id], results.get(unique_id)
+            if asset.key not in context.selected_asset_keys:
+                continue
+            if node is None:
+                yield MaterializeResult(asset_key=asset.key, metadata={"说明": "没有机构交付过这张表，当夜不必建"})
+            elif node.is_good:
                 yield MaterializeResult(asset_key=asset.key, metadata={"用时（秒）": round(node.seconds, 2)})
-            elif check is not None and check.key in context.selected_asset_check_keys:
+        for unique_id, check in self.checks.items():
+            node = results.get(unique_id)
+            if node is not None and check.key in context.selected_asset_check_keys:
                 yield AssetCheckResult(
                     asset_key=check.asset_key,
                     check_name=check.name,
@@ -62,6 +73,16 @@ class DbtModels:
                     severity=AssetCheckSeverity.WARN if node.rule_id else AssetCheckSeverity.ERROR,
                     metadata={"规则": node.rule_id or node.name, "命中": node.failures or 0, "状态": node.status},
                 )
+
+    @cached_property
+    def _in_order(self) -> list[str]:
+        """The models' unique_ids, each after those it hangs on."""
+        ids = {spec.key: unique_id for unique_id, spec in self.assets.items()}
+        above = {
+            unique_id: [ids[dep.asset_key] for dep in spec.deps if dep.asset_key in ids]
+            for unique_id, spec in self.assets.items()
+        }
+        return list(TopologicalSorter(above).static_order())
 
 
 def dbt_models(manifest: Mapping[str, Any], groups: Sequence[str], upstream: Mapping[str, Sequence[str]]) -> DbtModels:

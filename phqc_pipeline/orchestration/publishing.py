@@ -3,25 +3,19 @@
 Belongs here: what Dagster shows of it. Does not belong here: computing it (``billing``, ``warehouse``, ``reports``).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 
-from dagster import (
-    AssetCheckResult,
-    AssetExecutionContext,
-    AssetKey,
-    AssetsDefinition,
-    MaterializeResult,
-    MetadataValue,
-    asset,
-    multi_asset,
-)
+from dagster import AssetExecutionContext, AssetKey, AssetsDefinition, MaterializeResult, MetadataValue, asset
 
 from phqc_pipeline.orchestration import stages
 from phqc_pipeline.orchestration.dbt_models import DbtModels
+from phqc_pipeline.orchestration.dbt_part import dbt_part_asset
 from phqc_pipeline.orchestration.partitions import IN_ORDER, SNAPSHOTS
 from phqc_pipeline.orchestration.said import stage
+from phqc_pipeline.orchestration.session import Session
 from phqc_pipeline.orchestration.session_resource import SessionResource
 from phqc_pipeline.orchestration.tables import as_table
+from phqc_pipeline.warehouse.dbt_runner import NodeResult
 
 
 @asset(
@@ -41,22 +35,11 @@ def charges(session: SessionResource) -> MaterializeResult:
 def marts_asset(models: DbtModels) -> AssetsDefinition:
     """The published models in one step, with the tests of what we built."""
 
-    @multi_asset(
-        name="build_marts",
-        specs=[spec.replace_attributes(partitions_def=SNAPSHOTS) for spec in models.assets.values()],
-        check_specs=list(models.checks.values()),
-        backfill_policy=IN_ORDER,
-        partitions_def=SNAPSHOTS,
-        can_subset=True,  # or Dagster refuses a backfill over several dates
-    )
-    def build(
-        context: AssetExecutionContext, session: SessionResource
-    ) -> Iterator[MaterializeResult | AssetCheckResult]:
+    def build(context: AssetExecutionContext, session: Session) -> tuple[Sequence[NodeResult], Mapping[str, str]]:
         with stage("建立发布表", "看说明里哪个模型或检查没有通过；上一夜发布的数据仓库未动"):
-            run = stages.build(session.session)
-        yield from models.events(run.nodes, context)
+            return stages.build(session).nodes, {}
 
-    return build
+    return dbt_part_asset("build_marts", models, build)
 
 
 def published_asset(marts: Sequence[AssetKey]) -> AssetsDefinition:

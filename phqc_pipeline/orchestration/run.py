@@ -49,7 +49,7 @@ def run_night(home: Home, cat: Catalogue, day: date, plan_id: str) -> Outcome:
                 "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
             },
         )
-        skipped = [event.step_key for event in result.all_events if event.event_type_value == "STEP_SKIPPED"]
+        skipped = [str(event.step_key) for event in result.all_events if event.event_type_value == "STEP_SKIPPED"]
         if not result.success or skipped:
             return Outcome(day, [], _what_failed(result, skipped))
     from phqc_pipeline.warehouse import list_nights, read_night
@@ -73,5 +73,5 @@ def _what_failed(result: object, skipped: Sequence[str]) -> str:
             error = event.job_failure_data.error if event.job_failure_data else None
             lines.append(str((error.cause or error).message if error else event.message))
     if skipped and not lines:
-        lines.append(f"没有轮到的步骤：{'、'.join(str(step) for step in skipped)}")
+        lines.append(f"没有轮到的步骤：{'、'.join(skipped)}")
     return "运行失败：" + "\n".join(lines or ["原因见 Dagster 的运行记录"])

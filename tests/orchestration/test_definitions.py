@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
-from dagster import AssetKey, Definitions
+from dagster import AssetKey, AssetSpec, Definitions
 
 from phqc_pipeline.catalogue import load_catalogue
 from phqc_pipeline.home import DEFAULT_RULES, Home
+from phqc_pipeline.orchestration.dbt_models import DbtModels
 from phqc_pipeline.orchestration.jobs import build_definitions
+from phqc_pipeline.warehouse.dbt_runner import NodeResult
 
 
 @pytest.fixture(scope="module")
@@ -58,3 +62,18 @@ def test_a_job_and_a_schedule_for_each_plan(definitions: Definitions) -> None:
     for plan in cat.plans:
         assert definitions.resolve_job_def(plan).name == plan
         assert definitions.get_schedule_def(f"{plan}_schedule").job_name == plan
+
+
+def test_dbts_results_are_told_in_the_order_of_the_graph() -> None:
+    """Whatever order dbt built them in; a model the night does without stands, one that failed does not."""
+    specs = [AssetSpec("published", deps=["judged"]), AssetSpec("judged", deps=["night", "card"]), AssetSpec("night")]
+    specs += [AssetSpec("card", deps=["night"]), AssetSpec("broken", deps=["night"])]
+    models = DbtModels({spec.key.to_user_string(): spec for spec in specs}, {})
+    nodes = [_built(name) for name in ("published", "judged", "night")] + [_built("broken", "error")]
+    context = SimpleNamespace(selected_asset_keys={spec.key for spec in specs}, selected_asset_check_keys=set())
+    told = [event.asset_key.to_user_string() for event in models.events(nodes, context)]
+    assert told == ["night", "card", "judged", "published"]
+
+
+def _built(name: str, status: str = "success") -> NodeResult:
+    return NodeResult(name, name, "model", status, "", None, 0.1)
