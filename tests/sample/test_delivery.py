@@ -19,7 +19,7 @@ from tests.sample.test_faults import SNAPSHOT
 
 
 @pytest.mark.parametrize("style", _STYLES, ids=range(len(_STYLES)))
-@pytest.mark.parametrize("form_id", ["htn_followup", "health_exam"])
+@pytest.mark.parametrize("form_id", ["htn_followup", "health_exam", "supervision_report"])
 def test_a_file_is_read_back_as_it_was(
     clean: Clean, cat: Catalogue, tmp_path: Path, style: Style, form_id: str
 ) -> None:
