@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dagster import ConfigurableResource, Failure, InitResourceContext
 from pydantic import Field, PrivateAttr
 
-from phqc_pipeline.catalogue import Catalogue, CatalogueError, load_catalogue
+from phqc_pipeline.catalogue import Catalogue, CatalogueError, for_plan, load_catalogue
 from phqc_pipeline.catalogue.faults import describe
 from phqc_pipeline.extracts import RegistryError
 from phqc_pipeline.home import Home, resolve_home, resolve_rules
@@ -49,15 +49,16 @@ class SessionResource(ConfigurableResource):
     def _begin(self, home: Home, run_id: str) -> Session:
         """Catalogue, plan and registry, or a failure that lists every fault."""
         try:
-            session = Session(home, self._catalogue(), self.plan, run_id)
+            cat = self._catalogue()
+            if self.plan not in cat.plans:
+                plans = "、".join(cat.plans)
+                raise Failure(description=f"没有质控计划 {self.plan}，现有：{plans}", allow_retries=False)
+            session = Session(home, for_plan(cat, self.plan), self.plan, run_id)
             _ = session.registry
         except CatalogueError as invalid:
             raise Failure(description=describe(invalid.faults), allow_retries=False) from None
         except RegistryError as wrong:
             raise Failure(description=str(wrong), allow_retries=False) from None
-        plans = session.cat.plans
-        if self.plan not in plans:
-            raise Failure(description=f"没有质控计划 {self.plan}，现有：{'、'.join(plans)}", allow_retries=False)
         return session
 
     def _catalogue(self) -> Catalogue:
