@@ -437,6 +437,7 @@ _COMPARISONS: Mapping[str, Callable[[Extent, Extent], int]] = {
 }
 
 Range = tuple[float, float]
+_LAST_PLACES = 1e-14
 
 
 def _product(one: Range, other: Range) -> Range:
@@ -445,8 +446,10 @@ def _product(one: Range, other: Range) -> Range:
 
 
 def _quotient(one: Range, other: Range) -> Range:
+    """An engine may multiply with the reciprocal instead, which is off by a last place or two."""
     corners = [left / right for left in one for right in other]
-    return min(corners), max(corners)
+    low, high = min(corners), max(corners)
+    return low - abs(low) * _LAST_PLACES, high + abs(high) * _LAST_PLACES
 
 
 _ARITHMETIC: Mapping[str, Callable[..., Range]] = {
