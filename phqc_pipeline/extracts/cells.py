@@ -311,12 +311,15 @@ class _Remembering:
 
     def __init__(self, convert: Converter) -> None:
         self._convert = convert
+        self._nothing = convert(pl.Series([None], dtype=pl.String)).value
         self._many = False  # as many distinct texts as rows, nearly: remembering would cost more than it saves
         self._lock = Lock()
         self._places: dict[str, int] = {}
         self._known: Cells | None = None
 
     def __call__(self, text: pl.Series) -> Cells:
+        if text.null_count() == len(text):
+            return Cells(self._nothing.new_from_index(0, len(text)), _nulls(len(text)))
         if self._many:
             return self._convert(text)
         encoded = pc.dictionary_encode(text.to_arrow(compat_level=pl.CompatLevel.oldest()))

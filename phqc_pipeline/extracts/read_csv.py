@@ -57,7 +57,7 @@ _MAX_HEAD_BYTES = 64 << 20
 _NUL, _REPLACEMENT = b"\x00", "\ufffd".encode()
 _SHOWN_CHARACTERS = 10_000  # of a rejected row
 _BLANK = " \t\r\n\u3000\ufeff\x1a"  # 0x1A: the end-of-file mark of old DOS programs
-_VOTE_BYTES = 1 << 20
+_VOTE_BYTES = 32 << 10  # around the first byte that is no UTF-8; more would only cost time
 _FEW_CHARACTERS = 8
 _THREE_BYTES = re.compile("[\u0800-\U0010ffff]")
 _UNLIKELY = re.compile("[\u0400-\u07ff]")  # of characters of two bytes: all but Latin, signs and Greek
@@ -392,13 +392,19 @@ def _parse(data: bytes, width: int) -> tuple[pa.Table, list[pa.csv.InvalidRow]]:
 
 
 def _without_blank(cells: pl.DataFrame) -> pl.DataFrame:
-    """Without rows that have nothing in any cell. Only rows with nothing in the first need looking at."""
-    nothing = pl.col("*").exclude(ROW_NUMBER).str.strip_chars(_BLANK).fill_null("") == ""
-    bare = cells.filter(pl.col("0").str.strip_chars(_BLANK).fill_null("") == "")
-    if bare.is_empty():
+    """Without rows that have nothing in any cell; column by column only those with nothing so far are looked at."""
+    rows: pl.Series | None = None
+    for name in cells.columns:
+        if name == ROW_NUMBER:
+            continue
+        text = cells[name] if rows is None else cells[name].gather(rows)
+        nothing = text.is_null() | (text.str.strip_chars(_BLANK) == "").fill_null(False)
+        rows = nothing.arg_true() if rows is None else rows.filter(nothing)
+        if rows.is_empty():
+            return cells
+    if rows is None:
         return cells
-    blank = bare.filter(pl.all_horizontal(nothing))[ROW_NUMBER]
-    return cells.filter(~pl.col(ROW_NUMBER).is_in(blank.implode())) if len(blank) else cells
+    return cells.filter(~pl.int_range(cells.height, eager=True).is_in(rows.cast(pl.Int64).implode()))
 
 
 def _shown(text: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 
 import duckdb
 import polars as pl
@@ -295,9 +296,15 @@ def _content(columns: Iterable[Field]) -> pl.Expr:
     return pl.concat_str(parts, separator="\x1f", ignore_nulls=True)
 
 
+@cache
+def _hashing() -> duckdb.DuckDBPyConnection:
+    """One engine for all batches: making it costs more than a batch's hashes. Each thread takes a cursor."""
+    return duckdb.connect(config={"threads": 1})
+
+
 def _md5(text: pl.Series) -> pl.Series:
     contents = text.to_frame("content").with_row_index("place").to_arrow(compat_level=pl.CompatLevel.oldest())
-    with duckdb.connect() as connection:
+    with _hashing().cursor() as connection:
         connection.register("contents", contents)
         found = connection.execute("SELECT md5(content) AS hash FROM contents ORDER BY place").to_arrow_table()
     return pl.Series(found.column("hash"))
