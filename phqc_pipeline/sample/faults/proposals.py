@@ -303,7 +303,7 @@ def _written_oddly(field: Field, form: Form, check: RuleCheck, setting: Setting)
         if field.is_numeric:
             return f"{_number(float(value), field)}{field.unit}" if kind and field.unit else f"'{_number(value, field)}"
         if field.kind == "date" and kind:
-            return str((value - date(1899, 12, 30)).days)
+            return f"{value:%Y_%m_%d}"  # a day number of Excel's would do as well, but is regular in a workbook
         return f"'{value}"
 
     yield Proposal({field.name: odd}, filled=(field.name,))
