@@ -36,6 +36,7 @@ rules_app = typer.Typer(help="规则库：校验、测试、列出、解释。",
 app.add_typer(rules_app, name="rules")
 
 HomeOption = Annotated[Path | None, typer.Option("--home", help="数据目录；默认取环境变量 PHQC_HOME，再默认 data/")]
+ProfileOption = Annotated[str | None, typer.Option("--profile", help="本地参数（rules/profiles/ 里的 profile_id）")]
 RulesOption = Annotated[Path | None, typer.Option("--rules", help="规则目录；默认取环境变量 PHQC_RULES，再默认 rules/")]
 
 
@@ -150,11 +151,14 @@ def rules_check(rules: RulesOption = None) -> None:
 
 
 @rules_app.command("test")
-def rules_test(rules: RulesOption = None) -> None:
-    """用每条规则自带的例子测试规则（Polars 与 DuckDB 各一遍）。"""
+def rules_test(rules: RulesOption = None, profile: ProfileOption = None) -> None:
+    """用每条规则自带的例子测试规则（Polars 与 DuckDB 各一遍）；--profile 另说哪些例子因本地参数改变。"""
     from phqc_pipeline.catalogue import commands
 
-    report = commands.test(_catalogue(rules))
+    try:
+        report = commands.test(_catalogue(rules), profile)
+    except LookupError as unknown:
+        _refuse(str(unknown.args[0] if unknown.args else unknown))
     typer.echo(report.text)
     if not report.passed:
         raise typer.Exit(FAILED)
@@ -192,12 +196,12 @@ def rules_list(
 
 
 @rules_app.command("show")
-def rules_show(rule: str, rules: RulesOption = None) -> None:
-    """解释一条规则：管谁、怎么判、SQL、例子、依据。"""
+def rules_show(rule: str, rules: RulesOption = None, profile: ProfileOption = None) -> None:
+    """解释一条规则：管谁、怎么判、SQL、例子、依据；--profile 说本地参数改了什么、为什么。"""
     from phqc_pipeline.catalogue import commands
 
     try:
-        typer.echo(commands.show(_catalogue(rules), rule))
+        typer.echo(commands.show(_catalogue(rules), rule, profile))
     except LookupError as unknown:
         _refuse(str(unknown.args[0] if unknown.args else unknown))
 

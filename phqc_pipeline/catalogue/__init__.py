@@ -17,6 +17,7 @@ from phqc_pipeline.catalogue.model import (
     RuleCheck,
     Scheme,
 )
+from phqc_pipeline.catalogue.profiles import for_plan, with_profile
 
 __all__ = [
     "Catalogue",
@@ -31,5 +32,7 @@ __all__ = [
     "Rule",
     "RuleCheck",
     "Scheme",
+    "for_plan",
     "load_catalogue",
+    "with_profile",
 ]

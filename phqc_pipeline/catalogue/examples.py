@@ -65,6 +65,12 @@ class ExampleFailure:
     example: Mapping[str, Any]
     place: Place
     problem: str
+    engines_differ: bool = False
+
+    @property
+    def example_key(self) -> tuple[str, int, int, str, str]:
+        """Which example of which rule, whatever is said of it."""
+        return (self.rule_id, self.version, id(self.example), self.form_id, self.kind)
 
     def __str__(self) -> str:
         place = f"{self.place.file}:{self.place.line}  " if self.place.file else ""
@@ -250,7 +256,7 @@ class Bench:
                 ours, theirs = _verdict(polars, check, case), _verdict(sql, check, case)
                 if ours != theirs:
                     problem = f"两种引擎判得不一样：Polars {ours}；DuckDB {theirs}"
-                    self._fail(case.rule, case.form_id, check.field, case.kind, case.example, problem)
+                    self._fail(case.rule, case.form_id, check.field, case.kind, case.example, problem, True)
 
     def _compare_with_written(self, verdicts: _Verdicts) -> None:
         """A passing example violates nothing on any form, a failing one on at least one: the forms' codes differ."""
@@ -277,9 +283,18 @@ class Bench:
                 problem = "应通过的示例没有一条满足前提 when，说明不了判断本身；加一条满足前提而通过的"
                 self._fail(same[0].rule, same[0].form_id, "", "pass", same[0].example, problem)
 
-    def _fail(self, rule: Rule, form_id: str, field: str, kind: str, example: Example, problem: str) -> None:
+    def _fail(
+        self,
+        rule: Rule,
+        form_id: str,
+        field: str,
+        kind: str,
+        example: Example,
+        problem: str,
+        engines_differ: bool = False,
+    ) -> None:
         failure = ExampleFailure(
-            rule.rule_id, rule.version, form_id, field, kind, example.values, example.place, problem
+            rule.rule_id, rule.version, form_id, field, kind, example.values, example.place, problem, engines_differ
         )
         self.failures.append(failure)
 

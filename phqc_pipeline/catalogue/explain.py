@@ -13,6 +13,7 @@ from datetime import date
 from typing import Any
 
 from phqc_pipeline.catalogue.expressions import to_chinese, to_duckdb
+from phqc_pipeline.catalogue.expressions.nodes import COUNTING_OPS, Call, walk
 from phqc_pipeline.catalogue.fingerprint import derived_in
 from phqc_pipeline.catalogue.model import EVERY_FORM, EVERY_PERSON_FORM, Catalogue, Example, Rule, RuleCheck
 
@@ -27,6 +28,7 @@ CARRIER_TITLES: Mapping[str, str] = {
     "pandera": "Pandera（一条记录自己就能判断）",
     "dbt": "dbt（要看多条记录、别的表单或登记资料）",
 }
+LEVEL_TITLES: Mapping[str, str] = {"province": "省级", "county": "县级", "institution": "机构"}
 EVERY_RECORD = "全部参加质控的记录"
 
 
@@ -84,10 +86,52 @@ def judgement(catalogue: Catalogue, rule: Rule, checks: Sequence[RuleCheck]) -> 
         said.append(("读取", read_columns_said(catalogue, rule, checks)))
     if rule.params:
         said.append(("参数", "，".join(f"{name} = {plain(value)}" for name, value in rule.params.items())))
+    if catalogue.profile is not None:
+        said += local_said(catalogue, rule, checks)
     for name in derived_named(catalogue, rule):
         derived = catalogue.derived[name]
         said.append(("派生名", f"{name}（{derived.title}）= {one_line(derived.expr)}"))
     return said
+
+
+def local_said(catalogue: Catalogue, rule: Rule, checks: Sequence[RuleCheck]) -> list[tuple[str, str]]:
+    """What the profile in force changes of the rule: each value, the default in whose place it stands, and why."""
+    profile = catalogue.profile
+    if profile is None:
+        return []
+    changed = [
+        (name, override, "默认 " + plain(override.default), plain(override.value))
+        for name, override in rule.overrides.items()
+    ]
+    if any(_judges_requirements(check) for check in checks):
+        changed += [
+            (
+                f"{form_title(catalogue, form_id)} {field.name} {field.title}",
+                override,
+                str(override.default),
+                str(override.value),
+            )
+            for form_id in rule.form_ids
+            for field in catalogue.form(form_id).fields
+            if (override := field.required_override) is not None
+        ]
+    verified = "" if profile.verified else "，待核"
+    head = f"{profile.profile_id} {profile.title}（{LEVEL_TITLES[profile.level]}，依据：{profile.basis}{verified}）"
+    said = [("本地参数", head if changed else f"{head}，对本条没有改动")]
+    for name, override, default, value in changed:
+        origin = catalogue.profiles[override.profile_id]
+        place = f"{override.place.file} 第 {override.place.line} 行"
+        said.append(("", f"{name}：{default}，{origin.title}改为 {value}；{override.why}（{place}）"))
+    return said
+
+
+def _judges_requirements(check: RuleCheck) -> bool:
+    """Whether the check asks which fields must be filled."""
+    per_field = check.rule.per_field
+    if per_field is not None:
+        return per_field.has == "required"
+    parts = [part for one in (check.when, check.violated) if one is not None for part in walk(one.node)]
+    return any(isinstance(part, Call) and part.op in COUNTING_OPS for part in parts)
 
 
 def as_written(rule: Rule) -> tuple[tuple[str, str | None], ...]:

@@ -19,6 +19,7 @@ from phqc_pipeline.catalogue.fingerprint import catalogue_fingerprint
 from phqc_pipeline.catalogue.growth import read_growth
 from phqc_pipeline.catalogue.instantiate import compile_conditions, instantiate
 from phqc_pipeline.catalogue.model import Catalogue, RuleCheck
+from phqc_pipeline.catalogue.profiles import check_choice, read_profiles
 from phqc_pipeline.catalogue.programme import check_file_names, read_plans, read_reports, read_schemes, read_settings
 from phqc_pipeline.catalogue.reading import Reader
 from phqc_pipeline.catalogue.ruleset import read_rules
@@ -55,9 +56,7 @@ def _load(directory: Path) -> Catalogue:
     reports = read_reports(reader)
     check_file_names(reader, forms, reports)
 
-    catalogue = Catalogue(
-        reader.directory, forms, codes, derived, growth=growth, repairs=repairs, sources=sources
-    )
+    catalogue = Catalogue(reader.directory, forms, codes, derived, growth=growth, repairs=repairs, sources=sources)
     can_compile = not reader.broken & {"_envelope", "derived"}  # else every expression would be blamed for one file
     if can_compile:
         catalogue = replace(catalogue, forms=compile_conditions(reader, catalogue))
@@ -67,20 +66,22 @@ def _load(directory: Path) -> Catalogue:
     if can_compile:
         rules, checks = instantiate(reader, written, catalogue)
 
+    judging = replace(catalogue, rules=tuple(rules), checks_by_form=checks)
+    profiles = read_profiles(reader, judging)
     rule_ids = {rule.rule_id for rule in rules}
     schemes = read_schemes(reader, rule_ids)
     plans = read_plans(reader, catalogue.forms, reports, schemes)
+    check_choice(reader, schemes, plans, profiles)
     settings = read_settings(reader)
     if reader.faults:
         raise CatalogueError(reader.faults)
     parts = (catalogue.forms, codes, derived, rules, reports, schemes, plans, settings, growth_digest, repairs, sources)
     return replace(
-        catalogue,
-        rules=tuple(rules),
+        judging,
+        profiles=profiles,
         reports=reports,
         schemes=schemes,
         plans=plans,
         settings=settings,
-        checks_by_form=checks,
         fingerprint=catalogue_fingerprint(parts),
     )

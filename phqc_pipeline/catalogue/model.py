@@ -142,6 +142,17 @@ class OtherOf:
 
 
 @dataclass(frozen=True, eq=False)
+class Override:
+    """What a profile puts in the place of the catalogue's own ``default``, and why. Texts as they are written."""
+
+    value: Any
+    default: Any
+    profile_id: str
+    why: str
+    place: Place = Place()
+
+
+@dataclass(frozen=True, eq=False)
 class Field:
     """One column of a form.
 
@@ -169,6 +180,7 @@ class Field:
     required_when: str | None = None
     required_note: str = ""
     condition_reads: frozenset[str] = frozenset()
+    required_override: Override | None = None
     absent_ok: bool = False
     hard: Bounds | None = None
     soft: Bounds | None = None
@@ -385,6 +397,7 @@ class Rule:
     pass_examples: tuple[Example, ...] = ()
     fail_examples: tuple[Example, ...] = ()
     equivalent_mutants: tuple[EquivalentMutant, ...] = ()
+    overrides: Mapping[str, Override] = attribute(default_factory=_empty)
     model: str | None = None
     reads: Mapping[str, tuple[str, ...]] = attribute(default_factory=_empty)
     checks_empty: tuple[str, ...] = ()
@@ -490,6 +503,54 @@ class Report:
 
 
 @dataclass(frozen=True, eq=False)
+class Requirement:
+    """When a field must be filled, as a profile says it: ``always``, ``never``, or ``when`` an expression holds."""
+
+    required: Literal["always", "never", "when"]
+    when: str | None = None
+
+    def __str__(self) -> str:
+        return {"always": "必填", "never": "选填"}.get(self.required, f"{self.when} 时必填")
+
+
+@dataclass(frozen=True, eq=False)
+class LocalValue:
+    """One value of a profile: a parameter's, or a ``Requirement``; ``why`` empty means the profile's own basis."""
+
+    value: Any
+    why: str = ""
+    place: Place = Place()
+
+
+@dataclass(frozen=True, eq=False)
+class Profile:
+    """Local figures of a province, county or institution, on top of those of ``extends``.
+
+    ``params``: rule → parameter → value; ``required``: form → field → requirement. ``regions`` (leading digits of
+    codes) and ``institutions`` say whom it is meant for; both empty: anyone.
+    """
+
+    profile_id: str
+    title: str
+    level: str
+    basis: str
+    verified: bool
+    extends: str | None = None
+    regions: tuple[str, ...] = ()
+    institutions: tuple[str, ...] = ()
+    params: Mapping[str, Mapping[str, LocalValue]] = attribute(default_factory=_empty)
+    required: Mapping[str, Mapping[str, LocalValue]] = attribute(default_factory=_empty)
+    note: str = ""
+    place: Place = Place()
+
+    def is_meant_for(self, institution_code: str) -> bool:
+        """Whether an institution is among those the profile is for."""
+        if not self.regions and not self.institutions:
+            return True
+        return institution_code in self.institutions or institution_code.startswith(self.regions)
+
+
+@dataclass(frozen=True, eq=False)
 class Scheme:
     """质控方案: which rules, how many points each severity costs, when a record passes. ``rules`` None = all."""
 
@@ -498,6 +559,7 @@ class Scheme:
     rules: tuple[str, ...] | None
     deductions: Mapping[str, float]
     passes_without: tuple[str, ...]  # severities of which a passing record has none
+    profile: str | None = None
     place: Place = Place()
 
 
@@ -565,6 +627,8 @@ class Catalogue:
     growth: Mapping[str, GrowthTable] = attribute(default_factory=_empty)
     repairs: Repairs = attribute(default_factory=Repairs)
     sources: Mapping[str, SourceMap] = attribute(default_factory=_empty)
+    profiles: Mapping[str, Profile] = attribute(default_factory=_empty)
+    profile: Profile | None = None  # the one in force; None: the catalogue's own figures
     fingerprint: str = ""
     checks_by_form: Mapping[str, tuple[RuleCheck, ...]] = attribute(default_factory=_empty)
 

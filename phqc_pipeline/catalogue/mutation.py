@@ -163,8 +163,9 @@ def _mutants(cat: Catalogue, stand: _Stand) -> dict[Mutant, _Judgement]:
     for part, tree in trees.items():
         for change in changes(tree, setting):
             node = setting.compiled(change.tree)
+            judgement: _Judgement | None = None
             if node is None:
-                judgement = None
+                pass
             elif part == "when":
                 judgement = (node, original[1])
             else:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 
-from phqc_pipeline.catalogue.dictionary import header_key, parse_type
+from phqc_pipeline.catalogue.deliveries import header_key
+from phqc_pipeline.catalogue.dictionary import parse_type
 from phqc_pipeline.catalogue.faults import did_you_mean
 from phqc_pipeline.catalogue.model import SEVERITIES, Form, Place, Plan, Report, ReportItem, Scheme, Settings
 from phqc_pipeline.catalogue.reading import SETTINGS_FILE, Reader, label, place_of
@@ -84,7 +85,13 @@ def read_schemes(reader: Reader, rule_ids: Collection[str]) -> dict[str, Scheme]
         if any(points < 0 for points in source.deductions.values()):
             reader.fault(document, ("deductions",), where, "扣分不能是负数", "写扣去的分数，例如 3")
         found[source.scheme_id] = Scheme(
-            source.scheme_id, source.title, rules, dict(source.deductions), passes or (), place_of(document, ())
+            scheme_id=source.scheme_id,
+            title=source.title,
+            rules=rules,
+            deductions=dict(source.deductions),
+            passes_without=passes or (),
+            profile=source.profile,
+            place=place_of(document, ()),
         )
     return found
 

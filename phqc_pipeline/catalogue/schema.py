@@ -315,6 +315,64 @@ class SchemeIn(Closed):
     rules: Literal["all"] | list[Text] = "all"
     deductions: dict[str, float]
     pass_: Text = Field(alias="pass")
+    profile: Name | None = None
+    note: str = ""
+
+
+class AppliesToIn(Closed):
+    regions: CodeTexts = _LIST
+    institutions: CodeTexts = _LIST
+
+
+class ParameterValueIn(Closed):
+    """``param: {value: 135, why: reason}``; a bare value stands for one without a reason of its own."""
+
+    value: Any
+    why: Text | None = None
+
+
+class RequirementIn(Closed):
+    """``field: {is: Y, why: reason}`` or ``{when: expression, why: reason}``; a bare Y or N has no reason."""
+
+    is_: Literal["Y", "N"] | None = Field(default=None, alias="is")
+    when: Text | None = None
+    why: Text | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> RequirementIn:
+        if (self.is_ is None) == (self.when is None):
+            raise wrong("要么写 is 要么写 when，只写一个", "写 Y、N、{is: Y, why: 理由} 或 {when: 表达式, why: 理由}")
+        return self
+
+
+def _parameter_value(value: Any) -> Any:
+    return value if isinstance(value, dict) else {"value": value}
+
+
+def _requirement(value: Any) -> Any:
+    if isinstance(value, dict):
+        return value
+    if value in ("Y", "N"):
+        return {"is": value}
+    raise wrong(f"写成了 {_show(value)}", "写 Y、N、{is: Y, why: 理由} 或 {when: 表达式, why: 理由}")
+
+
+ParameterValue = Annotated[ParameterValueIn, BeforeValidator(_parameter_value)]
+Requirement = Annotated[RequirementIn, BeforeValidator(_requirement)]
+
+
+class ProfileIn(Closed):
+    """Local figures: ``params``: rule → parameter → value; ``required``: form → field → requirement."""
+
+    profile_id: Name
+    title: Text
+    level: Literal["province", "county", "institution"]
+    extends: Name | None = None
+    applies_to: AppliesToIn = AppliesToIn()
+    basis: Text
+    verified: bool
+    params: dict[str, dict[str, ParameterValue]] = _DICT
+    required: dict[str, dict[str, Requirement]] = _DICT
     note: str = ""
 
 
@@ -478,6 +536,8 @@ def _known_keys(kind: type[Closed], inside: Path_) -> list[str]:
         "others": OtherUnitIn,
         "pairs": PairIn,
     }
+    if kind is ProfileIn:
+        nested |= {"required": RequirementIn, "params": ParameterValueIn, "applies_to": AppliesToIn}
     for part in inside:
         kind = nested.get(part, kind)
     return [info.alias or name for name, info in kind.model_fields.items()]
