@@ -93,7 +93,7 @@ class Counts:
     def rows(self, form_id: str, condition: pl.Expr = ALL, *, otherwise: float = 0) -> float:
         """Records."""
         rows = self.during(form_id)
-        return otherwise if rows is None else int(rows.select(condition.fill_null(False).sum()).item())
+        return otherwise if rows is None else rows.select(pl.col("_row").filter(condition)).height
 
     def people(self, form_id: str, condition: pl.Expr = ALL, *, otherwise: float = 0) -> float:
         """Different people with such a record."""
@@ -133,9 +133,9 @@ class Counts:
         return int(self.records.people.select(pl.any_horizontal(reached).sum()).item())
 
     def managed(self, disease: str) -> pl.DataFrame:
-        """Who is registered with a disease at some time of the year: ``archive_no``, ``_who``, ``days``, ``ended``.
+        """Who is registered with a disease at some time of the year (reports.md 4.2, 期内在管过).
 
-        ``days``: days under management within the period (0a.12); ``ended``: no more at its end.
+        Columns: ``archive_no``, ``_who`` and ``days`` under management within the period (0a.12).
         """
         cards = self.records.get("chronic_registry")
         assert cards is not None
@@ -147,10 +147,10 @@ class Counts:
         days = (until - first).dt.total_days() + 1
         return (
             cards.filter((pl.col("disease") == disease) & (pl.col("register_date") <= self.period.end))
-            .with_columns(days=days, ended=(end <= last).fill_null(False))
+            .with_columns(days=days)
             .filter(pl.col("days") > 0)
             .group_by("archive_no", "_who", maintain_order=True)
-            .agg(pl.col("days").sum(), pl.col("ended").all())
+            .agg(pl.col("days").sum())
             .drop_nulls("archive_no")
         )
 

@@ -202,15 +202,15 @@ def _copd(c: Counts) -> Figures:
 
 
 def _smi(c: Counts) -> Figures:
-    """严重精神障碍患者管理: registered still at the period's end, willing to be managed and seen in the year."""
-    registered = people_in(c.managed("SMI"), ~pl.col("ended"))
+    """严重精神障碍患者管理: of those registered at some time of the year, who is willing to be managed and was seen."""
+    registered = people_in(c.managed("SMI"))
     willing = c.records.get("smi_registration")
     if willing is None or c.during("smi_followup") is None:
         shares = {"smi_managed": 0.94, "smi_standard": 0.88, "smi_stable": 0.8}
         return {"smi_registered": registered, **{item: int(registered * share) for item, share in shares.items()}}
     consent = willing.filter(pl.col("consent_code") == "1")["archive_no"]
     seen = _followed(c, "SMI", "smi_followup", ALL, pl.col("class_code") == "3")
-    seen = seen.filter(~pl.col("ended") & _in(consent))
+    seen = seen.filter(_in(consent))
     return {
         "smi_registered": registered,
         "smi_managed": people_in(seen),
@@ -252,10 +252,11 @@ def _tcm(c: Counts) -> Figures:
 
 
 def _infectious(c: Counts) -> Figures:
-    """传染病及突发公共卫生事件: within 24 hours of diagnosis, 2 hours for what is class A; events within 2 hours."""
+    """传染病及突发公共卫生事件: cases within the hours their disease allows, events within 2 hours."""
     form, n = "infectious_report", c.months
     reported = c.rows(form, otherwise=n * max(1, c.records.institution.residents // 6000))
-    hours = pl.when(pl.col("disease_class_code") == "A").then(2).otherwise(24)
+    allowed = {one.code: one.attrs.get("report_hours") for one in c.records.cat.codes["CL_NOTIFIABLE"].codes}
+    hours = pl.col("disease_code").replace_strict(allowed, default=24, return_dtype=pl.Int64)
     late = pl.col("report_time") > pl.col("diagnosis_time") + pl.duration(hours=hours)
     slow = (pl.col("report_time") > pl.col("known_time") + pl.duration(hours=2)) & (pl.col("report_kind_code") == "1")
     return {
