@@ -341,7 +341,10 @@ def identity_items_that_differ_between_forms(town: Town) -> list[Found]:
     alone = town.person(sex_code=None)  # one form alone cannot differ from another
     town.visits(HTN, alone, "0301", sex_code="1")
     town.visits(HTN, alone, "0401", sex_code="2", sbp=130)
-    return [Found("XFM-X-001", sex), Found("XFM-X-002", born), Found("XFM-X-003", name)]
+    elsewhere = town.person()  # any form of a person counts, without being named in the rule
+    town.add("reception_record", archive_no=elsewhere, visit_date="2024-03-01", sex_code="2")
+    differ = [Found("XFM-X-001", who) for who in (sex, elsewhere)]
+    return [*differ, Found("XFM-X-002", born), Found("XFM-X-003", name)]
 
 
 @case
@@ -363,7 +366,11 @@ def service_after_the_archive_ended(town: Town) -> list[Found]:
     town.visits(HTN, dead, "0110 0301")
     same_day = town.person(archive_status="2", archive_status_date="2024-03-01")
     town.visits(HTN, same_day, "0301")
-    return [Found("XFM-X-019", dead)]
+    gone = town.person(archive_status="4", archive_status_date="2024-02-01")
+    town.add("referral_out", archive_no=gone, referral_date="2024-03-01")
+    carded = town.person(archive_status="4", archive_status_date="2024-02-01")  # to be given a card is no service
+    town.add("vaccination_card", archive_no=carded, card_date="2024-03-01")
+    return [Found("XFM-X-019", who) for who in (dead, gone)]
 
 
 @case
