@@ -25,12 +25,11 @@ _TOLD_BY_FACTS = frozenset({"is_null", "unreadable", "delivered"})  # of a cell:
 
 def column_facts(batch: pl.DataFrame) -> dict[str, ColumnFacts]:
     """What is known of every column of the batch."""
-    rows = batch.height
+    rows, schema = batch.height, batch.schema
     lacking = {column.name: column.null_count() for column in batch.iter_columns()}
-    held = [name for name in batch.columns if lacking[name] < rows]
-    bounded = [name for name in held if batch.schema[name].is_numeric() or batch.schema[name].is_temporal()]
-    bounds = _bounds(batch, bounded)
-    chosen = {name: _chosen(batch[name]) for name in held if batch.schema[name] == pl.List(pl.String)}
+    held = {name: kind for name, kind in schema.items() if lacking[name] < rows}
+    bounds = _bounds(batch, {name: kind for name, kind in held.items() if kind.is_numeric() or kind.is_temporal()})
+    chosen = {name: _chosen(batch[name]) for name, kind in held.items() if kind == pl.List(pl.String)}
     facts = {}
     for name, missing in lacking.items():
         low, high = bounds.get(name, (None, None))
@@ -41,7 +40,7 @@ def column_facts(batch: pl.DataFrame) -> dict[str, ColumnFacts]:
 
 def different_texts(batch: pl.DataFrame, names: Collection[str]) -> dict[str, pl.Series]:
     """Of the text columns ``names`` those with few different values: these values (NULL is one of them)."""
-    texts = [name for name in batch.columns if name in names and batch.schema[name] == pl.String]
+    texts = [name for name, kind in batch.schema.items() if name in names and kind == pl.String]
     if not texts or not batch.height:
         return {}
     if batch.height > _SAMPLE:
@@ -112,22 +111,20 @@ def _filled_up(values: pl.Series, rows: int) -> pl.Series:
     return values if len(values) == rows else values.extend_constant(values[0], rows - len(values))
 
 
-def _bounds(batch: pl.DataFrame, names: Sequence[str]) -> dict[str, tuple[Bound, Bound]]:
+def _bounds(batch: pl.DataFrame, kinds: Mapping[str, pl.DataType]) -> dict[str, tuple[Bound, Bound]]:
     """The least and the greatest of every column; not told of one that holds NaN or what Python cannot hold."""
-    if not names:
+    if not kinds:
         return {}
-    floats = {name for name in names if batch.schema[name].is_float()}
     found = batch.lazy().select(
-        *(pl.col(name).min().alias(f"{name}<") for name in names),
-        *(pl.col(name).max().alias(f"{name}>") for name in names),
-        *(pl.col(name).sum().is_finite().alias(f"{name}+") for name in floats),
+        *(pl.col(name).min().alias(f"{name}<") for name in kinds),
+        *(pl.col(name).max().alias(f"{name}>") for name in kinds),
+        *(pl.col(name).sum().is_finite().alias(f"{name}+") for name, kind in kinds.items() if kind.is_float()),
     )
     try:
         row = found.collect().row(0, named=True)
     except (ValueError, OverflowError):
         return {}
-    sound = [name for name in names if row.get(f"{name}+", True)]
-    return {name: (row[f"{name}<"], row[f"{name}>"]) for name in sound}
+    return {name: (row[f"{name}<"], row[f"{name}>"]) for name in kinds if row.get(f"{name}+", True)}
 
 
 def _chosen(cells: pl.Series) -> tuple[frozenset[str], int]:

@@ -119,11 +119,18 @@ class FindingBuilder:
         texts = [_texts(Wording(self._cat, check, self._ctx, self._missing_columns, known)) for check in checks]
         needed = {name for text in texts for name in _columns_of(text)}
         whole = with_empty_columns(cells, {*needed, *self._key_columns}, self._schema)
-        written = [_written(whole, *each) for each in zip(rows.values(), texts, strict=True)]
-        keys = whole.select(INSTITUTION, *self._keys).select(pl.all().gather(pl.concat(rows.values())))
-        heights = pl.Series([len(found) for found in rows.values()], dtype=pl.UInt32)
-        which = pl.select(pl.int_range(len(checks), dtype=pl.UInt32).repeat_by(heights).explode()).to_series()
-        fixed = _constants(self._form, checks).select(pl.all().gather(which))
+        in_order = whole.select(pl.all().gather(pl.concat(rows.values())))
+        heights = [len(found) for found in rows.values()]
+        starts = [sum(heights[:place]) for place in range(len(heights))]
+        written = [
+            _written(in_order[start : start + height], text)
+            for start, height, text in zip(starts, heights, texts, strict=True)
+        ]
+        which = pl.select(
+            pl.int_range(len(checks), dtype=pl.UInt32).repeat_by(pl.Series(heights, dtype=pl.UInt32)).explode()
+        )
+        fixed = _constants(self._form, checks).select(pl.all().gather(which.to_series()))
+        keys = in_order.select(INSTITUTION, *self._keys)
         return pl.concat([keys, fixed, pl.concat(written)], how="horizontal").select(INSTITUTION, *_WITHOUT_CODE)
 
     def _together(self, waiting: Sequence[_Gathered]) -> tuple[pl.DataFrame, dict[int, pl.Series]]:
@@ -199,11 +206,18 @@ def _columns_of(texts: Mapping[str, Text]) -> set[str]:
     return {name for text in texts.values() if isinstance(text, pl.Expr) for name in text.meta.root_names()}
 
 
-def _written(cells: pl.DataFrame, rows: pl.Series, texts: Mapping[str, Text]) -> pl.DataFrame:
-    """The texts of one check's findings, of the cells on these rows."""
-    shown = pl.DataFrame([cells[name].gather(rows) for name in {RECORD_KEY, *_columns_of(texts)}])
-    written = [text if isinstance(text, pl.Expr) else pl.lit(text, pl.String) for text in texts.values()]
-    return shown.with_columns(text.alias(name) for text, name in zip(written, texts, strict=True)).select(TEXTS)
+def _written(cells: pl.DataFrame, texts: Mapping[str, Text]) -> pl.DataFrame:
+    """The texts of one check's findings, of the cells of its rows."""
+    computed = [text.alias(name) for name, text in texts.items() if isinstance(text, pl.Expr)]
+    found = cells.select(computed) if computed else pl.DataFrame()
+    return pl.DataFrame(
+        [
+            found[name]
+            if isinstance(text, pl.Expr)
+            else pl.Series(name, [text], pl.String).new_from_index(0, cells.height)
+            for name, text in texts.items()
+        ]
+    )
 
 
 def _constants(form: Form, checks: Sequence[RuleCheck]) -> pl.DataFrame:

@@ -113,16 +113,17 @@ class Wording:
 
     def _filled(self, template: str) -> Text:
         """The template with every placeholder replaced; a value that is not there reads 未填."""
-        parts: list[pl.Expr | str] = []
+        parts: list[pl.Expr] = []
+        text = ""  # what is the same for every record, up to the next part that is not
         for literal, name in _split(template):
-            if literal:
-                parts.append(literal)
-            if name:
-                value = self._placeholder(name)
-                parts.append(value.fill_null(EMPTY) if isinstance(value, pl.Expr) else value or EMPTY)
-        if all(isinstance(part, str) for part in parts):
-            return "".join(part for part in parts if isinstance(part, str))
-        return pl.concat_str([pl.lit(part) if isinstance(part, str) else part for part in parts])
+            text += literal
+            value = self._placeholder(name) if name else ""
+            if isinstance(value, pl.Expr):
+                parts += [pl.lit(text), value.fill_null(EMPTY)]
+                text = ""
+            elif name:
+                text += value or EMPTY
+        return pl.concat_str(*parts, pl.lit(text)) if parts else text
 
     def _placeholder(self, name: str) -> Text:
         """What ``{name}`` stands for: a column, a parameter, a fact about the per-field column, anything derived."""
