@@ -182,6 +182,19 @@ def rules_mutate(
         raise typer.Exit(FAILED)
 
 
+@rules_app.command("schema")
+def rules_schema(
+    rules: RulesOption = None,
+    out: Annotated[Path | None, typer.Option(help="写到哪个目录；默认是规则目录里的 json_schema/")] = None,
+) -> None:
+    """写出各种 YAML 的 JSON Schema，供编辑器补全和检查。"""
+    from phqc_pipeline.catalogue.json_schema import FOLDER, write_schemas
+
+    where = out or resolve_rules(rules) / FOLDER
+    written = write_schemas(where)
+    typer.echo(f"JSON Schema {len(written)} 份，在 {where}。用法见 rules/README.md“编辑器里的补全和检查”")
+
+
 @rules_app.command("list")
 def rules_list(
     rules: RulesOption = None,

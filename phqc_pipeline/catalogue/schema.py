@@ -10,7 +10,16 @@ import re
 from datetime import date
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from phqc_pipeline.catalogue.faults import Fault, closest
@@ -58,14 +67,17 @@ def _list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
+# ``json_schema_input_type`` and ``WithJsonSchema`` tell ``json_schema`` what may be written where a validator comes
+# before the type.
+_NAME = WithJsonSchema({"type": "string", "pattern": "^[a-z][a-z0-9_]*$"})
 Text = Annotated[str, BeforeValidator(_text)]
-CodeText = Annotated[str, BeforeValidator(_code_text)]
-Name = Annotated[str, BeforeValidator(_text), AfterValidator(_identifier)]
+CodeText = Annotated[str, BeforeValidator(_code_text, json_schema_input_type=str | int)]
+Name = Annotated[str, BeforeValidator(_text), AfterValidator(_identifier), _NAME]
 Day = Annotated[date, BeforeValidator(_day)]
 Number = Annotated[float, Field(strict=False)]
-Texts = Annotated[list[Text], BeforeValidator(_list)]
-Names = Annotated[list[Name], BeforeValidator(_list)]
-CodeTexts = Annotated[list[CodeText], BeforeValidator(_list)]
+Texts = Annotated[list[Text], BeforeValidator(_list, json_schema_input_type=Text | list[Text])]
+Names = Annotated[list[Name], BeforeValidator(_list, json_schema_input_type=Name | list[Name])]
+CodeTexts = Annotated[list[CodeText], BeforeValidator(_list, json_schema_input_type=str | list[str | int])]
 
 
 _LIST: Any = Field(default_factory=list)  # a plain [] would be deep-copied for each of thousands of entries
@@ -108,7 +120,8 @@ def _required(value: Any) -> Any:
     raise wrong(f"写成了 {_show(value)}", "写 Y、N、{when: 表达式} 或 {note: 条件的文字说明}")
 
 
-Required = Annotated[RequiredIn, BeforeValidator(_required)]
+_YES_NO = Literal["Y", "N"]
+Required = Annotated[RequiredIn, BeforeValidator(_required, json_schema_input_type=_YES_NO | RequiredIn)]
 
 
 def _range(value: Any) -> Any:
@@ -130,8 +143,10 @@ def _text_values(value: Any) -> Any:
     raise wrong(f"写成了 {_show(value)}", "写成 [盲, 光感] 或 {盲: 说明}")
 
 
-TextValues = Annotated[dict[str, str], BeforeValidator(_text_values)]
-Range = Annotated[list[float | None], BeforeValidator(_range)]
+_WORDS = list[str | int] | dict[str, str | int | None]
+TextValues = Annotated[dict[str, str], BeforeValidator(_text_values, json_schema_input_type=_WORDS)]
+_ENDS = {"type": "array", "items": {"type": ["number", "null"]}, "minItems": 2, "maxItems": 2}
+Range = Annotated[list[float | None], BeforeValidator(_range), WithJsonSchema(_ENDS)]
 
 
 class FieldIn(Closed):
@@ -192,7 +207,7 @@ class FormIn(Closed):
 
 class CodeIn(Closed):
     code: CodeText
-    name: Annotated[str, BeforeValidator(_code_text), BeforeValidator(_text)]
+    name: Annotated[str, BeforeValidator(_code_text, json_schema_input_type=str | int), BeforeValidator(_text)]
     synonyms: CodeTexts = _LIST
     valid_from: Day | None = None
     valid_to: Day | None = None
@@ -238,6 +253,11 @@ def _suggestion(value: Any) -> Any:
     return {"text": value} if isinstance(value, str) else value
 
 
+Suggestion = Annotated[
+    SuggestionIn | None, BeforeValidator(_suggestion, json_schema_input_type=str | SuggestionIn | None)
+]
+
+
 class PerFieldIn(Closed):
     types: list[Literal["text", "int", "dec", "date", "ym", "dt", "code", "multi"]] = _LIST
     has: Literal["hard", "soft", "codes", "exclusive", "other_of", "required", "scale"] | None = None
@@ -269,7 +289,7 @@ class RuleIn(Closed):
     per_field: PerFieldIn | None = None
     field: Name | None = None
     message: Text
-    suggestion: Annotated[SuggestionIn | None, BeforeValidator(_suggestion)] = None
+    suggestion: Suggestion = None
     expected: Text | None = None
     basis: Text
     verified: bool
@@ -357,8 +377,11 @@ def _requirement(value: Any) -> Any:
     raise wrong(f"写成了 {_show(value)}", "写 Y、N、{is: Y, why: 理由} 或 {when: 表达式, why: 理由}")
 
 
-ParameterValue = Annotated[ParameterValueIn, BeforeValidator(_parameter_value)]
-Requirement = Annotated[RequirementIn, BeforeValidator(_requirement)]
+_BARE = str | int | float | bool | list[str | int | float]
+ParameterValue = Annotated[
+    ParameterValueIn, BeforeValidator(_parameter_value, json_schema_input_type=_BARE | ParameterValueIn)
+]
+Requirement = Annotated[RequirementIn, BeforeValidator(_requirement, json_schema_input_type=_YES_NO | RequirementIn)]
 
 
 class ProfileIn(Closed):
@@ -380,7 +403,7 @@ class PlanIn(Closed):
     plan_id: Name
     title: str = ""
     scheme: Name
-    institutions: Literal["all"] | list[Annotated[str, BeforeValidator(_code_text)]] = "all"
+    institutions: Literal["all"] | list[CodeText] = "all"
     forms: Literal["all"] | list[Name] = "all"
     period: Literal["natural_year"] = "natural_year"
     schedule: Text
