@@ -127,6 +127,11 @@ class Mapped:
         return {name: places for name, places in self.fields.items() if len(places) > 1}
 
     @property
+    def held_together(self) -> frozenset[str]:
+        """The first fields of pairs for which the file has one column."""
+        return frozenset(self.pairs).union(*(group.pairs for group in self.groups))
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """Every field the file delivers: in a column of its own, in one of any visit's, by the header, in a pair."""
         found = dict.fromkeys(self.fields)

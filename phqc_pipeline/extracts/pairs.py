@@ -4,7 +4,8 @@ Belongs here: which cell of a row holds both, and whether the other column agree
 is written (``rules/repairs.yaml``).
 
 A cell is taken apart where the other column is empty, holds the same text, or holds the very figure the text says;
-where it says another figure nobody can tell which is right, so the cell stays unreadable and is reported.
+where it says another figure nobody can tell which is right, so the cell stays unreadable and is reported. In a column
+that is there for both (血压), two figures are how the cell is written: regular, no text stays beside them.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ from phqc_pipeline.extracts.cells import Cells, narrowed, stripped
 
 
 class PairSplitter:
-    """One pair of numeric columns of a form."""
+    """One pair of numeric columns of a form. ``regular``: the file has a column for both."""
 
-    def __init__(self, pair: Pair, first: Field, second: Field) -> None:
+    def __init__(self, pair: Pair, first: Field, second: Field, *, regular: bool = False) -> None:
         self.first = first.name
         self.second = second.name
+        self._regular = regular
         self._pattern = f"^(?:{pair.pattern})$"
 
     def split(self, made: dict[str, Cells]) -> None:
@@ -52,7 +54,9 @@ class PairSplitter:
             fill = certain & pl.col(f"value{side}").is_null()
             done = table.select(
                 value=pl.when(fill).then(figure).otherwise(f"value{side}"),
-                raw=pl.when(fill).then(pl.coalesce(f"raw{side}", "text")).otherwise(f"raw{side}"),
+                raw=pl.when(fill)
+                .then(None if self._regular else pl.coalesce(f"raw{side}", "text"))
+                .otherwise(f"raw{side}"),
             )
             made[name] = Cells(done["value"].rename(name), done["raw"], made[name].word)
 

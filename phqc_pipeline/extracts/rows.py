@@ -137,7 +137,7 @@ class FormRows:
             if column.name in mapped.columns
         }
         self.splitters = [
-            PairSplitter(pair, form.field(first), form.field(second))
+            PairSplitter(pair, form.field(first), form.field(second), regular=first in mapped.held_together)
             for pair in repairs.pairs
             for first, second in pair.fields
             if form.has(first) and form.has(second) and {first, second} & set(mapped.columns)
