@@ -10,14 +10,16 @@ This is a second reading of the contract's section 2, for the few cells touched 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
-from functools import lru_cache
 from typing import Any
+
+import polars as pl
 
 from phqc_pipeline.catalogue import Catalogue
 from phqc_pipeline.catalogue.model import Field
-from phqc_pipeline.catalogue.repairing import mended_text
+from phqc_pipeline.catalogue.repairing import beyond, inferred, repairer
 
 _EMPTY = frozenset({"", "-", "/", "—", "——"})
 _NO_ANSWER = frozenset({"无", "不详", "未查", "拒查", "拒绝"})
@@ -48,19 +50,29 @@ def read(given: Any, field: Field, cat: Catalogue) -> Cell:
 
     Kept as text (``text``) when the lake would keep it beside the value; otherwise written in the file's style.
     """
-    cell = _read_as_written(given, field, cat)
-    if not isinstance(given, str | int | float) or field.kind == "text" or (cell.value is None and cell.raw is None):
-        return cell
-    text = _as_text(given)
-    rewritten = _mended(text, cell.value, field, cat)
-    again = None if rewritten is None else _read_as_written(rewritten, field, cat).value
-    return cell if again is None else Cell(again, text, text)
+    return read_all([given], field, cat)[0]
 
 
-@lru_cache(maxsize=20_000)
-def _mended(text: str, value: Any, field: Field, cat: Catalogue) -> str | None:
-    """The same few words are tried on many records of a column."""
-    return mended_text(text, value, field, cat.codes, cat.repairs)
+def read_all(given: Sequence[Any], field: Field, cat: Catalogue) -> list[Cell]:
+    """The same for many cells of one column: those that need it are rewritten all at once."""
+    cells = [_read_as_written(one, field, cat) for one in given]
+    low, high = beyond(field)
+    unread, far = [], []
+    for place, (one, cell) in enumerate(zip(given, cells, strict=True)):
+        if field.kind == "text" or not isinstance(one, str | int | float):
+            continue
+        if cell.value is None and cell.raw is not None:
+            unread.append(place)
+        elif isinstance(cell.value, float) and not low <= cell.value <= high:
+            far.append(place)
+    for places, rewrite in ((unread, repairer(field, cat.codes, cat.repairs)), (far, inferred(field, cat.repairs))):
+        if places and rewrite is not None:
+            texts = [_as_text(given[place]) for place in places]
+            bare = pl.Series([text.strip() for text in texts], dtype=pl.String).str.normalize("NFKC")
+            for place, text, rewritten in zip(places, texts, rewrite(bare).to_list(), strict=True):
+                again = None if rewritten is None else _read_as_written(rewritten, field, cat).value
+                cells[place] = cells[place] if again is None else Cell(again, text, text)
+    return cells
 
 
 def _read_as_written(given: Any, field: Field, cat: Catalogue) -> Cell:

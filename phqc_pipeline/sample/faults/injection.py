@@ -11,8 +11,9 @@ a resident without any service. A form with fewer records than there are faults 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -20,7 +21,7 @@ import polars as pl
 from phqc_pipeline.catalogue import Form, Rule, RuleCheck
 from phqc_pipeline.sample.calendar import day_number, to_date
 from phqc_pipeline.sample.chance import Bools, Chance, Ints
-from phqc_pipeline.sample.faults.cells import Cell, read
+from phqc_pipeline.sample.faults.cells import Cell, read_all
 from phqc_pipeline.sample.faults.judge import RAW, Judge
 from phqc_pipeline.sample.faults.proposals import Proposal, Setting, proposals
 from phqc_pipeline.sample.faults.recipes import RECIPES
@@ -205,7 +206,7 @@ class _Pool:
     def __init__(self, work: Work, form: Form, faulty: Collection[int] = ()) -> None:
         rows = work.frames[form.form_id]
         taken = pl.col("_row").is_in(sorted(faulty or work.touched[form.form_id]))
-        self.rows = work.lake_rows(form.form_id, rows.filter(taken)) if faulty else rows.filter(~taken)
+        self.rows = work.lake_rows(form.form_id, rows.filter(taken if faulty else ~taken))
         self.reserved = self.rows["_person"].is_in(sorted(work.reserved)).to_numpy()
         self.form = form
         self.size = self.rows.height
@@ -312,21 +313,20 @@ def _trials(
     return found
 
 
-def _written(
-    pool: _Pool, trials: list[_Trial], form: Form, work: Work
-) -> tuple[pl.DataFrame, list[Mapping[str, Cell]]]:
+def _written(pool: _Pool, trials: list[_Trial], form: Form, work: Work) -> tuple[pl.DataFrame, list[dict[str, Cell]]]:
     """The trials' records with their cells written."""
     rows = pool.rows[[trial.row for trial in trials]]
     needed = {"archive_no", "person_name", "id_card_no", "sex_code", "birth_date", form.service_date}
     needed |= {name for trial in trials for name in trial.proposal.cells} | {n for n in ("phone",) if form.has(n)}
     dicts = rows.select(sorted(needed)).to_dicts()
-    cells: list[Mapping[str, Cell]] = []
-    for trial, row in zip(trials, dicts, strict=True):
-        one: dict[str, Cell] = {}
+    given: dict[str, dict[int, Any]] = {}  # field → place → what is written
+    for place, (trial, row) in enumerate(zip(trials, dicts, strict=True)):
         for name, written in trial.proposal.cells.items():
-            given = written(row) if callable(written) else written
-            one[name] = read(given, form.field(name), work.cat)
-        cells.append(one)
+            given.setdefault(name, {})[place] = written(row) if callable(written) else written
+    cells: list[dict[str, Cell]] = [{} for _ in trials]
+    for name, places in given.items():
+        for place, cell in zip(places, read_all(list(places.values()), form.field(name), work.cat), strict=True):
+            cells[place][name] = cell
     return typed_rows(rows, cells), cells
 
 
@@ -358,7 +358,7 @@ def _put_in(
     work: Work,
     form: Form,
     rows: pl.DataFrame,
-    cells: list[Mapping[str, Cell]],
+    cells: list[dict[str, Cell]],
     trials: list[_Trial],
     done: dict[int, int],
     checks: Sequence[RuleCheck],

@@ -14,12 +14,13 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
+import numpy as np
 import polars as pl
 
-from phqc_pipeline.catalogue import Catalogue
+from phqc_pipeline.catalogue import Catalogue, Field
 from phqc_pipeline.sample.calendar import Times
 from phqc_pipeline.sample.chance import Chance
-from phqc_pipeline.sample.faults.cells import Cell, read
+from phqc_pipeline.sample.faults.cells import Cell, read_all
 from phqc_pipeline.sample.faults.judge import RAW
 from phqc_pipeline.sample.people import spare_mobile_numbers
 from phqc_pipeline.sample.places import Institution
@@ -55,6 +56,7 @@ class Work:
     texts: dict[str, dict[int, dict[str, str | None]]] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
     _next_row: dict[str, int] = field(default_factory=dict)
+    _raws: dict[tuple[str, str], dict[str, str | None]] = field(default_factory=dict)  # form, field → text → raw
 
     def __post_init__(self) -> None:
         for form_id, rows in self.frames.items():
@@ -112,22 +114,32 @@ class Work:
             for name, cell in cells[number].items():
                 if cell.text is not None:
                     self.texts[form_id].setdefault(number, {})[name] = cell.text
+                    self._raws.setdefault((form_id, name), {})[cell.text] = cell.raw
                 else:
                     self.texts[form_id].get(number, {}).pop(name, None)
 
     def lake_rows(self, form_id: str, rows: pl.DataFrame) -> pl.DataFrame:
         """Rows with the ``<field>__raw`` columns that the verbatim cells make."""
         form = self.cat.forms[form_id]
-        columns: dict[str, list[str | None]] = {}
+        given: dict[str, dict[int, str | None]] = {}  # field → place → text
         for place, number in enumerate(rows["_row"].to_list()):
             for name, text in self.texts[form_id].get(number, {}).items():
-                columns.setdefault(name, [None] * rows.height)[place] = self._raw(form_id, number, name, text)
-        return rows.with_columns(
-            pl.Series(f.name + RAW, columns[f.name], pl.String) for f in form.fields if f.name in columns
-        )
+                given.setdefault(name, {})[place] = text
+        empty = pl.Series([None], dtype=pl.String).new_from_index(0, rows.height)
+        columns = []
+        for field_ in form.fields:
+            if field_.name in given:
+                places = given[field_.name]
+                raws = self._raws_of(form_id, field_, list(places.values()))
+                columns.append(_put(empty, list(places), raws).alias(field_.name + RAW))
+        return rows.with_columns(columns)
 
-    def _raw(self, form_id: str, row: int, name: str, text: str | None) -> str | None:
-        return read(text, self.cat.forms[form_id].field(name), self.cat).raw
+    def _raws_of(self, form_id: str, field_: Field, texts: Sequence[str | None]) -> list[str | None]:
+        """What the lake keeps of verbatim cells; each text of a column is read once."""
+        known = self._raws.setdefault((form_id, field_.name), {})
+        new = sorted({text for text in texts if text is not None and text not in known})
+        known |= {text: cell.raw for text, cell in zip(new, read_all(new, field_, self.cat), strict=True)}
+        return [None if text is None else known[text] for text in texts]
 
     def finish(self) -> None:
         """Rows in their final order: as they were made, clones among them by time of entry."""
@@ -150,13 +162,23 @@ def _literal(value: Any, dtype: Any) -> pl.Expr:
 
 def typed_rows(rows: pl.DataFrame, cells: Sequence[Mapping[str, Cell]]) -> pl.DataFrame:
     """Rows with the values of some cells put in, and their ``__raw`` columns; ``cells`` runs parallel to the rows."""
-    names = {name for one in cells for name in one}
+    written: dict[str, dict[int, Cell]] = {}  # field → place → cell
+    for place, one in enumerate(cells):
+        for name, cell in one.items():
+            written.setdefault(name, {})[place] = cell
+    empty = pl.Series([None], dtype=pl.String).new_from_index(0, rows.height)
     columns = []
-    for name in sorted(names):
-        values: list[Any] = rows[name].to_list()
-        raws: list[str | None] = rows[name + RAW].to_list() if name + RAW in rows.columns else [None] * rows.height
-        for place, one in enumerate(cells):
-            if name in one:
-                values[place], raws[place] = one[name].value, one[name].raw
-        columns += [pl.Series(name, values, rows.schema[name]), pl.Series(name + RAW, raws, pl.String)]
+    for name, put in sorted(written.items()):
+        raws = rows[name + RAW] if name + RAW in rows.columns else empty
+        columns += [
+            _put(rows[name], list(put), [cell.value for cell in put.values()]).alias(name),
+            _put(raws, list(put), [cell.raw for cell in put.values()]).alias(name + RAW),
+        ]
     return rows.with_columns(columns)
+
+
+def _put(old: pl.Series, places: Sequence[int], values: Sequence[Any]) -> pl.Series:
+    """A column with other values in some places; of any type, lists too."""
+    taken = np.arange(len(old))
+    taken[places] = len(old) + np.arange(len(places))
+    return pl.concat([old, pl.Series(values, dtype=old.dtype)]).gather(taken)
