@@ -16,19 +16,10 @@ import numpy as np
 import polars as pl
 
 from phqc_pipeline.catalogue import Form
+from phqc_pipeline.extracts.cells import VALUE_TYPES
 from phqc_pipeline.sample.chance import Chance, Ints
 from phqc_pipeline.sample.places import Institution
 
-KIND_TYPES: dict[str, Any] = {
-    "text": pl.String,
-    "code": pl.String,
-    "int": pl.Float64,
-    "dec": pl.Float64,
-    "date": pl.Date,
-    "ym": pl.Date,
-    "dt": pl.Datetime("us"),
-    "multi": pl.List(pl.String),
-}
 SOURCE_SYSTEM = "阿勒泰地区公共卫生服务平台"
 _OPENS = 10 * 60  # service hours 10:00 to 19:30 (service-contract.md), in minutes
 _MINUTES = 570
@@ -141,7 +132,7 @@ def frame(form: Form, columns: Mapping[str, Any], rows: int) -> pl.DataFrame:
         raise KeyError(f"{form.form_id} has no column {sorted(unknown)}")
     made = []
     for field in form.fields:
-        kind = KIND_TYPES[field.kind]
+        kind = VALUE_TYPES[field.kind]
         values = columns.get(field.name)
         if values is None or isinstance(values, str | int | float):
             series = pl.Series(field.name, [values], dtype=kind).new_from_index(0, rows)

@@ -3,45 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
-from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from phqc_pipeline.catalogue import Catalogue, Form
+from phqc_pipeline.extracts import Delivery, LakeFile
+from phqc_pipeline.extracts.reports import REPORT_SCHEMA
+from phqc_pipeline.extracts.rows import lake_schema
 from phqc_pipeline.home import Home
-
-TYPES: Mapping[str, Any] = {
-    "text": pl.String,
-    "code": pl.String,
-    "int": pl.Float64,
-    "dec": pl.Float64,
-    "date": pl.Date,
-    "ym": pl.Date,
-    "dt": pl.Datetime("us"),
-    "multi": pl.List(pl.String),
-}
-
-
-@dataclass(frozen=True)
-class File:
-    file_id: str
-    path: Path
-    rows: int
-
-
-@dataclass(frozen=True)
-class Delivery:
-    """What ``extracts.Delivery`` tells of one institution's snapshot of one form or report."""
-
-    institution_code: str
-    form_id: str
-    snapshot_date: date
-    files: tuple[File, ...]
-    missing_columns: frozenset[str] = frozenset()
-    fingerprint: str = ""
 
 
 def deliver(
@@ -63,7 +34,12 @@ def deliver(
     path.parent.mkdir(parents=True, exist_ok=True)
     frame.write_parquet(path)
     return Delivery(
-        institution, form_id, day, (File(file_id, path, frame.height),), frozenset(missing), f"{file_id} {frame.height}"
+        institution,
+        form_id,
+        day,
+        (LakeFile(file_id, path, frame.height),),
+        frozenset(missing),
+        f"{file_id} {frame.height}",
     )
 
 
@@ -86,35 +62,17 @@ def deliver_report(
             }
             for year, period, item, value in cells
         ],
-        schema={
-            "institution_code": pl.String,
-            "year": pl.Int32,
-            "period": pl.String,
-            "item": pl.String,
-            "value": pl.Float64,
-            "raw": pl.String,
-            "row_number": pl.Int64,
-            "column_name": pl.String,
-            "column_number": pl.Int64,
-        },
+        schema=REPORT_SCHEMA,
     )
     file_id = f"r_archive-{institution}-{day}"
     path = home.lake / "r_archive" / day.isoformat() / institution / f"{file_id}.parquet"
     path.parent.mkdir(parents=True, exist_ok=True)
     frame.write_parquet(path)
-    return Delivery(institution, "r_archive", day, (File(file_id, path, frame.height),), frozenset(), file_id)
+    return Delivery(institution, "r_archive", day, (LakeFile(file_id, path, frame.height),), frozenset(), file_id)
 
 
 def lake_frame(form: Form, institution: str, rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
-    columns: dict[str, Any] = {
-        "_row_number": pl.Int64,
-        "_record_key": pl.String,
-        "_institution_code": pl.String,
-        "station_code": pl.String,
-    }
-    for column in form.fields:
-        columns[column.name] = TYPES[column.kind]
-        columns[f"{column.name}__raw"] = pl.String
+    columns = lake_schema(form)
     full = []
     for number, row in enumerate(rows, start=2):
         known = {
