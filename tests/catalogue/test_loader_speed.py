@@ -15,37 +15,25 @@ SECONDS = 3.0  # of processor time: the wall clock of a busy machine says nothin
 
 
 def test_whole_catalogue_loads_in_three_seconds(tmp_path: Path) -> None:
-    forms, rules = blown_up(DEFAULT_RULES, tmp_path / "rules")
-    assert forms == ALL_FORMS
-    assert rules >= ALL_RULES
+    blown_up(DEFAULT_RULES, tmp_path / "rules")
     started = time.process_time()
     catalogue = load_catalogue(tmp_path / "rules")
     took = time.process_time() - started
     assert len(catalogue.forms) == ALL_FORMS
+    assert len(catalogue.rules) >= ALL_RULES
     assert took < SECONDS, f"{took:.1f} s"
 
 
-def blown_up(source: Path, target: Path) -> tuple[int, int]:
-    """The catalogue with its own forms and rules repeated under other names until there are 33 forms; the counts."""
+def blown_up(source: Path, target: Path) -> None:
+    """The catalogue with rules of single forms once more under other numbers, until there are as many as will be."""
     shutil.copytree(source, target)
-    originals = [path for path in sorted((target / "forms").glob("*.yaml")) if not path.name.startswith("_")]
-    # The largest form once is enough: the real ones have 36 fields on average.
-    repeated = [path for path in originals if path.stem != "health_exam"]
-    forms, number = len(originals), 0
-    while forms < ALL_FORMS:
-        original = repeated[number % len(repeated)]
-        round_ = number // len(repeated) + 1
-        name = f"{original.stem}_{round_}"
-        text = original.read_text(encoding="utf-8").replace(f"form_id: {original.stem}", f"form_id: {name}")
-        text = re.sub(r"^title: .*$", f"title: {original.stem} 第{round_}张", text, flags=re.MULTILINE)
-        text = re.sub(r"^aliases: .*$\n", "", text, flags=re.MULTILINE)
-        (target / "forms" / f"{name}.yaml").write_text(text, encoding="utf-8")
-        checks = target / "checks" / original.name
-        if checks.exists():
-            renamed = re.sub(
-                r"id: ([A-Z]+)-([A-Z])-(\d)", rf"id: \1-\2-{round_ + 3}", checks.read_text(encoding="utf-8")
-            )
-            (target / "checks" / f"{name}.yaml").write_text(renamed, encoding="utf-8")
-        forms, number = forms + 1, number + 1
-    written = "".join(path.read_text(encoding="utf-8") for path in (target / "checks").glob("*.yaml"))
-    return forms, len(re.findall(r"^ *- id: ", written, flags=re.MULTILINE))
+    files = {path: path.read_text(encoding="utf-8") for path in sorted((target / "checks").glob("*.yaml"))}
+    rules = sum(len(_RULE.findall(text)) for text in files.values())
+    for path, text in files.items():
+        if rules < ALL_RULES and path.stem not in ("common", "cross"):
+            again = text[text.index("rules:") + len("rules:") :]
+            path.write_text(text.rstrip() + "\n" + _RULE.sub(r"\1-\2-9", again), encoding="utf-8")
+            rules += len(_RULE.findall(text))
+
+
+_RULE = re.compile(r"(?m)(^ *- id: [A-Z]+)-([A-Z])-\d")
