@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -195,18 +196,24 @@ FILES = {
 }
 
 
+def write_files(directory: Path, files: Mapping[str, str]) -> Path:
+    """Files of a catalogue by their name below ``directory``; the directory."""
+    for name, text in files.items():
+        path = directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return directory
+
+
 class Small:
     """The small catalogue in a folder; ``change`` replaces one passage of one file, which must be there once."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        for name, text in FILES.items():
-            self.write(name, text)
+        write_files(directory, FILES)
 
     def write(self, name: str, text: str) -> Small:
-        path = self.directory / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        write_files(self.directory, {name: text})
         return self
 
     def change(self, name: str, old: str, new: str) -> Small:

@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from phqc_pipeline.catalogue import Catalogue, load_catalogue
+from tests.catalogue.small_catalogue import PLAN, SCHEME, write_files
 
 FILES = {
     "forms/_envelope.yaml": """\
@@ -206,32 +207,14 @@ rules:
       pass: [{class_code: '1', symptom_codes: ['1']}]
       fail: [{class_code: '1', symptom_codes: ['2']}]
 """,
-    "schemes/default.yaml": """\
-scheme_id: default
-title: 基本方案
-rules: all
-deductions: {严重: 10, 一般: 3, 提示: 0}
-pass: 无严重
-""",
-    "plans/nightly.yaml": """\
-plan_id: nightly
-scheme: default
-institutions: all
-forms: all
-period: natural_year
-schedule: "0 2 * * *"
-records_from: null
-""",
+    "schemes/default.yaml": SCHEME,
+    "plans/nightly.yaml": PLAN,
 }
 
 
 def write_catalogue(folder: Path) -> Path:
     """The catalogue folder, written out."""
-    for name, text in FILES.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    return folder
+    return write_files(folder, FILES)
 
 
 @cache
