@@ -278,7 +278,7 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
 
 def test_the_pages_hold_the_examples_they_speak_of(workshop: Workshop) -> None:
     blocks = [file for page in (RULE_PAGE, FORM_PAGE) for file, _, _ in workshop.blocks(page)]
-    assert len(blocks) == 11
+    assert len(blocks) == 12
     assert len(workshop.cases) == 1
 
 
