@@ -6,12 +6,14 @@ Does not belong here: running dbt (``dbt_runner``), the questions asked (``dbt_p
 
 Generated for every form: ``replaced_<form>`` (rows that share a record number), ``stg_<form>`` (current rows, as
 delivered), ``judged_<form>`` (rows that take part, unusable cells NULL) and ``records_<form>`` (published). They are
-views over the lake's Parquet files, so a model reads only the columns it names.
+views over the lake's Parquet files, so a model reads only the columns it names. ``judged_record`` is a narrow table of
+what all forms have alike: a question asked of every form reads it once, not thirty views of a hundred columns each.
 """
 
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
@@ -61,6 +63,16 @@ _REPORT_COLUMNS = {
 }
 #: What a finding tells of its record: every judged form has these columns, empty where its dictionary has none.
 _TOLD_OF_RECORDS = ("record_id", "archive_no", "doctor_name")
+_KEYS = {
+    "_record_key": "VARCHAR",
+    "_institution_code": "VARCHAR",
+    "_file_id": "VARCHAR",
+    "_row_number": "BIGINT",
+    "_copies": "BIGINT",
+    "_service_date": "DATE",
+}
+_RECORD_COLUMNS = {**dict.fromkeys(_TOLD_OF_RECORDS, "VARCHAR"), "created_at": "TIMESTAMP"}
+_MANY_FORMS = 3
 #: An identity number by which people may be told apart: right in structure and check digit (reports.md, section 2).
 _VALID_ID = "id_checksum_ok(id_card_no) and id_birth_date(id_card_no) is not null"
 _GENERATED = "generated"
@@ -132,6 +144,7 @@ def generate_models(
         models = form_models(form, cat, ctx, files[form.form_id] if form in delivered else None)
         wanted.update({Path(f"{name}.sql"): sql.encode() for name, sql in models.items()})
     reports = [one for one in deliveries if one.form_id in cat.reports]
+    wanted[Path("judged_record.sql")] = _every_record_sql(cat, delivered).encode()
     wanted[Path("reported_cell.sql")] = _reported_sql(reports).encode()
     wanted[Path("_generated.yml")] = _yaml({"version": 2, "models": _staging_docs(cat, delivered)})
     _write_changed(target / "models" / "staging" / _GENERATED, wanted)
@@ -159,6 +172,7 @@ def _staging_docs(cat: Catalogue, delivered: Sequence[Form]) -> list[dict[str, s
         for kind, text in about.items()
         if kind == "judged" or form.form_id in there
     ]
+    found.append({"name": "judged_record", "description": "参加质控的全部记录，各表共有的几列，一条记录一行"})
     found.append({"name": "night", "description": "当夜的日期与统计期，一行"})
     found.append({"name": "reported_cell", "description": "在用报表文件里的数，一格一行，带行号和列名"})
     return found
@@ -355,6 +369,45 @@ select
 from {{{{ ref('stg_{form.form_id}') }}}} as s
 where {" and ".join(takes_part)}
 """
+
+
+def _every_record_sql(cat: Catalogue, forms: Sequence[Form]) -> str:
+    """``judged_record``: form_id, keys, what a finding tells of its record, ``_stage`` (the form's stage columns as one
+    text, NULL when one of them is empty) and the columns that cross rules ask of many forms."""
+    asked = _asked_of_many(cat)
+    types = {"form_id": "VARCHAR", "_stage": "VARCHAR", **_KEYS, **_RECORD_COLUMNS, **asked}
+    parts = []
+    for form in forms:
+        stage = " and ".join(f"{identifier(name)} is not null" for name in form.stage) or "true"
+        stages = "".join(f", {identifier(name)}::varchar" for name in form.stage)
+        given = {
+            "form_id": literal(form.form_id),
+            "_stage": f"case when {stage} then concat_ws(chr(31), ''{stages}) end",
+            **{name: name for name in (*_KEYS, *_TOLD_OF_RECORDS)},
+        }
+        own = {name: identifier(name) for name in types if name not in given and form.has(name)}
+        cells = ", ".join(
+            f"{(given | own).get(name, 'null')}::{kind} as {identifier(name)}" for name, kind in types.items()
+        )
+        parts.append(f"select {cells} from {{{{ ref('judged_{form.form_id}') }}}}")
+    if not parts:
+        parts.append(f"select {_nulls(types)} where false")
+    listed = "\nunion all\n".join(parts)
+    return f"{{{{ config(materialized='table') }}}}\n-- 参加质控的全部记录，各表共有的几列\n{listed}\n"
+
+
+def _asked_of_many(cat: Catalogue) -> dict[str, str]:
+    """Columns that some rule of dbt's reads of several forms beside its own, with their types: who somebody is."""
+    found: dict[str, str] = {}
+    for rule in cat.rules:
+        if rule.carrier == "dbt":
+            read = Counter(name for columns in rule.reads.values() for name in columns)
+            for form_id, columns in rule.reads.items():
+                form = cat.forms.get(form_id)
+                for name in columns:
+                    if form and form.has(name) and read[name] >= _MANY_FORMS:
+                        found.setdefault(name, LAKE_TYPES[form.field(name).kind])
+    return {name: kind for name, kind in found.items() if name not in _TOLD_OF_RECORDS and name not in _RECORD_COLUMNS}
 
 
 def _none_judged_sql(form: Form) -> str:

@@ -17,8 +17,8 @@ from (
     select
       _institution_code as institution_code, doctor_name, date_trunc('minute', created_at) as minute,
       count(distinct archive_no) as residents
-    from {{ ref('judged_' ~ rule.form_id) }}
-    where doctor_name is not null and created_at is not null and created_at <> created_at::date::timestamp
+    from {{ ref('judged_record') }}
+    where form_id = '{{ rule.form_id }}' and doctor_name is not null and created_at is not null and created_at <> created_at::date::timestamp
       and {{ in_force(rule) }}
     group by all
   )

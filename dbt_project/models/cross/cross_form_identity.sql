@@ -15,12 +15,11 @@ select
   case when violated then spellings::varchar end as observed, case when violated then '1' end as expected, violated
 from (
   with told as (
-    {% for form_id in [rule.form_id] + other_forms(rule) %}
-    select distinct archive_no, '{{ form_id }}' as form_id,
+    select distinct archive_no, form_id,
       {% if rule.params.normalize_name %}{{ normal_name(rule.params.item) }}{% else %}{{ rule.params.item }}{% endif %} as value
-    from {{ ref('judged_' ~ form_id) }} where archive_no is not null and {{ rule.params.item }} is not null
-    {% if not loop.last %}union all{% endif %}
-    {% endfor %}
+    from {{ ref('judged_record') }}
+    where archive_no is not null and {{ rule.params.item }} is not null
+      and form_id in {{ sql_list([rule.form_id] + other_forms(rule)) }}
   ),
   -- where two forms have a value and there is more than one value, some two forms differ
   differing as (
@@ -29,9 +28,9 @@ from (
   select
     p._institution_code as institution_code, p.archive_no, p.record_id, p.doctor_name, p._service_date, d.spellings,
     case when d.forms > 1 then d.spellings > 1 end as violated
-  from {{ ref('judged_' ~ rule.form_id) }} as p
+  from {{ ref('judged_record') }} as p
   left join differing as d on d.archive_no = p.archive_no
-  where p.archive_no is not null and {{ in_force(rule, 'p._service_date') }}
+  where p.form_id = '{{ rule.form_id }}' and p.archive_no is not null and {{ in_force(rule, 'p._service_date') }}
   qualify row_number() over (partition by p._institution_code, p.archive_no order by p._record_key) = 1
 )
 {% endfor %}

@@ -13,8 +13,8 @@ select
   case when violated then size::varchar end as observed, case when violated then '1' end as expected, violated
 from (
   with candidates as (
-    select archive_no, _service_date from {{ ref('judged_' ~ rule.form_id) }}
-    where archive_no is not null and _service_date is not null
+    select archive_no, _service_date from {{ ref('judged_record') }}
+    where form_id = '{{ rule.form_id }}' and archive_no is not null and _service_date is not null
     group by all having count(*) > 1
   ),
   alike as (
@@ -23,16 +23,19 @@ from (
       partition by j.archive_no, j._service_date
         {%- for column in business %}, s.{{ column }}, s.{{ column }}__raw{% endfor %}
     ) as size
-    from {{ ref('judged_' ~ rule.form_id) }} as j
-    semi join candidates as c on c.archive_no = j.archive_no and c._service_date = j._service_date
+    from (
+      select * from {{ ref('judged_record') }} as r
+      semi join candidates as c on c.archive_no = r.archive_no and c._service_date = r._service_date
+      where r.form_id = '{{ rule.form_id }}'
+    ) as j
     join {{ ref('stg_' ~ rule.form_id) }} as s on s._file_id = j._file_id and s._row_number = j._row_number
   )
   select
     j.*, g.size,
     case when j.archive_no is not null and j._service_date is not null then g.size is not null end as violated
-  from {{ ref('judged_' ~ rule.form_id) }} as j
+  from {{ ref('judged_record') }} as j
   left join (select * from alike where size > 1) as g
     on g._institution_code = j._institution_code and g._record_key = j._record_key
-  where {{ in_force(rule, 'j._service_date') }}
+  where j.form_id = '{{ rule.form_id }}' and {{ in_force(rule, 'j._service_date') }}
 )
 {% endfor %}

@@ -13,13 +13,12 @@ select
   case when violated then _copies::varchar end as observed, case when violated then '1' end as expected, violated
 from (
   select *, case when record_id is not null then _copies > 1 end as violated
-  from {{ ref('judged_' ~ rule.form_id) }}
-  where {{ in_force(rule) }}
+  from {{ ref('judged_record') }}
+  where form_id = '{{ rule.form_id }}' and {{ in_force(rule) }}
 )
 {% endfor %}
 
 {% for rule in rules if rule.params.by == 'service' %}
-{% set stage = var('forms')[rule.form_id].stage %}
 union all by name
 select
   {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated') }},
@@ -27,16 +26,15 @@ select
 from (
   select
     j.*, g.size,
-    case when j.archive_no is not null and j._service_date is not null
-      {%- for column in stage %} and j.{{ column }} is not null{% endfor %} then g.size is not null end as violated
-  from {{ ref('judged_' ~ rule.form_id) }} as j
+    case when j.archive_no is not null and j._service_date is not null and j._stage is not null
+      then g.size is not null end as violated
+  from {{ ref('judged_record') }} as j
   left join (
-    select archive_no, _service_date{% for column in stage %}, {{ column }}{% endfor %}, count(*) as size
-    from {{ ref('judged_' ~ rule.form_id) }}
-    where archive_no is not null and _service_date is not null
+    select archive_no, _service_date, _stage, count(*) as size
+    from {{ ref('judged_record') }}
+    where form_id = '{{ rule.form_id }}' and archive_no is not null and _service_date is not null
     group by all having count(*) > 1
-  ) as g on g.archive_no = j.archive_no and g._service_date = j._service_date
-    {%- for column in stage %} and g.{{ column }} = j.{{ column }}{% endfor %}
-  where {{ in_force(rule, 'j._service_date') }}
+  ) as g on g.archive_no = j.archive_no and g._service_date = j._service_date and g._stage = j._stage
+  where j.form_id = '{{ rule.form_id }}' and {{ in_force(rule, 'j._service_date') }}
 )
 {% endfor %}

@@ -12,8 +12,8 @@ select
   null::varchar as observed, null::varchar as expected, violated
 from (
   select j.*, case when regexp_full_match(j.archive_no, '[0-9]{17}') then p.archive_no is null end as violated
-  from {{ ref('judged_' ~ rule.form_id) }} as j
-  left join (select distinct archive_no from {{ ref('judged_resident_profile') }}) as p on p.archive_no = j.archive_no
-  where {{ in_force(rule, 'j._service_date') }}
+  from {{ ref('judged_record') }} as j
+  left join (select distinct archive_no from {{ ref('judged_record') }} where form_id = 'resident_profile') as p on p.archive_no = j.archive_no
+  where j.form_id = '{{ rule.form_id }}' and {{ in_force(rule, 'j._service_date') }}
 )
 {% endfor %}

@@ -17,12 +17,8 @@ select
 from (
   with services as (
     select archive_no, max(_service_date) as last_service
-    from (
-      {% for form_id in other_forms(rule) %}
-      select archive_no, _service_date from {{ ref('judged_' ~ form_id) }} where archive_no is not null
-      {% if not loop.last %}union all{% endif %}
-      {% endfor %}
-    )
+    from {{ ref('judged_record') }}
+    where archive_no is not null and form_id in {{ sql_list(other_forms(rule)) }}
     group by archive_no
   )
   select

@@ -19,21 +19,15 @@ marked as (
 ),
 
 records as (
-  {% for form_id in var('forms') %}
   select
-    j._institution_code as institution_code, '{{ form_id }}' as form_id, coalesce(j.doctor_name, '') as doctor_name,
+    j._institution_code as institution_code, j.form_id, coalesce(j.doctor_name, '') as doctor_name,
     coalesce(strftime(j._service_date, '%Y-%m'), '') as month, count(*) as records,
     count(m.subject_id) as records_with_findings, count(*) filter (m.fails) as records_failed,
     sum(100 - coalesce(m.points, 0)) as score_sum
-  from {{ ref('judged_' ~ form_id) }} as j
+  from {{ ref('judged_record') }} as j
   left join marked as m
-    on m.institution_code = j._institution_code and m.form_id = '{{ form_id }}' and m.subject_id = j._record_key
+    on m.institution_code = j._institution_code and m.form_id = j.form_id and m.subject_id = j._record_key
   group by all
-  {% if not loop.last %}union all by name{% endif %}
-  {% else %}
-  select null::varchar as institution_code, null::varchar as form_id, null::varchar as doctor_name,
-    null::varchar as month, 0 as records, 0 as records_with_findings, 0 as records_failed, 0 as score_sum where false
-  {% endfor %}
 )
 
 select

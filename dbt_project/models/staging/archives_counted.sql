@@ -64,12 +64,8 @@ archives as (
 served as (
   select e.year, e.period, s.archive_no
   from (
-    {% for form_id in person_forms %}
-    select distinct archive_no, _service_date from {{ ref('judged_' ~ form_id) }} where archive_no is not null
-    {% if not loop.last %}union{% endif %}
-    {% else %}
-    select null::varchar as archive_no, null::date as _service_date where false
-    {% endfor %}
+    select distinct archive_no, _service_date from {{ ref('judged_record') }}
+    where archive_no is not null and form_id in {{ sql_list(person_forms + ['']) }}
   ) as s
   join periods as e on s._service_date > e.to_day - interval 1 year and s._service_date <= e.to_day
   group by all
