@@ -96,6 +96,8 @@ def _read_as_written(given: Any, field: Field, cat: Catalogue) -> Cell:
         return Cell(value) if bare == text else Cell(value, text, text)
     if bare in _NO_ANSWER:
         return Cell(None, None, text)
+    if field.is_numeric and bare in known:  # a figure that is a code, by its name
+        return Cell(float(known[bare]))
     return _number(text, bare, field) if field.is_numeric else _moment(text, bare, field)
 
 

@@ -31,6 +31,11 @@ class Judge:
         self.ctx = ctx
         self.checks = {form_id: cat.checks(form_id) for form_id in cat.forms}
         self._expressions: dict[str, list[pl.Expr]] = {}
+        self._queries: dict[str, list[str]] = {}
+        self._connection = duckdb.connect()
+        optimizers = [name for (name,) in self._connection.execute("FROM duckdb_optimizers()").fetchall()]
+        others = ",".join(name for name in optimizers if name != "in_clause")
+        self._connection.execute(f"SET threads = 1; SET disabled_optimizers = '{others}'")
         self._sql = {
             form_id: [check_duckdb(check, ctx)[1] for check in checks] for form_id, checks in self.checks.items()
         }
@@ -69,24 +74,37 @@ class Judge:
 
     def _evaluate(self, form: Form, rows: pl.DataFrame) -> pl.DataFrame:
         lake = _lake(form, rows).with_row_index("_place")
+        # One order of columns for all rows of the form: the table is made once.
+        names = ["_place", *(name for field in form.fields for name in (field.name, field.name + RAW))]
+        self._connection.register("delivered", lake.select(names).to_arrow(compat_level=pl.CompatLevel.oldest()))
+        if form.form_id not in self._queries:
+            self._connection.execute(f"CREATE TABLE {form.form_id} AS FROM delivered LIMIT 0")
+            self._queries[form.form_id] = self._prepared(form.form_id)
+        self._connection.execute(f"INSERT INTO {form.form_id} FROM delivered")
         columns: list[pl.Series] = []
-        with duckdb.connect() as connection:
-            connection.execute("SET threads = 1")
-            connection.register("delivered", lake.to_arrow(compat_level=pl.CompatLevel.oldest()))
-            connection.execute("CREATE TABLE rows AS FROM delivered")
-            sql = list(enumerate(self._sql[form.form_id]))
-            # Planning hundreds of short expressions costs more than evaluating them; those with whole code lists in
-            # them (thousands of names) are only bearable when planned.
-            short = [f"{text} AS c{n}" for n, text in sql if len(text) < _LONG_SQL]
-            for mode, queries in (
-                ("disable", [", ".join(short)]),
-                ("enable", [f"{t} AS c{n}" for n, t in sql if len(t) >= _LONG_SQL]),
-            ):
-                connection.execute(f"PRAGMA {mode}_optimizer")
-                for query in queries:
-                    found = connection.execute(f"SELECT {query} FROM rows ORDER BY _place").to_arrow_table()
-                    columns += pl.DataFrame(pl.from_arrow(found)).get_columns()
+        for query in self._queries[form.form_id]:
+            found = self._connection.execute(f"EXECUTE {query}").to_arrow_table()
+            columns += pl.DataFrame(pl.from_arrow(found)).get_columns()
+        self._connection.execute(f"DELETE FROM {form.form_id}")
+        self._connection.unregister("delivered")
         return pl.DataFrame(columns)
+
+    def _prepared(self, form_id: str) -> list[str]:
+        """The form's checks as prepared queries over its table; their names.
+
+        Planning hundreds of short expressions costs more than evaluating them over a few rows. Those with whole code
+        lists in them (thousands of names) are only bearable as joins, which is the one thing the optimizer does here:
+        whatever else it did would rest on the rows that happened to stand in the table when the query was planned.
+        """
+        run = self._connection.execute
+        sql = [(f"{text} AS c{n}", len(text) < _LONG_SQL) for n, text in enumerate(self._sql[form_id])]
+        short = ", ".join(text for text, is_short in sql if is_short)
+        queries = [one for one in (short, *(text for text, is_short in sql if not is_short)) if one]
+        names = [f"{form_id}_{n}" for n in range(len(queries))]
+        for name, query in zip(names, queries, strict=True):
+            run(f"PRAGMA {'disable' if query == short else 'enable'}_optimizer")
+            run(f"PREPARE {name} AS SELECT {query} FROM {form_id} ORDER BY _place")
+        return names
 
     def _reported(self, violated: set[int], checks: Sequence[RuleCheck], service: date | None) -> Iterable[int]:
         """Without rules not in force on the service date (0a.16) and those another violated rule suppresses (0a.5)."""

@@ -273,7 +273,8 @@ def _garbled(field: Field, form: Form, check: RuleCheck, setting: Setting) -> It
         return [f"{word} ", f" {word}", f"{word[:half]}\u3000{word[half:]}", f"{word[:half]}\ufffd{word[half:]}"][kind]
 
     yield Proposal({field.name: spoil}, filled=(field.name,))
-    yield Proposal({field.name: spoil})
+    if field.name != "institution_code":  # a row of another institution is not taken
+        yield Proposal({field.name: spoil})
 
 
 def _too_fine(field: Field, form: Form, check: RuleCheck, setting: Setting) -> Iterator[Proposal]:
