@@ -92,7 +92,7 @@ def converter(
         convert = _with_spellings(convert, dates, field)
     if mapped:
         convert = _with_map(convert, mapped, coded=field.kind in _CODED and field.codes in codes)
-    convert = _Remembering(_with_repairs(convert, field, codes, repairs))
+    convert = _Remembering(_with_repairs(convert, field, codes, repairs), field)
     return _with_errors(convert) if errors else convert
 
 
@@ -309,9 +309,9 @@ def _mended(
 class _Remembering:
     """Converts every distinct text once for the whole file, as long as a column has few of them."""
 
-    def __init__(self, convert: Converter) -> None:
+    def __init__(self, convert: Converter, field: Field) -> None:
         self._convert = convert
-        self._nothing = convert(pl.Series([None], dtype=pl.String)).value
+        self._nothing = pl.Series([None], dtype=VALUE_TYPES[field.kind])
         self._many = False  # as many distinct texts as rows, nearly: remembering would cost more than it saves
         self._lock = Lock()
         self._places: dict[str, int] = {}
@@ -319,7 +319,7 @@ class _Remembering:
 
     def __call__(self, text: pl.Series) -> Cells:
         if text.null_count() == len(text):
-            return Cells(self._nothing.new_from_index(0, len(text)), _nulls(len(text)))
+            return Cells(self._nothing.alias(text.name).new_from_index(0, len(text)), _nulls(len(text)))
         if self._many:
             return self._convert(text)
         encoded = pc.dictionary_encode(text.to_arrow(compat_level=pl.CompatLevel.oldest()))
