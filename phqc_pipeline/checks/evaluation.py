@@ -10,6 +10,7 @@ they are evaluated together.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -19,7 +20,7 @@ import polars as pl
 from phqc_pipeline.catalogue import Context, Form
 from phqc_pipeline.catalogue.expressions import Expression, Outcomes, nodes, to_polars
 from phqc_pipeline.catalogue.expressions.cells import RAW_SUFFIX
-from phqc_pipeline.catalogue.expressions.nodes import Node
+from phqc_pipeline.catalogue.expressions.nodes import Call, Derived, Node
 from phqc_pipeline.checks.facts import TextJudgements, column_facts
 from phqc_pipeline.checks.findings import Violations
 from phqc_pipeline.checks.lake import INSTITUTION, lake_schema, with_empty_columns
@@ -75,6 +76,7 @@ class Evaluation:
         self.schema = lake_schema(form)
         self.columns = _lake_columns(judgement.own for judgement in self.judgements)
         self._texts = TextJudgements(form, ctx, missing_columns, [judgement.own for judgement in self.judgements])
+        self.shared = _shared(judgement.own for judgement in self.judgements)
         self._compiled: dict[tuple[object, ...], pl.Expr] = {}
 
     def on(self, batch: pl.DataFrame) -> Undecided:
@@ -84,18 +86,30 @@ class Evaluation:
         settled = self._texts.settled(batch, facts, known)
         return Undecided(self, Outcomes(facts, self.ctx, self.missing_columns, settled))
 
-    def compiled(self, judgement: Judgement | None, node: Node, plain: frozenset[str]) -> pl.Expr:
-        """A violation (of ``judgement``) or any other condition as an expression that is TRUE or FALSE."""
-        touched = nodes.columns_touched(node)
-        key = (judgement and judgement.check.key, node, plain & touched)
-        found = self._compiled.get(key)
-        if found is None:
-            if judgement is None:
-                found = to_polars(Expression("", node), self.ctx, self.missing_columns, key[2]).fill_null(False)
-            else:
-                found = judgement.compiled(node, key[2])
-            self._compiled[key] = found
-        return found
+    def violation(self, judgement: Judgement, node: Node, plain: frozenset[str]) -> pl.Expr:
+        """The violation of a check, cut down to ``node``: TRUE or FALSE."""
+        touched = plain & nodes.columns_touched(node)
+        key = (judgement.check.key, node, touched)
+        if key not in self._compiled:
+            self._compiled[key] = judgement.compiled(node, touched, self.shared)
+        return self._compiled[key]
+
+    def condition(self, node: Node, plain: frozenset[str]) -> pl.Expr:
+        """Any other judgement: TRUE or FALSE."""
+        touched = plain & nodes.columns_touched(node)
+        key = (node, touched)
+        if key not in self._compiled:
+            condition = to_polars(Expression("", node), self.ctx, self.missing_columns, touched, self.shared)
+            self._compiled[key] = condition.fill_null(False)
+        return self._compiled[key]
+
+    def derived(self, names: Collection[str], plain: frozenset[str]) -> list[pl.Expr]:
+        """Of the columns ``names`` those that hold a shared derived name, as they are computed."""
+        return [
+            to_polars(Expression("", node), self.ctx, self.missing_columns, plain).alias(name)
+            for node, name in self.shared.items()
+            if name in names
+        ]
 
 
 class Undecided:
@@ -172,7 +186,9 @@ class Undecided:
 
     def _expression(self, judgement: Judgement, node: Node, *, judged: bool = True) -> pl.Expr:
         try:
-            return self._evaluation.compiled(judgement if judged else None, node, self._plain)
+            if judged:
+                return self._evaluation.violation(judgement, node, self._plain)
+            return self._evaluation.condition(node, self._plain)
         except Exception as error:  # one rule that does not compile must cost only itself
             self._reasons[judgement.result_key] = f"规则无法编译：{type(error).__name__}: {error}"
             return pl.lit(False)
@@ -187,8 +203,10 @@ class Undecided:
     def _computed(self, batch: pl.DataFrame, flags: Mapping[str, pl.Expr]) -> pl.DataFrame:
         """The flags; ``_institution`` goes first, so that a flag without columns gets a value a row."""
         needed = {name for flag in flags.values() for name in flag.meta.root_names()}
-        whole = with_empty_columns(batch, needed, self._evaluation.schema)
-        selected = whole.lazy().select(INSTITUTION, *(flag.alias(name) for name, flag in flags.items())).collect()
+        derived = self._evaluation.derived(needed, self._plain)
+        needed.update(name for one in derived for name in one.meta.root_names())
+        rows = with_empty_columns(batch, needed, self._evaluation.schema).lazy().with_columns(derived)
+        selected = rows.select(INSTITUTION, *(flag.alias(name) for name, flag in flags.items())).collect()
         for name, kind in selected.schema.items():
             if name != INSTITUTION and kind != pl.Boolean:
                 raise TypeError(f"结果类型是 {kind}，应为真/假")
@@ -241,6 +259,21 @@ class Undecided:
             middle = len(suspects) // 2
             return {**self._culprits(suspects[:middle], batch), **self._culprits(suspects[middle:], batch)}
         return {}
+
+
+def _shared(judgements: Iterable[Node]) -> dict[Derived, str]:
+    """Derived names (age …) that are read more than once, and the column each is computed in first.
+
+    Polars finds common parts by itself, but computes a ``when … then`` anew wherever it stands.
+    """
+    found = Counter(
+        part
+        for judgement in judgements
+        for part in nodes.walk(judgement)
+        if isinstance(part, Derived) and isinstance(part.body, Call) and part.type != "bool"
+    )
+    often = [part for part, times in found.items() if times > 1 and nodes.columns_touched(part)]
+    return {part: f"_derived_{place}" for place, part in enumerate(often)}
 
 
 def _lake_columns(judgements: Iterable[Node]) -> frozenset[str]:

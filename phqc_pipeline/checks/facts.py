@@ -55,7 +55,7 @@ def different_texts(batch: pl.DataFrame, names: Collection[str]) -> dict[str, pl
 
 
 class TextJudgements:
-    """The judgements of a form that a single text or code column decides, to be settled on its few different values."""
+    """The judgements of a form that a single text column decides, to be settled on its few different values."""
 
     def __init__(self, form: Form, ctx: Context, missing_columns: frozenset[str], judgements: Sequence[Node]) -> None:
         self._on: dict[str, list[Node]] = {}
@@ -92,14 +92,15 @@ def _truths(place: int, judgement: pl.Expr) -> pl.Expr:
 
 
 def _decided_by_one(node: Node) -> Iterator[tuple[str, Node]]:
-    """The largest judgements inside ``node`` that depend on one text or code column alone, with its name."""
+    """The largest judgements inside ``node`` that depend on one text column alone, with its name."""
     if isinstance(node, Call) and node.op in _TOLD_BY_FACTS and isinstance(node.args[0], Column):
         return
     if isinstance(node, (Call, Derived)) and node.type == "bool":
         cells = {part.name: part.field for part in walk(node) if isinstance(part, Column)}
         if len(cells) == 1:
             ((name, field),) = cells.items()
-            if field.kind in ("text", "code") and not field.dated_codes:
+            # Comparing codes costs less than knowing which codes there are.
+            if field.kind == "text" and not field.dated_codes:
                 yield name, node
             return
     for child in children(node):

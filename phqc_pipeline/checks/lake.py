@@ -96,7 +96,8 @@ def read_batch(batch: Batch, columns: Sequence[str], schema: dict[str, pl.DataTy
     """
     rows = sum(piece.rows for piece in batch)
     try:
-        frame = _scan(batch, columns, schema).collect()
+        # In one piece: Polars would put it together anew for every select.
+        frame = _scan(batch, columns, schema).collect().rechunk()
     except (Exception, pl.exceptions.PanicException) as error:
         raise LakeError(batch[0].path, f"无法读取（{type(error).__name__}）") from error
     if frame.height != rows:

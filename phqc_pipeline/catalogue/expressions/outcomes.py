@@ -323,6 +323,9 @@ class Outcomes:
 
     def _with_fewer_counted(self, node: Node) -> Node:
         """A form's required fields are counted by the hundred: count those alone that may be missing."""
+        if isinstance(node, Derived):
+            body = self._with_fewer_counted(node.body)
+            return node if body is node.body else body
         if not isinstance(node, Call):
             return node
         if node.op == "count_true" or node.op in COUNTING_OPS:

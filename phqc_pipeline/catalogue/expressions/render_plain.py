@@ -1,26 +1,39 @@
-"""A typed tree as a Polars expression for rows on which some columns are known to hold regular, usable cells alone.
+"""A typed tree as a Polars expression for rows of which something is known, or computed already.
 
-Belongs here: what falls away when nothing in a column is irregular.
-Does not belong here: who knows that (``outcomes``).
+Belongs here: what falls away when nothing in a column is irregular, and what stands in a column of its own.
+Does not belong here: who knows that (``outcomes``), who computes it (``checks.evaluation``).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import polars as pl
 
-from phqc_pipeline.catalogue.expressions.nodes import Call, Column, Node
+from phqc_pipeline.catalogue.expressions.nodes import Call, Column, Derived, Node
 from phqc_pipeline.catalogue.expressions.render_polars import PolarsRenderer
 from phqc_pipeline.catalogue.model import Context
 
 
 class PlainRenderer(PolarsRenderer):
-    """``plain`` names the fields of which every cell is empty or usable as it was delivered (``Outcomes.is_plain``)."""
+    """``plain`` names the fields of which every cell is empty or usable as it was delivered (``Outcomes.is_plain``).
+    ``computed``: derived names whose value stands in a column of that name, which the caller adds to the frame.
+    """
 
-    def __init__(self, context: Context, missing_columns: frozenset[str], plain: frozenset[str]) -> None:
+    def __init__(
+        self,
+        context: Context,
+        missing_columns: frozenset[str],
+        plain: frozenset[str],
+        computed: Mapping[Derived, str] | None = None,
+    ) -> None:
         super().__init__(context, missing_columns)
         self.plain = plain
+        self.computed = computed or {}
 
     def _rendered(self, node: Node) -> pl.Expr:
+        if isinstance(node, Derived) and node in self.computed:
+            return pl.col(self.computed[node])
         if self._is_plain(node):
             return pl.col(node.name)  # type: ignore[union-attr]
         if isinstance(node, Call) and node.args and self._is_plain(node.args[0]):

@@ -398,12 +398,13 @@ def _decimal_places(text: pl.Expr) -> pl.Expr:
 def _id_checksum_ok(number: pl.Expr) -> pl.Expr:
     """MOD 11-2 over the first 17 digits (GB 11643), by whole-number arithmetic instead of 17 substrings."""
     well_formed = number.str.contains(tables.ID_18)
-    body = pl.when(well_formed).then(number.str.slice(0, 17)).cast(pl.Int64, strict=False)
+    # Of any text, not only of well-formed ones: Polars would compute a ``when`` anew for each of the 17 digits.
+    body = number.str.slice(0, 17).cast(pl.UInt64, strict=False)
     weighted = reduce(add, (body // 10 ** (16 - place) % 10 * weight for place, weight in enumerate(tables.ID_WEIGHTS)))
     check = number.str.slice(17, 1)
     given = pl.when(check.is_in(["X", "x"])).then(10).otherwise(check.cast(pl.Int64, strict=False))
-    right = (weighted + given) % 11 == 1
-    return pl.when(number.str.len_chars() == 18).then(right.fill_null(False))
+    right = (weighted.cast(pl.Int64) + given) % 11 == 1
+    return pl.when(number.str.len_chars() == 18).then((well_formed & right).fill_null(False))
 
 
 def _id_birth_date(number: pl.Expr) -> pl.Expr:
