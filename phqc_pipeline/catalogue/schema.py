@@ -313,7 +313,7 @@ class ReportItemIn(Closed):
     title: Text
     synonyms: Texts = _LIST
     type: Text = "int"
-    nature: str = ""
+    nature: Literal["", "时点", "累计", "累计(近1年)"] = ""
     recomputed: bool = False
     unit: str = ""
     definition: str = ""

@@ -325,6 +325,14 @@ CASES = {
     "item header twice": Case(
         REPORT, "[电子建档人数]", "[建档人数]", "item: ehr_electronic", "表头“建档人数”与 ehr_archive", "synonyms"
     ),
+    "item nature": Case(
+        REPORT,
+        "[电子建档人数], type: int, nature: 时点",
+        "[电子建档人数], type: int, nature: 累积",
+        "item: ehr_electronic",
+        "累积",
+        "累计",
+    ),
     "item type": Case(
         REPORT,
         "synonyms: [电子建档人数], type: int",
