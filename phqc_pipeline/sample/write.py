@@ -10,7 +10,8 @@ Memory is bounded by the largest institution. Rates at which faults are put in, 
 * any other institution of 2,000 residents or more: every rule once for 2,000 records of the form (the first
   institution of a sample: at least once);
 * smaller ones: the rules are dealt out among the sample's institutions; each injects its part once, a field rule on
-  one field. No form has more than three quarters of its records faulty (larger ones: half).
+  one field. No form has more than three quarters of its records faulty (larger ones: half), but for the sake of a
+  rule that nothing else can stand for; rules on many forms spare those with few records.
 
 Reports are made wrong (RPT-R-002, RPT-R-030) in periods other than the one that is charged.
 """
@@ -28,7 +29,7 @@ from datetime import date, timedelta
 import numpy as np
 import polars as pl
 
-from phqc_pipeline.catalogue import Catalogue, Context
+from phqc_pipeline.catalogue import Catalogue, Context, Rule
 from phqc_pipeline.extracts.rows import record_keys
 from phqc_pipeline.home import Home
 from phqc_pipeline.sample.calendar import Times, day_number, times_for, to_date, working_day_at_or_before
@@ -68,6 +69,7 @@ KEY_COLUMNS = (
 )  # fmt: skip
 LEAST = 20  # residents an institution must have
 _RATE = 2_000.0
+_FEW_RECORDS = 60
 
 Log = Callable[[str], object]
 _Meant = tuple[str, str, str, int | None]  # rule, form, field, _row of the record
@@ -284,7 +286,10 @@ class _Maker:
         cross = [rule for rule in self.cat.rules if rule.rule_id in RECIPES]
         cross.sort(key=lambda rule: ORDER.index(rule.rule_id))
         jobs = [
-            (rule, form_id) for rule in cross for form_id in (rule.form_ids or rule.forms) if form_id in work.frames
+            (rule, form_id)
+            for rule in cross
+            for form_id in (rule.form_ids or rule.forms)
+            if form_id in work.frames and not (rates.dealt and _spared(work, rule, form_id))
         ]
         failed: set[tuple[str, str]] = set()
         for position, (rule, form_id) in enumerate(jobs):
@@ -405,6 +410,11 @@ class _Maker:
         )
         if missing:
             self.log(f"  未能埋入：{'、'.join(missing)}")
+
+
+def _spared(work: Work, rule: Rule, form_id: str) -> bool:
+    """Whether a form has so few records that rules on many forms must leave them to its own."""
+    return len(rule.form_ids or rule.forms) > 2 and work.frames[form_id].height < _FEW_RECORDS
 
 
 def _blind(work: Work) -> None:

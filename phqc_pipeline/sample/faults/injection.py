@@ -115,6 +115,9 @@ def inject(
             waiting = tasks.run(faulty, waiting, [2])
             break
         waiting = waiting[len(now) :] + again
+    needy = [n for n in waiting if n < pressing]  # what fits on none of them takes a sound record after all
+    if needy:
+        waiting = tasks.run(_Pool(work, form), needy, [2]) + [n for n in waiting if n >= pressing]
     return [(checks[wanted[n]].rule.rule_id, checks[wanted[n]].field) for n in waiting]
 
 
@@ -193,7 +196,7 @@ def _wanted(
             dealt = 1 if forms[sum(map(ord, rule_id)) % len(forms)] == form_id else 2
         wanted += [((dealt, int(rule.per_field is not None)), order[n % len(order)]) for n in range(count)]
     wanted.sort(key=lambda one: one[0])
-    own = sum(kind < (1, 0) for kind, _ in wanted)  # of rules that no other form can stand for
+    own = sum(kind <= (1, 0) for kind, _ in wanted)  # of rules that no other form stands for
     return [n for _, n in wanted], own if rates.dealt else len(wanted)
 
 
