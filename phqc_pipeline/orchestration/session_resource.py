@@ -16,7 +16,7 @@ from phqc_pipeline.catalogue import Catalogue, CatalogueError, for_plan, load_ca
 from phqc_pipeline.catalogue.faults import describe
 from phqc_pipeline.extracts import RegistryError
 from phqc_pipeline.home import Home, resolve_home, resolve_rules
-from phqc_pipeline.orchestration.instance import fail_unfinished_runs
+from phqc_pipeline.orchestration.instance import fail_unfinished_runs, held_open
 from phqc_pipeline.orchestration.lock import HomeBusyError, hold_home
 from phqc_pipeline.orchestration.session import Session
 from phqc_pipeline.orchestration.stages import recover
@@ -37,10 +37,11 @@ class SessionResource(ConfigurableResource):
         home = resolve_home()
         said = context.log.info if context.log is not None else print
         try:
-            with hold_home(home, f"计划 {self.plan}", say=said):
+            run_id = context.run_id or ""
+            with hold_home(home, f"计划 {self.plan}", say=said), held_open(home, run_id):
                 if context.instance is not None:
                     fail_unfinished_runs(context.instance, keep=context.run_id)
-                self._session = self._begin(home, context.run_id or "")
+                self._session = self._begin(home, run_id)
                 recover(self._session)
                 yield self
         except HomeBusyError as busy:

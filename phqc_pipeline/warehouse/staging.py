@@ -76,6 +76,8 @@ _MANY_FORMS = 3
 #: An identity number by which people may be told apart: right in structure and check digit (reports.md, section 2).
 _VALID_ID = "id_checksum_ok(id_card_no) and id_birth_date(id_card_no) is not null"
 _GENERATED = "generated"
+#: A tag of models that are steps on the way to others, nothing to look at by themselves.
+INTERNAL = "internal"
 
 
 def stage(
@@ -158,7 +160,7 @@ def generate_models(
     _write_changed(target / "models" / "marts" / _GENERATED, marts)
 
 
-def _staging_docs(cat: Catalogue, delivered: Sequence[Form]) -> list[dict[str, str]]:
+def _staging_docs(cat: Catalogue, delivered: Sequence[Form]) -> list[dict[str, Any]]:
     """What an operator reads of the generated models in the asset graph."""
     there = {form.form_id for form in delivered}
     about = {
@@ -166,8 +168,12 @@ def _staging_docs(cat: Catalogue, delivered: Sequence[Form]) -> list[dict[str, s
         "stg": "现行行，按交付原样",
         "judged": "参加质控的记录，不可用的格子为空",
     }
-    found = [
-        {"name": f"{kind}_{form.form_id}", "description": f"{form.title}：{text}"}
+    found: list[dict[str, Any]] = [
+        {
+            "name": f"{kind}_{form.form_id}",
+            "description": f"{form.title}：{text}",
+            "config": {"tags": [] if kind == "judged" else [INTERNAL]},
+        }
         for form in cat.forms.values()
         for kind, text in about.items()
         if kind == "judged" or form.form_id in there
@@ -507,6 +513,7 @@ def _records_doc(form: Form) -> dict[str, Any]:
     columns += [{"name": name, "description": text} for name, text in own.items()]
     return {
         "name": f"records_{form.form_id}",
+        "config": {"tags": [INTERNAL]},
         "description": f"{form.title}：各机构现行快照，每个记录编号一行，各种记录状态都在内；含居民个人信息，不得外传",
         "columns": columns,
     }
