@@ -145,7 +145,8 @@ def deliver(
         style = replace(style, serial_column=False)
     if style.container == "xlsx" and rows.height * len(fields) > _MOST_CELLS:
         style = replace(style, container="csv", encoding="gb18030")
-    name = f"{form.title}_{day.year}" if style.file_title else form.form_id
+    title = next(one for one in (form.title, *form.aliases, form.form_id) if "/" not in one)  # a name, no folder
+    name = f"{title}_{day.year}" if style.file_title else form.form_id
     paths = []
     size = -(-rows.height // style.parts) if style.parts > 1 and rows.height > 20 else max(rows.height, 1)
     for part, start in enumerate(range(0, max(rows.height, 1), size), 1):
