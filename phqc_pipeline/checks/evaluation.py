@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 
 from phqc_pipeline.catalogue import Context, Form
-from phqc_pipeline.catalogue.expressions import Expression, Outcomes, nodes, to_polars
+from phqc_pipeline.catalogue.expressions import Outcomes, PlainRenderer, nodes
 from phqc_pipeline.catalogue.expressions.cells import RAW_SUFFIX
 from phqc_pipeline.catalogue.expressions.nodes import Call, Derived, Node
 from phqc_pipeline.checks.facts import TextJudgements, column_facts
@@ -77,7 +77,7 @@ class Evaluation:
         self.columns = _lake_columns(judgement.own for judgement in self.judgements)
         self._texts = TextJudgements(form, ctx, missing_columns, [judgement.own for judgement in self.judgements])
         self.shared = _shared(judgement.own for judgement in self.judgements)
-        self._compiled: dict[tuple[object, ...], pl.Expr] = {}
+        self._renderers: dict[frozenset[str], PlainRenderer] = {}
 
     def on(self, batch: pl.DataFrame) -> Undecided:
         """What the batch leaves undecided. CompileError when that cannot be compiled."""
@@ -86,30 +86,17 @@ class Evaluation:
         settled = self._texts.settled(batch, facts, known)
         return Undecided(self, Outcomes(facts, self.ctx, self.missing_columns, settled))
 
-    def violation(self, judgement: Judgement, node: Node, plain: frozenset[str]) -> pl.Expr:
-        """The violation of a check, cut down to ``node``: TRUE or FALSE."""
-        touched = plain & nodes.columns_touched(node)
-        key = (judgement.check.key, node, touched)
-        if key not in self._compiled:
-            self._compiled[key] = judgement.compiled(node, touched, self.shared)
-        return self._compiled[key]
-
-    def condition(self, node: Node, plain: frozenset[str]) -> pl.Expr:
-        """Any other judgement: TRUE or FALSE."""
-        touched = plain & nodes.columns_touched(node)
-        key = (node, touched)
-        if key not in self._compiled:
-            condition = to_polars(Expression("", node), self.ctx, self.missing_columns, touched, self.shared)
-            self._compiled[key] = condition.fill_null(False)
-        return self._compiled[key]
+    def renderer(self, plain: frozenset[str]) -> PlainRenderer:
+        """Renders for batches in which exactly the fields ``plain`` hold no irregular cell; the last is remembered."""
+        if plain not in self._renderers:
+            self._renderers.clear()  # they hold every expression made
+            self._renderers[plain] = PlainRenderer(self.ctx, self.missing_columns, plain, self.shared)
+        return self._renderers[plain]
 
     def derived(self, names: Collection[str], plain: frozenset[str]) -> list[pl.Expr]:
         """Of the columns ``names`` those that hold a shared derived name, as they are computed."""
-        return [
-            to_polars(Expression("", node), self.ctx, self.missing_columns, plain).alias(name)
-            for node, name in self.shared.items()
-            if name in names
-        ]
+        alone = PlainRenderer(self.ctx, self.missing_columns, plain)
+        return [alone.render(node).alias(name) for node, name in self.shared.items() if name in names]
 
 
 class Undecided:
@@ -186,9 +173,8 @@ class Undecided:
 
     def _expression(self, judgement: Judgement, node: Node, *, judged: bool = True) -> pl.Expr:
         try:
-            if judged:
-                return self._evaluation.violation(judgement, node, self._plain)
-            return self._evaluation.condition(node, self._plain)
+            renderer = self._evaluation.renderer(self._plain)
+            return judgement.compiled(node, renderer) if judged else renderer.render(node).fill_null(False)
         except Exception as error:  # one rule that does not compile must cost only itself
             self._reasons[judgement.result_key] = f"规则无法编译：{type(error).__name__}: {error}"
             return pl.lit(False)
@@ -215,36 +201,40 @@ class Undecided:
     def _judged(self, batch: pl.DataFrame, flags: pl.DataFrame, takes_part: pl.Series | None) -> Judged:
         owners = _stretches(batch[INSTITUTION])
         starts = [start for _, start in owners]
+        if takes_part is not None:
+            flags = flags.with_columns(pl.col(pl.Boolean) & takes_part)
+        found = flags.select(pl.col(pl.Boolean).sum()).row(0, named=True)
         everyone = pl.repeat(True, batch.height, eager=True) if takes_part is None else takes_part
-        columns: dict[str | bool, pl.Series] = {True: everyone, False: pl.repeat(False, batch.height, eager=True)}
-        columns |= {name: flags[name] if takes_part is None else flags[name] & takes_part for name in self.flags}
-        totals: dict[str | bool, Counts] = {}
-        judged = Judged()
-        for place, (_, _, own) in enumerate(self.counted):
-            violated = self._unsuppressed(place, own, columns)
-            if violated is not None:
-                rows = violated.arg_true()
-                judged.violations.append(Violations(place, rows))
-                totals[f"violated {place}"] = _by_owner(rows.to_numpy(), starts)
-        for name in {name for checked, applicable, _ in self.counted for name in (checked, applicable)}:
-            totals[name] = _sums(columns[name], starts)
         none = np.zeros(len(owners), np.int64)
+        totals: dict[str | bool, Counts] = {True: _sums(everyone, starts), False: none}
+        for name in {name for checked, applicable, _ in self.counted for name in (checked, applicable)}:
+            if isinstance(name, str):
+                totals[name] = _sums(flags[name], starts) if len(owners) > 1 and found[name] else none + found[name]
+        judged = Judged()
+        violated: dict[int, Counts] = {}
+        for place, (_, _, own) in enumerate(self.counted):
+            if own is True or (own and found[own]):
+                rows = self._unsuppressed(place, flags, everyone).arg_true()
+                if len(rows):
+                    judged.violations.append(Violations(place, rows))
+                    violated[place] = _by_owner(rows.to_numpy(), starts)
         table = [
-            [totals[checked], totals[applicable], totals.get(f"violated {place}", none)]
+            [totals[checked], totals[applicable], violated.get(place, none)]
             for place, (checked, applicable, _) in enumerate(self.counted)
         ]
         counts = np.array(table, np.int64).reshape(len(table), 3, len(owners))
         judged.counts = {institution: counts[:, :, place] for place, (institution, _) in enumerate(owners)}
         return judged
 
-    def _unsuppressed(self, place: int, own: str | bool, columns: Mapping[str | bool, pl.Series]) -> pl.Series | None:
-        """The rows that violate a check and no suppressing one; None if there are none, as nearly always."""
-        violated = columns[own]
+    def _unsuppressed(self, place: int, flags: pl.DataFrame, everyone: pl.Series) -> pl.Series:
+        """The rows that violate a check and no suppressing one."""
+        own = self.counted[place][2]
+        violated = flags[own] if isinstance(own, str) else everyone
         for suppressor in self._evaluation.suppressors[place]:
-            if own is False or not violated.any():
-                return None
-            violated = violated & ~columns[self.counted[suppressor][2]]
-        return violated if own is not False and violated.any() else None
+            other = self.counted[suppressor][2]
+            if other is not False:
+                violated = violated & ~(flags[other] if isinstance(other, str) else everyone)
+        return violated
 
     def _culprits(self, suspects: Sequence[ResultKey], batch: pl.DataFrame) -> dict[ResultKey, str]:
         """Which of the suspects raise, found by halving. Polars quotes offending values, so its words are not told."""
@@ -277,6 +267,7 @@ def _shared(judgements: Iterable[Node]) -> dict[Derived, str]:
 
 
 def _lake_columns(judgements: Iterable[Node]) -> frozenset[str]:
+    """The lake columns that judgements read: ``x`` and ``x__raw`` of every field."""
     fields = frozenset[str]().union(*(nodes.columns_touched(judgement) for judgement in judgements))
     return fields | {name + RAW_SUFFIX for name in fields}
 

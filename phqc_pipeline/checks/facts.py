@@ -13,14 +13,23 @@ import polars as pl
 
 from phqc_pipeline.catalogue import Context, Form
 from phqc_pipeline.catalogue.expressions import ColumnFacts
-from phqc_pipeline.catalogue.expressions.nodes import Call, Column, Derived, Node, children, walk
+from phqc_pipeline.catalogue.expressions.nodes import (
+    COUNTING_OPS,
+    Call,
+    Column,
+    Derived,
+    Node,
+    children,
+    columns_touched,
+    walk,
+)
 from phqc_pipeline.catalogue.expressions.outcomes import MAY_BE_FALSE, MAY_BE_NULL, MAY_BE_TRUE, Bound, Outcomes
 from phqc_pipeline.catalogue.expressions.render_plain import PlainRenderer
 
 _FEW = 300  # different texts of a column that are still looked at one by one
 _SAMPLE = 2_000  # rows looked at before all texts of a column are compared: names and numbers all differ
 _FEW_IN_SAMPLE = 150
-_TOLD_BY_FACTS = frozenset({"is_null", "unreadable", "delivered"})  # of a cell: facts say it as exactly as values would
+_TOLD_BY_FACTS = frozenset({"is_null", "unreadable", "delivered"})  # facts say as much as values would
 
 
 def column_facts(batch: pl.DataFrame) -> dict[str, ColumnFacts]:
@@ -59,8 +68,9 @@ class TextJudgements:
 
     def __init__(self, form: Form, ctx: Context, missing_columns: frozenset[str], judgements: Sequence[Node]) -> None:
         self._on: dict[str, list[Node]] = {}
+        texts = {field.name for field in form.fields if field.kind == "text"}
         for judgement in judgements:
-            for name, node in _decided_by_one(judgement):
+            for name, node in _decided_by_one(judgement) if columns_touched(judgement) & texts else ():
                 self._on.setdefault(name, []).append(node)
         self._renderer = PlainRenderer(ctx, missing_columns, frozenset(self._on))
         self._form = form
@@ -93,7 +103,7 @@ def _truths(place: int, judgement: pl.Expr) -> pl.Expr:
 
 def _decided_by_one(node: Node) -> Iterator[tuple[str, Node]]:
     """The largest judgements inside ``node`` that depend on one text column alone, with its name."""
-    if isinstance(node, Call) and node.op in _TOLD_BY_FACTS and isinstance(node.args[0], Column):
+    if isinstance(node, Call) and (node.op in COUNTING_OPS or node.op in _TOLD_BY_FACTS):
         return
     if isinstance(node, (Call, Derived)) and node.type == "bool":
         cells = {part.name: part.field for part in walk(node) if isinstance(part, Column)}

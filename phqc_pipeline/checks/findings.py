@@ -116,16 +116,18 @@ class FindingBuilder:
         cells, rows = self._together(waiting)
         checks = [self._judgements[position].check for position in rows]
         known = what_is_shown(self._form, cells)
-        texts = [_texts(Wording(self._cat, check, self._ctx, self._missing_columns, known)) for check in checks]
+        made: dict[str, pl.Expr] = {}
+        texts = [_texts(Wording(self._cat, check, self._ctx, self._missing_columns, known, made)) for check in checks]
         needed = {name for text in texts for name in _columns_of(text)}
         whole = with_empty_columns(cells, {*needed, *self._key_columns}, self._schema)
         in_order = whole.select(pl.all().gather(pl.concat(rows.values())))
         heights = [len(found) for found in rows.values()]
-        starts = [sum(heights[:place]) for place in range(len(heights))]
-        written = [
-            _written(in_order[start : start + height], text)
-            for start, height, text in zip(starts, heights, texts, strict=True)
-        ]
+        columns = {column.name: column for column in in_order.iter_columns()}
+        written, start = [], 0
+        for height, text in zip(heights, texts, strict=True):
+            theirs = {name: columns[name].slice(start, height) for name in _columns_of(text)}
+            written.append(_written(theirs, height, text))
+            start += height
         which = pl.select(
             pl.int_range(len(checks), dtype=pl.UInt32).repeat_by(pl.Series(heights, dtype=pl.UInt32)).explode()
         )
@@ -206,16 +208,15 @@ def _columns_of(texts: Mapping[str, Text]) -> set[str]:
     return {name for text in texts.values() if isinstance(text, pl.Expr) for name in text.meta.root_names()}
 
 
-def _written(cells: pl.DataFrame, texts: Mapping[str, Text]) -> pl.DataFrame:
+def _written(cells: Mapping[str, pl.Series], rows: int, texts: Mapping[str, Text]) -> pl.DataFrame:
     """The texts of one check's findings, of the cells of its rows."""
     computed = [text.alias(name) for name, text in texts.items() if isinstance(text, pl.Expr)]
-    found = cells.select(computed) if computed else pl.DataFrame()
+    found = pl.DataFrame(list(cells.values())).select_seq(computed) if computed else pl.DataFrame()
+    fixed = {name: text for name, text in texts.items() if not isinstance(text, pl.Expr)}
     return pl.DataFrame(
         [
-            found[name]
-            if isinstance(text, pl.Expr)
-            else pl.Series(name, [text], pl.String).new_from_index(0, cells.height)
-            for name, text in texts.items()
+            pl.Series(name, [fixed[name]], pl.String).new_from_index(0, rows) if name in fixed else found[name]
+            for name in TEXTS
         ]
     )
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -37,6 +38,9 @@ from phqc_pipeline.checks.schemas import ResultKey, checks_of, judgements_for, n
 
 if TYPE_CHECKING:
     from phqc_pipeline.extracts import Delivery
+
+# Polars keeps all cores busy within a batch, but not while findings are worded or files opened: two forms take turns.
+_FORMS_AT_ONCE = 2
 
 # A wide form's batch holds fewer rows. Of its columns a third holds anything: with what checks compute on the way, some
 # 30 bytes a cell.
@@ -77,7 +81,7 @@ def judge_records(
     ``FINDING_SCHEMA``, ``RESULT_SCHEMA``, ``PRESENT_SCHEMA``). ``institutions``, ``forms``, ``rules`` narrow what is
     judged (None: those delivered, all, all); an institution that never delivered one of ``forms`` is in the results as
     ``not_evaluable``. ``records_from`` leaves out records served earlier. ``batch_rows`` bounds memory and never
-    changes a result.
+    changes a result. Forms are judged two at a time.
     """
     expected = {entry.institution_code for entry in deliveries} if institutions is None else set(institutions)
     chosen = [entry for entry in deliveries if entry.institution_code in expected]
@@ -85,13 +89,22 @@ def judge_records(
         shutil.rmtree(out / folder, ignore_errors=True)
         (out / folder).mkdir(parents=True)
     night = _Night(cat, ctx, out, sorted(expected), rules, records_from, batch_rows)
-    done: list[_FormOutcome] = []
-    for form_id in cat.forms if forms is None else forms:
-        of_form = sorted((entry for entry in chosen if entry.form_id == form_id), key=lambda d: d.institution_code)
-        outcome = _judge_form(night, cat.form(form_id), of_form)
-        done.append(outcome)
-        if log is not None and of_form:
-            log(outcome.summary)
+    asked = list(cat.forms if forms is None else forms)
+    delivered = {
+        form_id: sorted((entry for entry in chosen if entry.form_id == form_id), key=lambda d: d.institution_code)
+        for form_id in asked
+    }
+    with ThreadPoolExecutor(_FORMS_AT_ONCE, thread_name_prefix="record-rules") as pool:
+        # The longest first, so that none is left to run alone at the end.
+        begun = {
+            form_id: pool.submit(_judge_form, night, cat.form(form_id), delivered[form_id])
+            for form_id in sorted(asked, key=lambda form_id: -sum(map(_rows_of, delivered[form_id])))
+        }
+        done: list[_FormOutcome] = []
+        for form_id in asked:
+            done.append(begun[form_id].result())
+            if log is not None and delivered[form_id]:
+                log(done[-1].summary)
     pl.DataFrame(schema=FINDING_SCHEMA).write_parquet(out / "findings" / "_none.parquet")  # a night without findings
     results = pl.concat([pl.DataFrame(schema=RESULT_SCHEMA), *(outcome.results for outcome in done)])
     results.write_parquet(out / "results.parquet")
@@ -150,7 +163,7 @@ def _judge_form(night: _Night, form: Form, deliveries: Sequence[Delivery]) -> _F
         results.extend(_judge_alike(run, missing, positions))
     run.findings.close()
     run.present.close()
-    read = sum(file.rows for delivery in deliveries for file in delivery.files)
+    read = sum(map(_rows_of, deliveries))
     return _FormOutcome(form, pl.concat(results), read, run.judged, run.findings.written)
 
 
@@ -332,6 +345,10 @@ def _rows(
 
 def _without(records: pl.DataFrame, positions: Collection[int]) -> pl.DataFrame:
     return records.filter(~pl.col(INSTITUTION).is_in(list(positions))) if positions else records
+
+
+def _rows_of(delivery: Delivery) -> int:
+    return sum(file.rows for file in delivery.files)
 
 
 def _errors(results: pl.DataFrame) -> tuple[str, ...]:

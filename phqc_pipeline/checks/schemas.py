@@ -21,8 +21,8 @@ import polars as pl
 from pandera.config import ValidationDepth, config_context
 
 from phqc_pipeline.catalogue import Catalogue, Context, Form, RuleCheck
-from phqc_pipeline.catalogue.expressions import Expression, check_polars, nodes, usable_polars
-from phqc_pipeline.catalogue.expressions.nodes import Call, Constant, ContextValue, Derived, Node
+from phqc_pipeline.catalogue.expressions import Expression, PolarsRenderer, check_polars, nodes, usable_polars
+from phqc_pipeline.catalogue.expressions.nodes import Call, Constant, ContextValue, Node
 from phqc_pipeline.catalogue.expressions.types import as_date, column_node
 from phqc_pipeline.checks.lake import lake_schema
 
@@ -62,12 +62,10 @@ class Judgement:
             return f"{type(error).__name__}: {error}"
         return ""
 
-    def compiled(
-        self, own: Node, plain: frozenset[str] = frozenset(), computed: Mapping[Derived, str] | None = None
-    ) -> pl.Expr:
+    def compiled(self, own: Node, renderer: PolarsRenderer | None = None) -> pl.Expr:
         """The check's violation, written as ``own`` (perhaps cut down), over the lake's columns: TRUE or FALSE."""
         alone = replace(self.check, when=None, violated=Expression("", own))
-        return check_polars(alone, self.ctx, self.missing_columns, plain, computed)[1]
+        return check_polars(alone, self.ctx, self.missing_columns, renderer)[1]
 
     def violation(self) -> pl.Expr:
         """What is reported: own violation, unless a suppressing check is violated as well."""

@@ -77,7 +77,10 @@ class Wording:
         ctx: Context,
         missing_columns: frozenset[str] = frozenset(),
         shown: Shown = ANYTHING,
+        cells: dict[str, pl.Expr] | None = None,
     ) -> None:
+        """``cells`` keeps what ``cell_text`` made, for several checks of one form and one ``shown``."""
+        self._cells = {} if cells is None else cells
         self._cat = cat
         self._check = check
         self._ctx = ctx
@@ -142,7 +145,10 @@ class Wording:
         return self._computed(_derived(name, self._check, self._cat), None)
 
     def _cell(self, field: Field) -> pl.Expr:
-        return cell_text(field, self._cat, self._shown)
+        found = self._cells.get(field.name)
+        if found is None:
+            found = self._cells[field.name] = cell_text(field, self._cat, self._shown)
+        return found
 
     def _computed(self, expression: Expression, codes: CodeList | None) -> pl.Expr:
         """A language expression's value as text; personal data it may pass on is masked."""

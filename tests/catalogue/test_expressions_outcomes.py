@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from phqc_pipeline.catalogue.expressions import Expression, Outcomes, PolarsRenderer, nodes, to_polars
+from phqc_pipeline.catalogue.expressions import Expression, Outcomes, PlainRenderer, PolarsRenderer, nodes
 from phqc_pipeline.catalogue.expressions.nodes import Call, Column, Derived, Node, walk
 from phqc_pipeline.checks.facts import TextJudgements, column_facts
 from tests.catalogue.language import FORM, parsed
@@ -65,7 +65,7 @@ def _cut_differs(frame: pl.DataFrame, judged: Iterable[Expression]) -> str | Non
         cut = outcomes.cut(node)
         before, after = _values(
             frame,
-            [PolarsRenderer(CONTEXT).render(node), to_polars(Expression("", cut), CONTEXT, NONE_MISSING, plain)],
+            [PolarsRenderer(CONTEXT).render(node), PlainRenderer(CONTEXT, NONE_MISSING, plain).render(cut)],
         )
         if [value is True for value in before] != [value is True for value in after]:
             return f"{node} became {cut}"

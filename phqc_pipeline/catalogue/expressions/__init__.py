@@ -7,7 +7,6 @@ explained for rule authors in ``docs/规则表达式语言.md``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -19,7 +18,6 @@ from phqc_pipeline.catalogue.expressions.cells import (
     usable_polars,
 )
 from phqc_pipeline.catalogue.expressions.functions import FUNCTIONS, Function
-from phqc_pipeline.catalogue.expressions.nodes import Derived
 from phqc_pipeline.catalogue.expressions.outcomes import ColumnFacts, Outcomes
 from phqc_pipeline.catalogue.expressions.parse import Expression, names_used, negated, parse_expression
 from phqc_pipeline.catalogue.expressions.render_chinese import ChineseRenderer
@@ -41,6 +39,7 @@ __all__ = [
     "ExpressionFault",
     "Function",
     "Outcomes",
+    "PlainRenderer",
     "PolarsRenderer",
     "Vocabulary",
     "check_duckdb",
@@ -58,17 +57,9 @@ __all__ = [
 ]
 
 
-def to_polars(
-    expression: Expression,
-    context: Context,
-    missing_columns: frozenset[str] = frozenset(),
-    plain: frozenset[str] = frozenset(),
-    computed: Mapping[Derived, str] | None = None,
-) -> pl.Expr:
-    """The expression over the lake's columns. ``missing_columns``: dictionary columns the delivered file lacked;
-    ``plain``: fields known to hold no irregular cell on the rows at hand; ``computed``: derived names that stand in a
-    column of their own."""
-    return PlainRenderer(context, missing_columns, plain, computed).render(expression.node)
+def to_polars(expression: Expression, context: Context, missing_columns: frozenset[str] = frozenset()) -> pl.Expr:
+    """The expression over the lake's columns. ``missing_columns``: dictionary columns the delivered file lacked."""
+    return PolarsRenderer(context, missing_columns).render(expression.node)
 
 
 def to_duckdb(
@@ -96,14 +87,13 @@ def check_polars(
     check: RuleCheck,
     context: Context,
     missing_columns: frozenset[str] = frozenset(),
-    plain: frozenset[str] = frozenset(),
-    computed: Mapping[Derived, str] | None = None,
+    renderer: PolarsRenderer | None = None,
 ) -> tuple[pl.Expr, pl.Expr]:
     """(applicable, violated) of one check, both TRUE or FALSE, never NULL; violated implies applicable.
 
-    ``missing_columns``, ``plain`` and ``computed`` as for ``to_polars``.
+    ``renderer``: one made for the rows at hand (``PlainRenderer``), which many checks share.
     """
-    renderer = PlainRenderer(context, missing_columns, plain, computed)
+    renderer = renderer or PolarsRenderer(context, missing_columns)
     violated = renderer.render(check.violated.node)
     if check.when is None:
         return pl.lit(True), violated.fill_null(False)
