@@ -15,10 +15,10 @@ import pytest
 
 from phqc_pipeline.home import Home
 from phqc_pipeline.orchestration import stages
-from tests.end_to_end.conftest import PHQC, SAME_FINDINGS, SAME_RESULTS, copy_sample, phqc, table
-from tests.end_to_end.tiny import deliver, judge, register, visits
+from tests.end_to_end.conftest import PHQC, SAME_FINDINGS, SAME_RESULTS, phqc, table
+from tests.end_to_end.tiny import BAD, RULES, deliver, judge, register, visits
 
-BAD = {"sbp": "165"}  # 控制满意 although the pressure is not: HTN-L-001
+FOREIGN_HOME = RULES.parent / "home"
 NIGHTS = {
     "2024-12-29": visits(6, v1=BAD, v2=BAD, v3=BAD),
     "2024-12-30": visits(6, v1=BAD, v4=BAD),  # 2 and 3 put right
@@ -30,7 +30,7 @@ def states(home: Home) -> dict[str, tuple]:
     rows = table(
         home.root,
         "SELECT subject_id, state, first_seen::VARCHAR, last_seen::VARCHAR FROM qc.finding "
-        "WHERE rule_id = 'HTN-L-001' ORDER BY subject_id",
+        "WHERE rule_id = 'VIS-L-001' ORDER BY subject_id",
     )
     return {subject: tuple(rest) for subject, *rest in rows}
 
@@ -103,11 +103,11 @@ def test_a_shrunken_delivery_is_held_until_accepted(tmp_path: Path) -> None:
     held = table(home.root, "SELECT file_id, status, reason FROM ingest.file WHERE snapshot_date = '2024-12-31'")
     assert [row[1] for row in held] == ["quarantined"]
     assert states(home)["V1"] == ("open", "2024-12-30", "2024-12-30")  # not judged: neither state nor last_seen moves
-    assert table(home.root, "SELECT count(*) FROM records.htn_followup") == [(10,)]
+    assert table(home.root, "SELECT count(*) FROM records.vision_screening") == [(10,)]
 
-    phqc("accept", held[0][0], "--home", home.root)
+    phqc("accept", held[0][0], "--home", home.root, "--rules", RULES)
     judge(home, "2024-12-31")
-    assert table(home.root, "SELECT count(*) FROM records.htn_followup") == [(4,)]
+    assert table(home.root, "SELECT count(*) FROM records.vision_screening") == [(4,)]
     assert states(home)["V1"][0] == "fixed"
     assert states(home)["V9"][0] == "retired"  # its record is gone
 
@@ -143,16 +143,15 @@ def test_a_reader_keeps_reading_what_it_opened(in_order: Home, tmp_path: Path) -
     assert table(home.root, SAME_FINDINGS) != before
 
 
-def test_killed_at_ten_random_moments_then_run_again(small_home: Path, tmp_path: Path) -> None:
+def test_killed_at_ten_random_moments_then_run_again(tmp_path: Path) -> None:
     """Nothing lost, nothing doubled, whatever the moment; the seed is printed so that a failure can be repeated."""
-    home = copy_sample(tmp_path)
+    home, reference = (Path(shutil.copytree(FOREIGN_HOME, tmp_path / name)) for name in ("home", "reference"))
     seed = int(os.environ.get("PHQC_KILL_SEED", time.time_ns() % 100_000))
     print(f"PHQC_KILL_SEED={seed}")
     chance = random.Random(seed)
-    command = [str(PHQC), "nightly", "--home", str(home)]
+    command = [str(PHQC), "nightly", "--home", str(home), "--rules", str(RULES)]
     started = time.monotonic()
-    reference = copy_sample(tmp_path / "reference")
-    phqc("nightly", "--home", reference)
+    phqc("nightly", "--home", reference, "--rules", RULES)
     whole = time.monotonic() - started
     for _ in range(10):
         process = subprocess.Popen(
@@ -165,7 +164,7 @@ def test_killed_at_ten_random_moments_then_run_again(small_home: Path, tmp_path:
             process.wait()
         if (home / "published" / "phqc.duckdb").exists():
             assert table(home, "SELECT count(*) > 0 FROM qc.finding") == [(True,)]  # never half a file
-    phqc("nightly", "--home", home)
+    phqc("nightly", "--home", home, "--rules", RULES)
     assert table(home, SAME_FINDINGS) == table(reference, SAME_FINDINGS)
     assert table(home, SAME_RESULTS) == table(reference, SAME_RESULTS)
     assert table(home, "SELECT count(*), sum(rows_loaded) FROM ingest.file") == table(

@@ -37,7 +37,7 @@ def test_workbook_leads_to_the_record(small_home: Path, small: duckdb.DuckDBPyCo
 
 def test_a_cell_that_looks_like_a_formula_stays_text(tmp_path: Path) -> None:
     home = register(tmp_path)
-    deliver(home, "2024-12-31", visits(3, v1={"sign_other": '=HYPERLINK("x")  ', "sbp": "=1+1"}))
+    deliver(home, "2024-12-31", visits(3, v1={"person_name": '=HYPERLINK("x")', "glasses_code": "=1+1"}))
     judge(home, "2024-12-31")
     path = home.published / INSTITUTION / "整改清单.xlsx"
     for sheet in openpyxl.load_workbook(path).worksheets:
