@@ -203,7 +203,7 @@ class Undecided:
         starts = [start for _, start in owners]
         if takes_part is not None:
             flags = flags.with_columns(pl.col(pl.Boolean) & takes_part)
-        found = flags.select(pl.col(pl.Boolean).sum()).row(0, named=True)
+        found = flags.select(pl.col(pl.Boolean).sum()).row(0, named=True) if self.flags else {}
         everyone = pl.repeat(True, batch.height, eager=True) if takes_part is None else takes_part
         none = np.zeros(len(owners), np.int64)
         totals: dict[str | bool, Counts] = {True: _sums(everyone, starts), False: none}
