@@ -447,7 +447,11 @@ def _entry(finding: Finding, place: Institution, injected: bool) -> dict[str, st
 
 
 def _settle_count(work: Work, target: int) -> None:
-    """Move archives of untouched residents without services over the end of the basis year until the count is right."""
+    """Move archives of untouched residents over the end of the basis year until the count is right.
+
+    An archive may be older than supposed for anybody but the elderly (whom an examination would be due the sooner);
+    younger only for those without any service.
+    """
     end = to_date(work.times.basis_end)
     surplus = archives_at(with_person(judged_rows(work, "resident_profile")), end) - target
     served = {
@@ -468,7 +472,9 @@ def _settle_count(work: Work, target: int) -> None:
     movable = [
         (number, person)
         for number, person in zip(able["_row"].to_list(), able["_person"].to_list(), strict=True)
-        if person not in served and person not in work.reserved and age[person] >= 24
+        if person not in work.reserved
+        and age[person] >= 24
+        and (person not in served or (surplus < 0 and age[person] < 64))
     ]
     order = work.chance.order(len(movable))
     if len(movable) < abs(surplus):
