@@ -57,7 +57,7 @@ class PresentWriter:
     def close(self) -> None:
         """Write the file."""
         kinds = [self._written(kind) for kind in self._subjects]
-        pl.concat(kinds).sink_parquet(self._path, compression="zstd", compression_level=1)
+        pl.concat(kinds).sink_parquet(self._path, compression="lz4", statistics=False)
         for part in (part for parts in self._parts.values() for part in parts):
             part.unlink()
 
