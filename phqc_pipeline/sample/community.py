@@ -284,11 +284,10 @@ def _emergencies(institution: Institution, times: Times, cat: Catalogue, chance:
     late = chance.integers(events, 0, 5)
     occurred, known = chance.integers(events, 605, 700), chance.integers(events, 0, 90)
     cards = []
-    for stage, after in enumerate(
-        (np.zeros(events, dtype=np.int64), chance.integers(events, 2, 4), chance.integers(events, 14, 26))
-    ):
-        there = chance.flags(events, 0.6) if stage == 1 else np.ones(events, dtype=bool)
-        cards.append((np.flatnonzero(there), np.full(int(there.sum()), stage), after[there]))
+    delays = (np.zeros(events, dtype=np.int64), chance.integers(events, 2, 4), chance.integers(events, 14, 26))
+    for number, delay in enumerate(delays):
+        there = chance.flags(events, 0.6) if number == 1 else np.ones(events, dtype=bool)
+        cards.append((np.flatnonzero(there), np.full(int(there.sum()), number), delay[there]))
     event, stage, after = (np.concatenate([one[n] for one in cards]) for n in range(3))
     day = np.where(stage == 0, begun[event], working_day_at_or_after(begun[event] + after))
     order = np.lexsort((stage, day))
