@@ -41,7 +41,7 @@ from phqc_pipeline.sample.delivery import deliver, deliver_report, report_style,
 from phqc_pipeline.sample.encounters import receptions_and_consultations, referrals
 from phqc_pipeline.sample.exams import examinations
 from phqc_pipeline.sample.faults.injection import Rates, inject
-from phqc_pipeline.sample.faults.judge import RAW, Judge
+from phqc_pipeline.sample.faults.judge import RAW, judge_of
 from phqc_pipeline.sample.faults.proposals import Setting
 from phqc_pipeline.sample.faults.recipes import ORDER, RECIPES, add_drafts, cook
 from phqc_pipeline.sample.faults.truth import Finding, Truth, judged_rows
@@ -219,7 +219,7 @@ class _Maker:
         self.seed = seed
         self.log = log
         self.ctx = Context.natural_year(times.snapshot)
-        self.judge = Judge(cat, self.ctx)
+        self.judge = judge_of(cat, self.ctx)
         self.serial: Iterator[int] = itertools.count(1_000_003 * (seed % 97 + 1), 7_919)
         self.summary = SampleSummary(home, times.snapshot, 0)
         self.pending: set[tuple[str, str]] = set()  # rules dealt to an earlier institution that could not hold them

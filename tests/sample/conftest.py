@@ -11,7 +11,7 @@ import pytest
 from phqc_pipeline.catalogue import Catalogue, Context, load_catalogue
 from phqc_pipeline.home import DEFAULT_RULES, Home
 from phqc_pipeline.sample.calendar import times_for
-from phqc_pipeline.sample.faults.judge import Judge
+from phqc_pipeline.sample.faults.judge import judge_of
 from phqc_pipeline.sample.faults.work import Work
 from phqc_pipeline.sample.places import found_institutions
 from phqc_pipeline.sample.write import _Maker
@@ -40,7 +40,7 @@ def clean(cat: Catalogue, tmp_path_factory: pytest.TempPathFactory) -> Clean:
 
 def broken_checks(work: Work, snapshot: date) -> list[str]:
     """What record rules find in all records of an institution: ``rule form field``, each once."""
-    judge = Judge(work.cat, Context.natural_year(snapshot))
+    judge = judge_of(work.cat, Context.natural_year(snapshot))
     found: set[str] = set()
     for form_id, rows in work.frames.items():
         # The quicker rendering: that both find the same is tested with the language, and by every answer key.
