@@ -85,20 +85,18 @@ class TextJudgements:
         frame = pl.DataFrame({name: _filled_up(series, longest) for name, series in values.items()})
         asked = [node for name in values for node in self._on[name]]
         try:
-            found = frame.lazy().select(_truths(place, self._renderer.render(node)) for place, node in enumerate(asked))
-            truths = found.collect().row(0)
+            flags = frame.select(self._renderer.render(node).alias(str(place)) for place, node in enumerate(asked))
+            seen = flags.select(
+                *(pl.all().any().name.suffix(" true"), (~pl.all()).any().name.suffix(" false")),
+                pl.all().is_null().any().name.suffix(" null"),
+            ).row(0)
         except (Exception, pl.exceptions.PanicException):
             return {}  # whoever raises is found when the rows are judged
-        return {id(node): truth for node, truth in zip(asked, truths, strict=True)}
-
-
-def _truths(place: int, judgement: pl.Expr) -> pl.Expr:
-    seen = [
-        (judgement.any(), MAY_BE_TRUE),
-        ((~judgement).any(), MAY_BE_FALSE),
-        (judgement.is_null().any(), MAY_BE_NULL),
-    ]
-    return pl.sum_horizontal(flag.cast(pl.Int64) * bit for flag, bit in seen).alias(str(place))
+        true, false, null = (seen[len(asked) * part : len(asked) * (part + 1)] for part in range(3))
+        return {
+            id(node): MAY_BE_TRUE * true[place] | MAY_BE_FALSE * false[place] | MAY_BE_NULL * null[place]
+            for place, node in enumerate(asked)
+        }
 
 
 def _decided_by_one(node: Node) -> Iterator[tuple[str, Node]]:
