@@ -47,7 +47,10 @@ def test_a_cell_as_written(cat: Catalogue, form_id: str, field: str, written: An
     assert read(written, cat.forms[form_id].field(field), cat) == expected
 
 
-@pytest.mark.parametrize("text", ["128", "1O5", "130.5", "未查", "-", "/", " 12 ", "偏高", "12..5", "-3", "[2]", "45322", "70kg", "2/3", "1.65"])
+@pytest.mark.parametrize(
+    "text",
+    ["128", "1O5", "130.5", "未查", "-", "/", " 12 ", "偏高", "12..5", "-3", "[2]", "45322", "70kg", "2/3", "1.65"],
+)
 @pytest.mark.parametrize("field", ["sbp", "weight_kg", "sign_other", "class_code", "symptom_codes", "visit_date"])
 def test_both_readings_agree(cat: Catalogue, field: str, text: str) -> None:
     """What is delivered verbatim is read by the pipeline as the answer key supposes."""
