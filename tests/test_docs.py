@@ -184,7 +184,8 @@ def test_every_published_column_has_a_comment(write_docs: ModuleType, catalogue:
 
 @pytest.mark.parametrize("page", PAGES, ids=relative)
 def test_every_table_named_is_published(page: Path, tables: Mapping[str, list[str]]) -> None:
-    named = re.findall(rf"(?<![\w/])((?:{'|'.join(SCHEMAS)})\.[a-z][a-z0-9_]*)(?:\.([a-z_]+))?\b", page.read_text("utf-8"))
+    text = page.read_text("utf-8")
+    named = re.findall(rf"(?<![\w/])((?:{'|'.join(SCHEMAS)})\.[a-z][a-z0-9_]*)(?:\.([a-z_]+))?\b", text)
     worked_out = {"records.family_contract"}  # made on the page that names it
     unknown = {table for table, _ in named if table not in tables} - worked_out
     assert not unknown
