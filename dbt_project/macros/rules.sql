@@ -5,6 +5,18 @@
   {{ return(var('cross_rules') | selectattr('model', 'equalto', model_name) | list) }}
 {% endmacro %}
 
+{# Every rule version once, with the forms it is on as `forms`: for questions asked of all of them in one pass, since a
+   pipeline a form would want memory for all of them at once. #}
+{% macro over_forms(rules) %}
+  {% set found = {} %}
+  {% for rule in rules %}
+    {% set key = rule.rule_id ~ '/' ~ rule.version %}
+    {% if key not in found %}{% do found.update({key: {'rule': rule, 'forms': []}}) %}{% endif %}
+    {% do found[key].forms.append(rule.form_id) %}
+  {% endfor %}
+  {{ return(found.values() | list) }}
+{% endmacro %}
+
 {# A relation of no rows with the columns of every cross model: what the rules' queries are appended to. #}
 {% macro no_findings() %}
 select
@@ -16,9 +28,10 @@ select
 where false
 {% endmacro %}
 
-{# The columns that are the same for every row of one rule. #}
-{% macro of_rule(rule, period=none) %}
-  '{{ rule.rule_id }}' as rule_id, {{ rule.version }} as rule_version, '{{ rule.form_id }}' as form_id,
+{# The columns that are the same for every row of one rule. `form`: a column that tells the form instead. #}
+{% macro of_rule(rule, period=none, form=none) %}
+  '{{ rule.rule_id }}' as rule_id, {{ rule.version }} as rule_version,
+  {% if form %}{{ form }}{% else %}'{{ rule.form_id }}'{% endif %} as form_id,
   '{{ rule.field }}' as field, '{{ rule.subject_kind }}' as subject_kind,
   {% if period %}{{ period }}{% elif rule.period_scoped %}(select period from {{ ref('night') }}){% else %}''{% endif %} as period
 {%- endmacro %}

@@ -6,22 +6,22 @@
 
 {{ no_findings() }}
 
-{% for rule in rules if rule.params.by == 'record_id' %}
+{% for one in over_forms(rules | selectattr('params.by', 'equalto', 'record_id') | list) %}
 union all by name
 select
-  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated') }},
+  {{ of_rule(one.rule, form='form_id') }}, _institution_code as institution_code, {{ of_record('violated') }},
   case when violated then _copies::varchar end as observed, case when violated then '1' end as expected, violated
 from (
   select *, case when record_id is not null then _copies > 1 end as violated
   from {{ ref('judged_record') }}
-  where form_id = '{{ rule.form_id }}' and {{ in_force(rule) }}
+  where form_id in {{ sql_list(one.forms) }} and {{ in_force(one.rule) }}
 )
 {% endfor %}
 
-{% for rule in rules if rule.params.by == 'service' %}
+{% for one in over_forms(rules | selectattr('params.by', 'equalto', 'service') | list) %}
 union all by name
 select
-  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated') }},
+  {{ of_rule(one.rule, form='form_id') }}, _institution_code as institution_code, {{ of_record('violated') }},
   case when violated then size::varchar end as observed, case when violated then '1' end as expected, violated
 from (
   select
@@ -30,11 +30,13 @@ from (
       then g.size is not null end as violated
   from {{ ref('judged_record') }} as j
   left join (
-    select archive_no, _service_date, _stage, count(*) as size
+    select form_id, archive_no, _service_date, _stage, count(*) as size
     from {{ ref('judged_record') }}
-    where form_id = '{{ rule.form_id }}' and archive_no is not null and _service_date is not null
+    where archive_no is not null and _service_date is not null
     group by all having count(*) > 1
-  ) as g on g.archive_no = j.archive_no and g._service_date = j._service_date and g._stage = j._stage
-  where j.form_id = '{{ rule.form_id }}' and {{ in_force(rule, 'j._service_date') }}
+  ) as g
+    on g.form_id = j.form_id and g.archive_no = j.archive_no and g._service_date = j._service_date
+      and g._stage = j._stage
+  where j.form_id in {{ sql_list(one.forms) }} and {{ in_force(one.rule, 'j._service_date') }}
 )
 {% endfor %}

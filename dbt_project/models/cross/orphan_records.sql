@@ -5,15 +5,15 @@
 
 {{ no_findings() }}
 
-{% for rule in rules %}
+{% for one in over_forms(rules) %}{% set rule = one.rule %}
 union all by name
 select
-  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated') }},
+  {{ of_rule(rule, form='form_id') }}, _institution_code as institution_code, {{ of_record('violated') }},
   null::varchar as observed, null::varchar as expected, violated
 from (
   select j.*, case when regexp_full_match(j.archive_no, '[0-9]{17}') then p.archive_no is null end as violated
   from {{ ref('judged_record') }} as j
   left join (select distinct archive_no from {{ ref('judged_record') }} where form_id = 'resident_profile') as p on p.archive_no = j.archive_no
-  where j.form_id = '{{ rule.form_id }}' and {{ in_force(rule, 'j._service_date') }}
+  where j.form_id in {{ sql_list(one.forms) }} and {{ in_force(rule, 'j._service_date') }}
 )
 {% endfor %}
