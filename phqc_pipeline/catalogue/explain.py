@@ -65,6 +65,10 @@ def facts(catalogue: Catalogue, rule: Rule) -> list[tuple[str, str]]:
         said.append(("不重复报", f"同一记录已命中 {'、'.join(rule.suppressed_by)} 时不报"))
     if rule.period_scoped:
         said.append(("统计期", "按统计期计数，换期另立问题"))
+    if rule.needs:
+        said.append(("所需数据", f"{rule.needs}；没有时记 not_evaluable"))
+    if rule.statistical:
+        said.append(("统计检验", "结论是核查线索，有约定的误报率"))
     if rule.note:
         said.append(("说明", rule.note))
     said.append(("出处", f"{rule.place.file} 第 {rule.place.line} 行，指纹 {rule.fingerprint[:12]}"))

@@ -366,6 +366,8 @@ class Rule:
     ``forms`` (less ``except_forms``) is the scope as written: form ids, ``*`` or ``person``; ``form_ids`` the forms it
     is instantiated on. Exactly one of ``assertion`` (YAML ``assert``) and ``violated`` is set on a pandera rule. A dbt
     rule has ``model``, ``reads`` (form → columns) and a readable ``expression`` instead; ``form_id`` is its home form.
+    ``needs`` says in Chinese which data the rule rests on: where no subject has them it is ``not_evaluable``;
+    ``statistical`` marks a test whose outcome is a lead with a stated rate of false ones, not a certain fault.
     ``expression`` is the readable judgement for both carriers (``qc.rule.expression``).
     """
 
@@ -402,6 +404,8 @@ class Rule:
     reads: Mapping[str, tuple[str, ...]] = attribute(default_factory=_empty)
     checks_empty: tuple[str, ...] = ()
     period_scoped: bool = False
+    needs: str = ""
+    statistical: bool = False
     expression: str = ""
     except_forms: tuple[str, ...] = ()
     note: str = ""

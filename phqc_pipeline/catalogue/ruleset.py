@@ -36,7 +36,7 @@ _RULE_ID = re.compile(r"[A-Z]{2,4}-[A-Z]-\d{3}")
 _PARAMETER = re.compile(r"[a-z][a-z0-9_]*")
 _PANDERA_ONLY = ("when", "assert_", "violated", "per_field", "optional_columns", "suppressed_by")
 _SERVICE_DATE = "service_date"  # in reads of every person form: the form's own column
-_DBT_ONLY = ("model", "reads", "checks_empty", "period_scoped")
+_DBT_ONLY = ("model", "reads", "checks_empty", "period_scoped", "needs", "statistical")
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,6 +149,8 @@ def _rule(
         reads=_reads(source, forms),
         checks_empty=tuple(source.checks_empty),
         period_scoped=source.period_scoped,
+        needs=source.needs or "",
+        statistical=source.statistical,
         expression=source.expression or _expression(source),
         except_forms=tuple(source.except_forms),
         note=source.note,

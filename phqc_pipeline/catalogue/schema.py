@@ -304,6 +304,8 @@ class RuleIn(Closed):
     reads: dict[str, Names] = _DICT
     checks_empty: Names = _LIST
     period_scoped: bool = False
+    needs: Text | None = None
+    statistical: bool = False
     expression: Text | None = None
     note: str = ""
 

@@ -138,6 +138,10 @@ def _whom(book: Book, rule: Rule, checks: Sequence[RuleCheck], here: str) -> str
     lines.append(f"**适用期**：{md.text(_validity(rule))}")
     if rule.period_scoped:
         lines.append("**统计期**：按统计期计数，换一个统计期另立问题。")
+    if rule.needs:
+        lines.append(f"**所需数据**：{md.text(rule.needs)}；没有一个对象有这些数据时记“没有数据”，不算通过。")
+    if rule.statistical:
+        lines.append("**统计检验**：结论是核查线索，有约定的误报率，不是确定的错。")
     if rule.suppressed_by:
         others = "、".join(book.link_rule(other, here) for other in rule.suppressed_by)
         lines.append(f"**不重复报**：同一记录已命中 {others} 的，本条不报。")

@@ -224,7 +224,10 @@ def _results(
                 status, reason = "not_evaluable", obstacle
             else:
                 figures = counted.get((rule.rule_id, one.form_id, institution), figures)
-                status = "not_applicable" if not figures[1] else "fail" if figures[2] else "pass"
+                if rule.needs and not figures[1]:
+                    status, reason = "not_evaluable", f"没有数据：{rule.needs}"
+                else:
+                    status = "not_applicable" if not figures[1] else "fail" if figures[2] else "pass"
             rows.append((institution, one.form_id, rule.rule_id, rule.field, status, *figures, reason))
     types = {"VARCHAR": pl.String, "BIGINT": pl.Int64}
     return pl.DataFrame(rows, schema={name: types[kind] for name, kind in JUDGED_RESULT.items()}, orient="row")
