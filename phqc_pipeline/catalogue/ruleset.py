@@ -60,8 +60,9 @@ def read_rules(reader: Reader, forms: Mapping[str, Form], reports: Mapping[str, 
     found: list[Written] = []
     for document in reader.folder("checks"):
         stem = document.file.rsplit("/", 1)[-1].removesuffix(".yaml")
-        if stem not in (_GENERIC_FILE, _CROSS_FILE) and stem not in forms and stem not in reader.broken:
-            usual = "规则文件以表单编号命名；各表通用的写进 common.yaml，跨表的写进 cross.yaml"
+        named_otherwise = stem in (_GENERIC_FILE, _CROSS_FILE) or stem.startswith(f"{_CROSS_FILE}_")
+        if not named_otherwise and stem not in forms and stem not in reader.broken:
+            usual = "规则文件以表单编号命名；各表通用的写进 common.yaml，跨表的写进 cross.yaml 或 cross_….yaml"
             reader.fault(document, (), "", f"没有表单 {stem}", did_you_mean(stem, forms, usual))
         for path, entry in reader.entries(document, "rules"):
             rule_id = label(entry, ["id"])

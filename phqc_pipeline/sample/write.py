@@ -40,6 +40,7 @@ from phqc_pipeline.sample.copd import copd_visits
 from phqc_pipeline.sample.delivery import deliver, deliver_report, report_style, style_for
 from phqc_pipeline.sample.encounters import receptions_and_consultations, referrals
 from phqc_pipeline.sample.exams import examinations
+from phqc_pipeline.sample.faults.cross import cross_findings
 from phqc_pipeline.sample.faults.injection import Rates, inject
 from phqc_pipeline.sample.faults.judge import RAW, judge_of
 from phqc_pipeline.sample.faults.proposals import Setting
@@ -335,7 +336,7 @@ class _Maker:
         numbers: dict[tuple[str, str], int] = {}
         for form_id, rows in work.frames.items():
             entries += self._record_entries(work, form_id, rows, meant, numbers)
-        for finding in Truth(work, self.ctx, reports, counted).findings():
+        for finding in cross_findings(Truth(work, self.ctx, reports, counted)):
             row = numbers.get((finding.form_id, finding.subject_id))
             injected = (finding.rule_id, finding.form_id, finding.field, row) in meant if row is not None else False
             injected |= (finding.rule_id, finding.form_id, finding.field, finding.subject_id) in meant_subjects

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from filelock import FileLock
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PHQC = Path(sys.executable).with_name("phqc")
@@ -40,27 +39,6 @@ def copy_sample(target: Path) -> Path:
     for folder in ("landing", "registry", "sample"):
         shutil.copytree(TRACKED_SAMPLE / folder, target / folder)
     return target
-
-
-@pytest.fixture(scope="session")
-def made_once(
-    tmp_path_factory: pytest.TempPathFactory, worker_id: str
-) -> Callable[[str, Callable[[Path], None]], Path]:
-    """``made_once(name, make)``: a folder that ``make`` filled, shared by all workers, read-only by agreement."""
-    base = tmp_path_factory.getbasetemp()
-    shared = base if worker_id == "master" else base.parent
-
-    def folder(name: str, make: Callable[[Path], None]) -> Path:
-        target = shared / name
-        with FileLock(str(target) + ".lock"):
-            if not (target / ".made").exists():
-                shutil.rmtree(target, ignore_errors=True)
-                target.mkdir(parents=True)
-                make(target)
-                (target / ".made").touch()
-        return target
-
-    return folder
 
 
 def _judge_sample(home: Path) -> None:

@@ -10,15 +10,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from phqc_pipeline.catalogue import Context
+from phqc_pipeline.sample.faults.cross import cross_findings
 from phqc_pipeline.sample.faults.truth import Truth
 from phqc_pipeline.sample.faults.work import Work
 from phqc_pipeline.sample.report import report_rows
 from tests.sample.conftest import Clean, broken_checks
 
 
-def cross_findings(work: Work, snapshot: date) -> list[str]:
+def crossed(work: Work, snapshot: date) -> list[str]:
     report, counted = report_rows(work)
-    found = Truth(work, Context.natural_year(snapshot), report, counted).findings()
+    found = cross_findings(Truth(work, Context.natural_year(snapshot), report, counted))
     return sorted({f"{finding.rule_id} {finding.form_id}" for finding in found})
 
 
@@ -34,7 +35,7 @@ def cross_findings(work: Work, snapshot: date) -> list[str]:
 def test_nothing_is_violated(clean: Clean, residents: int, seed: int, snapshot: date) -> None:
     work = clean(residents, seed, snapshot)
     assert broken_checks(work, snapshot) == []
-    assert cross_findings(work, snapshot) == []
+    assert crossed(work, snapshot) == []
 
 
 @settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -11,6 +11,7 @@ import pytest
 from phqc_pipeline.catalogue import Catalogue, Context
 from phqc_pipeline.extracts.cells import converter
 from phqc_pipeline.sample.faults.cells import Cell, read
+from phqc_pipeline.sample.faults.cross import cross_findings
 from phqc_pipeline.sample.faults.proposals import check_digit
 from phqc_pipeline.sample.faults.recipes import RECIPES, cook
 from phqc_pipeline.sample.faults.truth import Truth, valid_numbers
@@ -98,7 +99,7 @@ def test_a_recipe_violates_its_rule_and_no_other_cross_rule(town: Work, cat: Cat
     for form_id in forms:
         assert cook(town, rule, form_id, 1) == 1, form_id
     report, counted = report_rows(town)
-    found = Truth(town, Context.natural_year(SNAPSHOT), report, counted).findings()
+    found = cross_findings(Truth(town, Context.natural_year(SNAPSHOT), report, counted))
     by_rule = {(one.rule_id, one.form_id) for one in found}
     assert by_rule >= {(rule_id, form_id) for form_id in forms}
     also = {"COM-U-003": {"COM-U-002"}}.get(rule_id, set())

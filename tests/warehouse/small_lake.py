@@ -44,9 +44,14 @@ def deliver(
 
 
 def deliver_report(
-    home: Home, institution: str, cells: Sequence[tuple[int, str, str, float | None]], *, day: date
+    home: Home,
+    institution: str,
+    cells: Sequence[tuple[int, str, str, float | None]],
+    *,
+    day: date,
+    report_id: str = "r_archive",
 ) -> Delivery:
-    """A report's cells (year, period, item, value) as one lake file of ``r_archive``."""
+    """A report's cells (year, period, item, value) as one lake file."""
     frame = pl.DataFrame(
         [
             {
@@ -64,11 +69,11 @@ def deliver_report(
         ],
         schema=REPORT_SCHEMA,
     )
-    file_id = f"r_archive-{institution}-{day}"
-    path = home.lake / "r_archive" / day.isoformat() / institution / f"{file_id}.parquet"
+    file_id = f"{report_id}-{institution}-{day}"
+    path = home.lake / report_id / day.isoformat() / institution / f"{file_id}.parquet"
     path.parent.mkdir(parents=True, exist_ok=True)
     frame.write_parquet(path)
-    return Delivery(institution, "r_archive", day, (LakeFile(file_id, path, frame.height),), frozenset(), file_id)
+    return Delivery(institution, report_id, day, (LakeFile(file_id, path, frame.height),), frozenset(), file_id)
 
 
 def lake_frame(form: Form, institution: str, rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-import yaml
 
 from phqc_pipeline.catalogue import Catalogue
 from phqc_pipeline.checks import NOT_RECEIVED
@@ -132,19 +131,6 @@ def test_a_home_without_any_delivery_still_builds(catalogue: Catalogue, tmp_path
     judged, run = run_cross(home, catalogue, [], given.ctx, tmp_path / "out", scheme=scheme, manifest=manifest)
     assert run.failed() == []
     assert (judged.findings, judged.results, judged.errors) == (0, 0, ())
-
-
-def test_the_project_names_the_rules_the_catalogue_gives_it(catalogue: Catalogue) -> None:
-    """Two descriptions of which model carries which rule: both directions."""
-    told = yaml.safe_load((DBT_PROJECT_DIR / "models" / "cross" / "_cross.yml").read_text(encoding="utf-8"))
-    named = {
-        (model["name"], test["carries_rule"]["arguments"]["rule_id"])
-        for model in told["models"]
-        for test in model["data_tests"]
-    }
-    given = {(rule.model, rule.rule_id) for rule in catalogue.rules if rule.carrier == "dbt"}
-    assert named - given == set(), "named in _cross.yml, not in rules/checks/cross.yaml"
-    assert given - named == set(), "in rules/checks/cross.yaml, not named in _cross.yml"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Faults that need more than one record: twins, orphans, too few visits, service after the end …
+"""Recipes of the first day: twins, orphans, too few visits, service after the end …
 
 Belongs here: one recipe for each cross rule, on people chosen so that nothing else breaks where that can be had.
 Does not belong here: saying what is violated in the end (``truth``, ``judge``): the key is made from the final records.
@@ -9,8 +9,7 @@ uses are reserved: no other fault touches them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from typing import Any
 
@@ -19,6 +18,7 @@ import polars as pl
 from phqc_pipeline.catalogue import Form, Rule
 from phqc_pipeline.sample.calendar import to_date
 from phqc_pipeline.sample.faults.proposals import check_digit
+from phqc_pipeline.sample.faults.recipes.kitchen import Kitchen, Recipe
 from phqc_pipeline.sample.faults.work import Fault, Work
 
 FOLLOW_UPS = {"HTN": "htn_followup", "T2DM": "t2dm_followup"}
@@ -36,90 +36,6 @@ _HARMLESS: Mapping[str, tuple[str, Any]] = {
     "child_tcm": ("service_other", "现场示范捏脊"),
     "elderly_tcm": ("guide_pinghe_other", "食疗另行指导"),
 }
-
-
-@dataclass
-class Kitchen:
-    """Who is still free, and the people with services, looked up once for each institution."""
-
-    work: Work
-
-    def people(self, form_id: str) -> list[int]:
-        """Free people with records on a form, in random order."""
-        rows = self.work.frames[form_id]
-        found = sorted(set(rows["_person"].to_list()) - self.work.reserved - {-1})
-        return [found[int(n)] for n in self.work.chance.order(len(found))]
-
-    def lonely(self, fresh: bool) -> list[int]:
-        """Free, active people without any service, ``fresh``: archived after the basis year; in random order."""
-        served = {
-            person
-            for form_id, rows in self.work.frames.items()
-            if form_id != "resident_profile"
-            for person in rows["_person"].to_list()
-        }
-        people = self.work.people
-        day = people["archive_day"].to_numpy()
-        able = (people["status"] == "1").to_numpy() & ((day > self.work.times.basis_end) == fresh)
-        found = [n for n in range(people.height) if able[n] and n not in served and n not in self.work.reserved]
-        return [found[int(n)] for n in self.work.chance.order(len(found))]
-
-    def row(self, form_id: str, person: int) -> dict[str, Any]:
-        return self.work.rows_of(form_id, person).row(-1, named=True)
-
-    def rows(self, form_id: str) -> Iterator[dict[str, Any]]:
-        """The last record of each free person, in random order; where there is no person, records not yet touched."""
-        if self.work.cat.forms[form_id].subject == "person":
-            yield from (self.row(form_id, person) for person in self.people(form_id))
-            return
-        rows = self.work.frames[form_id]
-        rows = rows.filter(~pl.col("_row").is_in(sorted(self.work.touched[form_id])))
-        for n in self.work.chance.order(rows.height):
-            yield rows.row(int(n), named=True)
-
-    def reserve(self, row: Mapping[str, Any]) -> None:
-        """Keep other faults away from a record's person, if it has one."""
-        if row["_person"] >= 0:
-            self.work.reserved.add(row["_person"])
-
-
-def cook(work: Work, rule: Rule, form_id: str, times: int) -> int:
-    """Put in up to ``times`` faults of a cross rule reported on ``form_id``; how many could be put in."""
-    recipe = RECIPES.get(rule.rule_id)
-    kitchen = Kitchen(work)
-    done = 0
-    for _ in range(times if recipe else 0):
-        fault = recipe(kitchen, rule, form_id) if recipe else None
-        if fault is None:
-            break
-        work.faults.append(fault)
-        done += 1
-    return done
-
-
-def add_drafts(work: Work) -> None:
-    """Records that take no part (0a.1): drafts, voided and returned ones, half filled in and dated anyhow.
-
-    One for 400 records of a form. Whatever is wrong in them, nothing may be found.
-    """
-    for form_id, rows in work.frames.items():
-        form = work.cat.forms[form_id]
-        sound = rows.filter(
-            ~pl.col("_row").is_in(sorted(work.touched[form_id])) & ~pl.col("_person").is_in(sorted(work.reserved))
-        )
-        if sound.is_empty():
-            continue
-        blank = [field.name for field in form.own_fields if not field.is_date and field.role != "identifier"]
-        for _ in range(max(rows.height // 400, 1)):
-            row = sound.row(work.chance.whole(0, sound.height - 1), named=True)
-            values: dict[str, Any] = dict.fromkeys(blank[work.chance.whole(1, 3) :: 3])
-            values |= {
-                "record_status": work.chance.one(["2", "3", "4"]),
-                "created_at": row["created_at"] + timedelta(minutes=3),
-            }
-            if work.chance.whole(0, 1):
-                values[form.service_date] = work.times.snapshot + timedelta(days=work.chance.whole(1, 60))
-            work.clone(form_id, row["_row"], values)
 
 
 # --- twins --------------------------------------------------------------------------------------------------------
@@ -692,9 +608,8 @@ def _one_minute(kitchen: Kitchen, rule: Rule, form_id: str) -> Fault | None:
     return Fault(rule.rule_id, form_id, rule.field, subject=doctor)
 
 
-_Recipe = Callable[[Kitchen, Rule, str], Fault | None]
 # In the order they are cooked: what the fewest people fit comes first.
-RECIPES: Mapping[str, _Recipe] = {
+RECIPES: Mapping[str, Recipe] = {
     # Record rules that speak of a person whose archive ended: the whole person must say so.
     "DM-L-016": _visit_after_death,
     "HTN-L-019": _visit_after_death,
@@ -723,4 +638,3 @@ RECIPES: Mapping[str, _Recipe] = {
     "COM-U-003": _same_content,
     "AUT-A-012": _one_minute,
 }
-ORDER = tuple(RECIPES)

@@ -1,0 +1,228 @@
+"""Scenarios of tests/scenarios/*.yaml as a home that dbt judges: see the README there."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import yaml
+
+from phqc_pipeline.catalogue import Catalogue, Context
+from phqc_pipeline.home import Home
+from phqc_pipeline.warehouse import run_cross, stage
+
+from .small_lake import Delivery, deliver, deliver_report
+
+FOLDER = Path(__file__).parents[1] / "scenarios"
+TODAY = date(2024, 12, 31)
+PROFILE = "resident_profile"
+_DOCTOR = "李医生"
+_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One entry of a file; ``here`` and ``there`` are institutions of its own."""
+
+    file: str
+    name: str
+    today: date
+    entry: Mapping[str, Any]
+    number: int
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        return tuple(self.entry["rules"])
+
+    @property
+    def here(self) -> str:
+        return f"65{2 * self.number:07d}"
+
+    @property
+    def there(self) -> str:
+        return f"65{2 * self.number + 1:07d}"
+
+    def institution(self, entry: Mapping[str, Any]) -> str:
+        return self.there if entry.get("at") == "there" else self.here
+
+    def archive_no(self, who: str) -> str:
+        people = sorted({row["who"] for _, row in self.rows() if "who" in row} | set(self.entry.get("people", ())))
+        return f"{self.here}001{people.index(who) + 1:05d}"
+
+    def rows(self) -> Iterable[tuple[str, Mapping[str, Any]]]:
+        for form_id, rows in (self.entry.get("rows") or {}).items():
+            for row in rows:
+                yield form_id, row
+
+    def record_id(self, written: str) -> str:
+        return f"{self.number}-{written}"
+
+
+def read_scenarios(only: str | None = None) -> list[Scenario]:
+    """All scenarios (of one file: its stem), numbered through."""
+    found: list[Scenario] = []
+    for path in sorted(FOLDER.glob("*.yaml")):
+        today = TODAY
+        for entry in yaml.safe_load(path.read_text(encoding="utf-8")) or ():
+            if set(entry) == {"today"}:
+                today = entry["today"]
+            elif only in (None, path.stem):
+                found.append(Scenario(path.stem, entry["scenario"], today, entry, len(found) + 1))
+    return found
+
+
+def id_number(birth: date, sex: str, number: int) -> str:
+    """A made-up identity number right in structure and check digit."""
+    body = f"654301{birth:%Y%m%d}{(2 * number + (1 if sex == '1' else 0)) % 1000:03d}"
+    return body + "10X98765432"[sum(int(d) * w for d, w in zip(body, _WEIGHTS, strict=True)) % 11]
+
+
+@dataclass
+class Judged:
+    """What one run found. ``findings`` and ``results`` as ``run_cross`` writes them."""
+
+    findings: pl.DataFrame
+    results: pl.DataFrame
+    problems: list[str]
+
+
+def judge(home: Home, cat: Catalogue, scenarios: Sequence[Scenario]) -> None:
+    """Deliver all scenarios of one day and judge them by the rules they name; see ``read_judged``."""
+    (today,) = {one.today for one in scenarios}
+    deliveries: list[Delivery] = []
+    registry: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for one in scenarios:
+        deliveries += _deliveries(home, cat, one)
+        for name, rows in (one.entry.get("registry") or {}).items():
+            registry[name] += [
+                {"institution_code": one.institution(row), **{k: v for k, v in row.items() if k != "at"}}
+                for row in rows
+            ]
+    named = {rule_id for one in scenarios for rule_id in one.rules}
+    scheme = replace(cat.schemes["default"], rules=tuple(sorted(named)))
+    ctx = Context.natural_year(today)
+    institutions = pl.DataFrame(
+        [
+            {"institution_code": code, "institution_name": code, "parent_code": None}
+            for one in scenarios
+            for code in (one.here, one.there)
+        ],
+        schema={"institution_code": pl.String, "institution_name": pl.String, "parent_code": pl.String},
+    )
+    extra = {name: pl.DataFrame(rows) for name, rows in registry.items()}
+    manifest = stage(home, cat, deliveries, ctx, scheme=scheme, institutions=institutions, **extra)
+    out = home.warehouse / "cross"
+    judged, run = run_cross(home, cat, deliveries, ctx, out, scheme=scheme, manifest=manifest)
+    problems = [*judged.errors, *(str(node) for node in run.failed())]
+    (out / "problems").write_text("\n".join(problems), encoding="utf-8")
+
+
+def read_judged(home: Home) -> Judged:
+    """What ``judge`` found."""
+    out = home.warehouse / "cross"
+    problems = (out / "problems").read_text(encoding="utf-8").splitlines()
+    return Judged(pl.read_parquet(out / "findings.parquet"), pl.read_parquet(out / "results.parquet"), problems)
+
+
+def expected_of(one: Scenario) -> dict[tuple[str, str, str], Mapping[str, Any]]:
+    """(rule, subject, institution) → the entry of ``expect``."""
+    found = {}
+    for entry in one.entry.get("expect") or ():
+        institution = one.institution(entry)
+        if "who" in entry:
+            subject = one.archive_no(entry["who"])
+        elif "record" in entry:
+            subject = one.record_id(entry["record"])
+        else:
+            subject = entry.get("doctor") or entry.get("household") or institution
+        found[entry["rule"], subject, institution] = entry
+    return found
+
+
+def _deliveries(home: Home, cat: Catalogue, one: Scenario) -> list[Delivery]:
+    rows = _lake_rows(cat, one)
+    withheld = set(one.entry.get("not_delivered") or ())
+    missing = one.entry.get("missing_columns") or {}
+    forms = {form_id for form_id, _ in rows}
+    reports = set(one.entry.get("reports") or {})
+    for rule_id in one.rules:
+        for rule in cat.versions(rule_id):
+            for read in (*rule.form_ids, *rule.reads):
+                (reports if read in cat.reports else forms).add(read)
+    found = [
+        deliver(
+            home, cat, form_id, code, rows.get((form_id, code), ()), day=one.today, missing=missing.get(form_id, ())
+        )
+        for form_id in sorted(forms - withheld)
+        if form_id in cat.forms
+        for code in (one.here, one.there)
+    ]
+    for report_id in sorted(reports - withheld):
+        for code in (one.here, one.there):
+            given = [row for row in (one.entry.get("reports") or {}).get(report_id, ()) if one.institution(row) == code]
+            cells = [
+                (row["year"], row["period"], item, value)
+                for row in given
+                for item, value in row.items()
+                if item not in ("year", "period", "at")
+            ]
+            found.append(deliver_report(home, code, cells, day=one.today, report_id=report_id))
+    return found
+
+
+def _lake_rows(cat: Catalogue, one: Scenario) -> dict[tuple[str, str], list[dict[str, Any]]]:
+    """The rows as the lake has them, by form and institution, with what the scenario leaves unsaid."""
+    told = list(one.rows())
+    people = {row["who"] for _, row in told if "who" in row} | set(one.entry.get("people", ()))
+    profiled = {row["who"] for form_id, row in told if form_id == PROFILE and "who" in row}
+    lacking = sorted(people - profiled - set(one.entry.get("without_profile") or ()))
+    told = [*((PROFILE, {"who": who}) for who in lacking), *told]
+    known: dict[str, dict[str, Any]] = {}
+    found: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+    for number, (form_id, row) in enumerate(told, start=1):
+        form = cat.forms[form_id]
+        cells = {name: _plain(value) for name, value in row.items() if name not in ("who", "at", "record_id")}
+        who = row.get("who")
+        if who is not None:
+            own = one.archive_no(who)
+            if form_id == PROFILE:
+                cells = {**_profile(own, cells), **cells}
+                known.setdefault(who, cells)
+            shared = known.get(who) or _profile(own, {})
+            person = ("person_name", "sex_code", "birth_date", "id_card_no")
+            cells = {**{name: shared[name] for name in person if form.has(name)}, "archive_no": own, **cells}
+        day = cells.get(form.service_date) or cells.get("created_at") or one.today.isoformat()
+        entered = datetime.fromisoformat(str(day)[:10]) + timedelta(hours=10, minutes=number)
+        written = row.get("record_id", f"N{number:04d}")
+        defaults = {
+            "record_id": None if written is None else one.record_id(written),
+            "doctor_name": _DOCTOR,
+            "created_at": entered,
+        }
+        defaults = {name: value for name, value in defaults.items() if form.has(name)}
+        found[form_id, one.institution(row)].append({**defaults, **cells})
+    return found
+
+
+def _profile(archive_no: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    number = int(archive_no[-5:]) + 40 * int(archive_no[2:9])
+    birth = str(given.get("birth_date") or "1980-05-01")
+    sex = str(given.get("sex_code") or "1")
+    return {
+        "person_name": f"甲{number}",
+        "sex_code": sex,
+        "birth_date": birth,
+        "id_card_no": id_number(date.fromisoformat(birth), sex, number),
+        "phone": f"138{number:08d}",
+        "archive_date": "2010-03-01",
+    }
+
+
+def _plain(value: Any) -> Any:
+    """YAML reads 2024-03-01 as a date; the lake's rows are written with text."""
+    return value.isoformat() if isinstance(value, (date, datetime)) else value
