@@ -13,7 +13,6 @@ what all forms have alike: a question asked of every form reads it once, not thi
 from __future__ import annotations
 
 import shutil
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
@@ -72,7 +71,6 @@ _KEYS = {
     "_service_date": "DATE",
 }
 _RECORD_COLUMNS = {**dict.fromkeys(_TOLD_OF_RECORDS, "VARCHAR"), "created_at": "TIMESTAMP"}
-_MANY_FORMS = 3
 #: An identity number by which people may be told apart: right in structure and check digit (reports.md, section 2).
 _VALID_ID = "id_checksum_ok(id_card_no) and id_birth_date(id_card_no) is not null"
 _GENERATED = "generated"
@@ -403,17 +401,21 @@ def _every_record_sql(cat: Catalogue, forms: Sequence[Form]) -> str:
 
 
 def _asked_of_many(cat: Catalogue) -> dict[str, str]:
-    """Columns that some rule of dbt's reads of several forms beside its own, with their types: who somebody is."""
+    """Columns that rules read whose models look at ``judged_record``, with their types: however few forms have them."""
+    asking = {
+        path.stem
+        for path in (DBT_PROJECT_DIR / "models" / "cross").glob("*.sql")
+        if "ref('judged_record')" in path.read_text(encoding="utf-8")
+    }
     found: dict[str, str] = {}
     for rule in cat.rules:
-        if rule.carrier == "dbt":
-            read = Counter(name for columns in rule.reads.values() for name in columns)
+        if rule.carrier == "dbt" and rule.model in asking:
             for form_id, columns in rule.reads.items():
                 form = cat.forms.get(form_id)
                 for name in columns:
-                    if form and form.has(name) and read[name] >= _MANY_FORMS:
+                    if form and form.has(name):
                         found.setdefault(name, LAKE_TYPES[form.field(name).kind])
-    return {name: kind for name, kind in found.items() if name not in _TOLD_OF_RECORDS and name not in _RECORD_COLUMNS}
+    return {name: kind for name, kind in found.items() if name not in _RECORD_COLUMNS}
 
 
 def _none_judged_sql(form: Form) -> str:
