@@ -15,6 +15,7 @@ from phqc_pipeline.catalogue.model import (
     Report,
     Rule,
     RuleCheck,
+    Sampling,
     Scheme,
 )
 from phqc_pipeline.catalogue.profiles import for_plan, with_profile
@@ -31,6 +32,7 @@ __all__ = [
     "Report",
     "Rule",
     "RuleCheck",
+    "Sampling",
     "Scheme",
     "for_plan",
     "load_catalogue",

@@ -20,9 +20,10 @@ from phqc_pipeline.catalogue.growth import read_growth
 from phqc_pipeline.catalogue.instantiate import compile_conditions, instantiate
 from phqc_pipeline.catalogue.model import Catalogue, RuleCheck
 from phqc_pipeline.catalogue.profiles import check_choice, read_profiles
-from phqc_pipeline.catalogue.programme import check_file_names, read_plans, read_reports, read_schemes, read_settings
+from phqc_pipeline.catalogue.programme import check_file_names, read_plans, read_reports, read_settings
 from phqc_pipeline.catalogue.reading import Reader
 from phqc_pipeline.catalogue.ruleset import read_rules
+from phqc_pipeline.catalogue.schemes import read_schemes
 
 
 def load_catalogue(directory: Path) -> Catalogue:
@@ -68,8 +69,7 @@ def _load(directory: Path) -> Catalogue:
 
     judging = replace(catalogue, rules=tuple(rules), checks_by_form=checks)
     profiles = read_profiles(reader, judging)
-    rule_ids = {rule.rule_id for rule in rules}
-    schemes = read_schemes(reader, rule_ids)
+    schemes = read_schemes(reader, rules, [*catalogue.forms, *reports])
     plans = read_plans(reader, catalogue.forms, reports, schemes)
     check_choice(reader, schemes, plans, profiles)
     settings = read_settings(reader)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from dataclasses import field as attribute  # several classes here have an attribute called field
-from datetime import date
+from datetime import date, timedelta
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -556,7 +556,13 @@ class Profile:
 
 @dataclass(frozen=True, eq=False)
 class Scheme:
-    """质控方案: which rules, how many points each severity costs, when a record passes. ``rules`` None = all."""
+    """质控方案: which rules, how many points each violation costs, when a record passes.
+
+    ``rules``: ids judged on any form; ``chosen``: form → ids judged on it; both None: every rule. ``deductions``:
+    points by severity; ``rule_deductions``: of single rules, instead; ``dimension_weights``: factors on both.
+    ``form_weights``: what a form's record counts in a doctor's or institution's score. ``pass_lines``: record, doctor,
+    institution → least score, 0 to 100. ``unscored_dimensions``: what only makes lists to look into (0a.17).
+    """
 
     scheme_id: str
     title: str
@@ -564,12 +570,54 @@ class Scheme:
     deductions: Mapping[str, float]
     passes_without: tuple[str, ...]  # severities of which a passing record has none
     profile: str | None = None
+    chosen: Mapping[str, frozenset[str]] | None = None
+    rule_deductions: Mapping[str, float] = attribute(default_factory=_empty)
+    dimension_weights: Mapping[str, float] = attribute(default_factory=_empty)
+    form_weights: Mapping[str, float] = attribute(default_factory=_empty)
+    pass_lines: Mapping[str, float] = attribute(default_factory=_empty)
+    unscored_dimensions: tuple[str, ...] = ("真实性",)
+    extends: str | None = None
     place: Place = Place()
+
+    def takes(self, rule_id: str, form_id: str) -> bool:
+        """Whether the rule is judged on the form."""
+        if self.chosen is not None:
+            return rule_id in self.chosen.get(form_id, ())
+        return self.rules is None or rule_id in self.rules
+
+    def points(self, rule: Rule) -> float:
+        """What one violation of the rule takes off a record's 100 points."""
+        if rule.dimension in self.unscored_dimensions:
+            return 0.0
+        each = self.rule_deductions.get(rule.rule_id, self.deductions.get(rule.severity, 0.0))
+        return float(each * self.dimension_weights.get(rule.dimension, 1.0))
+
+    def fails(self, rule: Rule) -> bool:
+        """Whether one violation of the rule alone keeps a record from passing."""
+        return rule.severity in self.passes_without and rule.dimension not in self.unscored_dimensions
+
+
+@dataclass(frozen=True, eq=False)
+class Sampling:
+    """How a plan draws its sample: of each stratum ``size`` records, or the share ``fraction``, at least ``minimum``.
+
+    ``strata``: of ``institution``, ``form``, ``doctor``, ``month`` (of service). The same seed draws the same records.
+    """
+
+    fraction: float | None
+    size: int | None
+    minimum: int
+    seed: int
+    strata: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """质控计划: which scheme runs when, on which institutions and forms (None = all), over which period."""
+    """质控计划: which scheme runs when, on which institutions and forms (None = all), over which period.
+
+    ``period``: ``natural_year``, or ``MM-DD`` on which a year of twelve months begins. ``sampling`` None: every record.
+    ``also_score``: schemes that score the same findings beside its own (None: all there are).
+    """
 
     plan_id: str
     title: str
@@ -579,7 +627,18 @@ class Plan:
     forms: tuple[str, ...] | None = None
     period: str = "natural_year"
     records_from: date | None = None
+    sampling: Sampling | None = None
+    also_score: tuple[str, ...] | None = None
+    active: bool = True
     place: Place = Place()
+
+    def context(self, snapshot: date) -> Context:
+        """Today is the snapshot date (0a.2); the period is the plan's year around it."""
+        if self.period == "natural_year":
+            return Context.natural_year(snapshot)
+        month, day = (int(part) for part in self.period.split("-"))
+        year = snapshot.year if (snapshot.month, snapshot.day) >= (month, day) else snapshot.year - 1
+        return Context(snapshot, date(year, month, day), date(year + 1, month, day) - timedelta(days=1))
 
 
 @dataclass(frozen=True, eq=False)

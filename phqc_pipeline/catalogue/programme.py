@@ -1,20 +1,21 @@
-"""Reports, schemes, plans and settings: what is reported, how it is scored, what runs when.
+"""Reports, plans and settings: what is reported, what runs when.
 
-Belongs here: ``rules/reports``, ``rules/schemes``, ``rules/plans`` and ``rules/settings.yaml`` as checked objects.
-Does not belong here: forms, rules.
+Belongs here: ``rules/reports``, ``rules/plans`` and ``rules/settings.yaml`` as checked objects.
+Does not belong here: forms, rules, schemes (``schemes``).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
+from datetime import date
 
 from phqc_pipeline.catalogue.deliveries import header_key
 from phqc_pipeline.catalogue.dictionary import parse_type
 from phqc_pipeline.catalogue.faults import did_you_mean
-from phqc_pipeline.catalogue.model import SEVERITIES, Form, Place, Plan, Report, ReportItem, Scheme, Settings
+from phqc_pipeline.catalogue.model import Form, Place, Plan, Report, ReportItem, Sampling, Scheme, Settings
 from phqc_pipeline.catalogue.reading import SETTINGS_FILE, Reader, label, place_of
-from phqc_pipeline.catalogue.schema import PlanIn, ReportIn, ReportItemIn, SchemeIn, SettingsIn
+from phqc_pipeline.catalogue.schema import PlanIn, ReportIn, ReportItemIn, SamplingIn, SettingsIn
 from phqc_pipeline.catalogue.yaml_lines import Document
 
 # Columns every report extract has beside its items (contract, section 2).
@@ -57,45 +58,6 @@ def check_file_names(reader: Reader, forms: Mapping[str, Form], reports: Mapping
                 reader.fault(thing.place, (), thing.title, problem, "改标题，或从其中一个的 aliases 里去掉它")
 
 
-def read_schemes(reader: Reader, rule_ids: Collection[str]) -> dict[str, Scheme]:
-    """Every scheme of ``schemes/*.yaml`` by its id."""
-    found: dict[str, Scheme] = {}
-    places: dict[str, Place] = {}
-    for document in reader.folder("schemes"):
-        where = f"方案 {label(document.data, ['scheme_id'])}"
-        source = reader.check(SchemeIn, document.data, document, (), where)
-        if source is None:
-            reader.broken.add(label(document.data, ["scheme_id"]))
-            continue
-        if not reader.unique(places, source.scheme_id, place_of(document, ()), where, "方案编号只用一次"):
-            continue
-        rules = None if source.rules == "all" else tuple(source.rules)
-        for index, rule_id in enumerate(rules or ()):
-            if rule_id not in rule_ids and rule_id not in reader.broken:
-                remedy = did_you_mean(rule_id, rule_ids, "改成规则目录里有的编号")
-                reader.fault(document, ("rules", index), where, f"没有规则 {rule_id}", remedy)
-        passes = _passes_without(source.pass_)
-        if passes is None:
-            remedy = "写“无严重”，或“无严重和一般”等：“无”后面是合格记录不得命中的级别"
-            reader.fault(document, ("pass",), where, f"看不懂合格条件“{source.pass_}”", remedy)
-        for severity in (*source.deductions, *SEVERITIES):
-            if severity not in SEVERITIES or severity not in source.deductions:
-                problem = f"扣分的级别应恰为 {'、'.join(SEVERITIES)}，“{severity}”多余或缺少"
-                reader.fault(document, ("deductions",), where, problem, "写 deductions: {严重: 10, 一般: 3, 提示: 0}")
-        if any(points < 0 for points in source.deductions.values()):
-            reader.fault(document, ("deductions",), where, "扣分不能是负数", "写扣去的分数，例如 3")
-        found[source.scheme_id] = Scheme(
-            scheme_id=source.scheme_id,
-            title=source.title,
-            rules=rules,
-            deductions=dict(source.deductions),
-            passes_without=passes or (),
-            profile=source.profile,
-            place=place_of(document, ()),
-        )
-    return found
-
-
 def read_plans(
     reader: Reader, forms: Mapping[str, Form], reports: Mapping[str, Report], schemes: Mapping[str, Scheme]
 ) -> dict[str, Plan]:
@@ -120,6 +82,11 @@ def read_plans(
         if not is_cron(source.schedule):
             remedy = '写五段：分 时 日 月 星期，例如 "0 2 * * *"（每天 2 点）'
             reader.fault(document, ("schedule",), where, f"看不懂时间表“{source.schedule}”", remedy)
+        also = None if source.also_score == "all" else tuple(source.also_score)
+        for index, scheme_id in enumerate(also or ()):
+            if scheme_id not in schemes and scheme_id not in reader.broken:
+                remedy = did_you_mean(scheme_id, schemes, "改成 schemes/ 里有的方案编号")
+                reader.fault(document, ("also_score", index), where, f"没有方案 {scheme_id}", remedy)
         found[source.plan_id] = Plan(
             plan_id=source.plan_id,
             title=source.title or source.plan_id,
@@ -127,8 +94,11 @@ def read_plans(
             schedule=source.schedule,
             institutions=None if source.institutions == "all" else tuple(source.institutions),
             forms=wanted,
-            period=source.period,
+            period=_period(reader, source, document, where),
             records_from=source.records_from,
+            sampling=None if isinstance(source.sampling, str) else _sampling(source.sampling),
+            also_score=also,
+            active=source.active,
             place=place_of(document, ()),
         )
     return found
@@ -148,6 +118,23 @@ def is_cron(text: str) -> bool:
         _CRON_FIELD.fullmatch(part) and all(low <= int(number) <= high for number in re.findall(r"(?<!/)\b\d+", part))
         for part, (low, high) in zip(parts, _CRON_BOUNDS, strict=True)
     )
+
+
+def _period(reader: Reader, source: PlanIn, document: Document, where: str) -> str:
+    if isinstance(source.period, str):
+        return source.period
+    begins = source.period.begins
+    try:  # in a common year: a year that began on 29 February would begin one day off most years
+        date.fromisoformat(f"2001-{begins}")
+    except ValueError:
+        remedy = '写月-日，例如 {begins: "10-01"}（考核年度自 10 月 1 日起）'
+        reader.fault(document, ("period", "begins"), where, f"统计期起始日“{begins}”不是日期", remedy)
+        return "natural_year"
+    return begins
+
+
+def _sampling(source: SamplingIn) -> Sampling:
+    return Sampling(source.fraction, source.size, source.minimum, source.seed, tuple(dict.fromkeys(source.strata)))
 
 
 def _items(reader: Reader, source: ReportIn, document: Document, where: str) -> tuple[ReportItem, ...]:
@@ -189,14 +176,6 @@ def _items(reader: Reader, source: ReportIn, document: Document, where: str) -> 
             )
         )
     return tuple(found)
-
-
-def _passes_without(text: str) -> tuple[str, ...] | None:
-    """``无严重`` → ("严重",); ``无严重和一般`` → both; None if it says something else."""
-    if not text.startswith("无"):
-        return None
-    words = [word for word in re.split(r"[、，,和及]", text[1:]) if word]
-    return tuple(words) if words and all(word in SEVERITIES for word in words) else None
 
 
 def _stem(document: Document) -> str:

@@ -15,7 +15,9 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
+    Tag,
     ValidationError,
     WithJsonSchema,
     model_validator,
@@ -331,14 +333,93 @@ class ReportIn(Closed):
     items: list[Any]
 
 
+#: Which of a key's shapes is meant; they stand in pydantic's locations, where nobody wrote them.
+_WORD, _GROUP, _LISTED = Tag("@word"), Tag("@group"), Tag("@list")
+
+
+def _kind(value: Any) -> str:
+    return _GROUP.tag if isinstance(value, (dict, BaseModel)) else _LISTED.tag if isinstance(value, list) else _WORD.tag
+
+
+def _one_or_many(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+Several = Annotated[list[Text], BeforeValidator(_one_or_many, json_schema_input_type=str | list[str])]
+
+
+class SelectorIn(Closed):
+    """Rules that have all of what is named: ``{forms: htn_followup, severities: [严重]}``; bare text is an id."""
+
+    ids: Several = _LIST
+    forms: Several = _LIST
+    dimensions: Several = _LIST
+    severities: Several = _LIST
+
+    @model_validator(mode="after")
+    def _says_something(self) -> SelectorIn:
+        if not (self.ids or self.forms or self.dimensions or self.severities):
+            raise wrong("没有写按什么选规则", "写 ids、forms、dimensions、severities 中的一项或几项")
+        return self
+
+
+def _selector(value: Any) -> Any:
+    return {"ids": [value]} if isinstance(value, str) else value
+
+
+Selector = Annotated[SelectorIn, BeforeValidator(_selector, json_schema_input_type=str | SelectorIn)]
+
+
+class RuleChoiceIn(Closed):
+    """Which rules: ``only`` keeps, ``include`` adds, ``exclude`` takes away, in this order."""
+
+    only: list[Selector] = _LIST
+    include: list[Selector] = _LIST
+    exclude: list[Selector] = _LIST
+
+
+class WeightsIn(Closed):
+    """Factors, 1 where nothing is said: of a dimension on points, of a form on records."""
+
+    dimensions: dict[str, float] = _DICT
+    forms: dict[str, float] = _DICT
+
+
+class PassLinesIn(Closed):
+    """Scores from which a record passes, a doctor or an institution reaches the mark."""
+
+    record: float | None = None
+    doctor: float | None = None
+    institution: float | None = None
+
+
 class SchemeIn(Closed):
     scheme_id: Name
     title: Text
-    rules: Literal["all"] | list[Text] = "all"
-    deductions: dict[str, float]
-    pass_: Text = Field(alias="pass")
+    extends: Name | None = None
+    rules: (
+        Annotated[
+            Annotated[Literal["all"], _WORD] | Annotated[list[Text], _LISTED] | Annotated[RuleChoiceIn, _GROUP],
+            Discriminator(_kind),
+        ]
+        | None
+    ) = None
+    deductions: dict[str, float] = _DICT
+    rule_deductions: dict[str, float] = _DICT
+    weights: WeightsIn = WeightsIn()
+    pass_: Text | None = Field(default=None, alias="pass")
+    pass_lines: PassLinesIn = PassLinesIn()
+    unscored_dimensions: list[Text] | None = None
     profile: Name | None = None
     note: str = ""
+
+    @model_validator(mode="after")
+    def _stands_alone(self) -> SchemeIn:
+        if self.extends is None and not self.deductions:
+            raise wrong("没有写扣分", "写 deductions: {严重: 10, 一般: 3, 提示: 0}，或用 extends 继承别的方案")
+        if self.extends is None and self.pass_ is None:
+            raise wrong("没有写合格条件", "写 pass: 无严重，或用 extends 继承别的方案")
+        return self
 
 
 class AppliesToIn(Closed):
@@ -401,13 +482,47 @@ class ProfileIn(Closed):
     note: str = ""
 
 
+class PeriodIn(Closed):
+    """A year of twelve months that begins on another day than 1 January: ``begins: "10-01"``."""
+
+    begins: Text
+
+
+Stratum = Literal["institution", "form", "doctor", "month"]
+
+
+def _by_institution_and_form() -> list[Stratum]:
+    return ["institution", "form"]
+
+
+class SamplingIn(Closed):
+    """A stratified sample of records: a share (``fraction``) or a number (``size``) of each stratum."""
+
+    fraction: Annotated[float, Field(gt=0, le=1)] | None = None
+    size: Annotated[int, Field(ge=1)] | None = None
+    minimum: Annotated[int, Field(ge=1)] = 1
+    seed: int = 1
+    strata: list[Stratum] = Field(default_factory=_by_institution_and_form)
+
+    @model_validator(mode="after")
+    def _one(self) -> SamplingIn:
+        if (self.fraction is None) == (self.size is None):
+            raise wrong("要么写 fraction 要么写 size，只写一个", "写 {fraction: 0.05} 或 {size: 50}")
+        return self
+
+
 class PlanIn(Closed):
     plan_id: Name
     title: str = ""
     scheme: Name
+    also_score: Literal["all"] | list[Name] = "all"
+    active: bool = True
     institutions: Literal["all"] | list[CodeText] = "all"
     forms: Literal["all"] | list[Name] = "all"
-    period: Literal["natural_year"] = "natural_year"
+    period: Annotated[Annotated[Literal["natural_year"], _WORD] | Annotated[PeriodIn, _GROUP], Discriminator(_kind)] = (
+        "natural_year"
+    )
+    sampling: Annotated[Annotated[Literal["all"], _WORD] | Annotated[SamplingIn, _GROUP], Discriminator(_kind)] = "all"
     schedule: Text
     records_from: Day | None = None
     note: str = ""
@@ -490,7 +605,7 @@ def check(
     try:
         return kind.model_validate(value)
     except ValidationError as error:
-        complaints = error.errors()
+        complaints: list[Any] = [{**complaint, "loc": _as_written(complaint["loc"])} for complaint in error.errors()]
         meant = {_meant(kind, complaint) for complaint in complaints}  # keys that are there, but misspelt
         faults.extend(
             _fault(kind, complaint, document, path, where)
@@ -498,6 +613,10 @@ def check(
             if not (complaint["type"] == "missing" and tuple(complaint["loc"]) in meant)
         )
         return None
+
+
+def _as_written(location: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(part for part in location if part not in (_WORD.tag, _GROUP.tag, _LISTED.tag))
 
 
 def _meant(kind: type[Closed], complaint: Any) -> Path_ | None:
@@ -561,6 +680,11 @@ def _known_keys(kind: type[Closed], inside: Path_) -> list[str]:
         "others": OtherUnitIn,
         "pairs": PairIn,
     }
+    if kind is SchemeIn:
+        nested |= {"rules": RuleChoiceIn, **dict.fromkeys(("only", "include", "exclude"), SelectorIn)}
+        nested |= {"weights": WeightsIn, "pass_lines": PassLinesIn}
+    if kind is PlanIn:
+        nested |= {"period": PeriodIn, "sampling": SamplingIn}
     if kind is ProfileIn:
         nested |= {"required": RequirementIn, "params": ParameterValueIn, "applies_to": AppliesToIn}
     for part in inside:

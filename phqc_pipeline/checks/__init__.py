@@ -8,6 +8,7 @@ from phqc_pipeline.checks.masking import mask_numbers, mask_personal
 from phqc_pipeline.checks.present import PRESENT_SCHEMA
 from phqc_pipeline.checks.results import NOT_RECEIVED, RESULT_SCHEMA, STATUSES
 from phqc_pipeline.checks.runner import RecordJudgement, judge_records
+from phqc_pipeline.checks.sampling import SAMPLE_SCHEMA, draw_sample
 from phqc_pipeline.checks.schemas import RecordSchema, schema_for
 
 __all__ = [
@@ -15,9 +16,11 @@ __all__ = [
     "NOT_RECEIVED",
     "PRESENT_SCHEMA",
     "RESULT_SCHEMA",
+    "SAMPLE_SCHEMA",
     "STATUSES",
     "RecordJudgement",
     "RecordSchema",
+    "draw_sample",
     "judge_records",
     "mask_numbers",
     "mask_personal",

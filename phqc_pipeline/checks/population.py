@@ -1,6 +1,7 @@
 """Which rows of a delivery are judged (rules.md 0a.1, 0a.9).
 
-Belongs here: the current row of a record number, the record statuses that take part, the plan's ``records_from``.
+Belongs here: the current row of a record number, the record statuses that take part, the plan's ``records_from`` and
+sample.
 Does not belong here: validity of a rule (a matter of each check, ``schemas``).
 
 Duplicate record numbers are the exception, so they are looked for by a hash of eight bytes a row; only rows that share
@@ -53,6 +54,14 @@ def judged(form: Form, records_from: date | None = None) -> pl.Expr:
     if records_from is not None:
         takes_part &= (service_date_of(form) >= records_from).fill_null(True)
     return takes_part
+
+
+def in_sample(drawn: pl.DataFrame, institutions: Sequence[str]) -> pl.Expr:
+    """Whether a row was drawn. ``drawn``: institution_code, record_key; ``institutions``: by position."""
+    positions = pl.DataFrame({"institution_code": list(institutions)}, schema={"institution_code": pl.String})
+    named = drawn.join(positions.with_row_index("position"), on="institution_code")
+    keys = named.select(pl.concat_str("position", "record_key", separator=" ")).to_series()
+    return pl.concat_str(INSTITUTION, RECORD_KEY, separator=" ").is_in(keys.implode())
 
 
 def taking_part(batch: pl.DataFrame, replaced: pl.Series, takes_part: pl.Expr) -> pl.Series | None:

@@ -12,7 +12,7 @@ read costs its institution's form.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
@@ -25,7 +25,7 @@ from phqc_pipeline.catalogue import Catalogue, Context, Form
 from phqc_pipeline.checks.evaluation import CompileError, Evaluation, FusedError
 from phqc_pipeline.checks.findings import FINDING_SCHEMA, FindingBuilder, FindingWriter
 from phqc_pipeline.checks.lake import INSTITUTION, Batch, LakeError, Piece, pack, read_held, with_empty_columns
-from phqc_pipeline.checks.population import judged, replaced_rows, taking_part
+from phqc_pipeline.checks.population import in_sample, judged, replaced_rows, taking_part
 from phqc_pipeline.checks.present import PresentWriter
 from phqc_pipeline.checks.results import (
     RESULT_SCHEMA,
@@ -70,8 +70,9 @@ def judge_records(
     *,
     institutions: Collection[str] | None = None,
     forms: Collection[str] | None = None,
-    rules: Collection[str] | None = None,
+    rules: Collection[str] | Mapping[str, Collection[str]] | None = None,
     records_from: date | None = None,
+    sample: Path | None = None,
     batch_rows: int = 100_000,
     log: Callable[[str], None] | None = None,
 ) -> RecordJudgement:
@@ -79,16 +80,17 @@ def judge_records(
 
     Writes ``out/findings/*.parquet``, ``out/results.parquet``, ``out/present/*.parquet`` (the columns are those of
     ``FINDING_SCHEMA``, ``RESULT_SCHEMA``, ``PRESENT_SCHEMA``). ``institutions``, ``forms``, ``rules`` narrow what is
-    judged (None: those delivered, all, all); an institution that never delivered one of ``forms`` is in the results as
-    ``not_evaluable``. ``records_from`` leaves out records served earlier. ``batch_rows`` bounds memory and never
-    changes a result. Forms are judged two at a time.
+    judged (None: those delivered, all, all; ``rules`` may be a form's own); an institution that never delivered one of
+    ``forms`` is in the results as ``not_evaluable``. ``records_from`` leaves out records served earlier; ``sample``:
+    Parquet of the only records to judge (institution_code, form_id, record_key). ``batch_rows`` bounds memory and
+    never changes a result. Forms are judged two at a time.
     """
     expected = {entry.institution_code for entry in deliveries} if institutions is None else set(institutions)
     chosen = [entry for entry in deliveries if entry.institution_code in expected]
     for folder in ("findings", "present"):
         shutil.rmtree(out / folder, ignore_errors=True)
         (out / folder).mkdir(parents=True)
-    night = _Night(cat, ctx, out, sorted(expected), rules, records_from, batch_rows)
+    night = _Night(cat, ctx, out, sorted(expected), rules, records_from, sample, batch_rows)
     asked = list(cat.forms if forms is None else forms)
     delivered = {
         form_id: sorted((entry for entry in chosen if entry.form_id == form_id), key=lambda d: d.institution_code)
@@ -126,9 +128,21 @@ class _Night:
     ctx: Context
     out: Path
     institutions: Sequence[str]
-    rules: Collection[str] | None
+    rules: Collection[str] | Mapping[str, Collection[str]] | None
     records_from: date | None
+    sample: Path | None
     batch_rows: int
+
+    def rules_on(self, form: Form) -> Collection[str] | None:
+        """The ids to judge on a form; None: all."""
+        return self.rules.get(form.form_id, ()) if isinstance(self.rules, Mapping) else self.rules
+
+    def sampled(self, form: Form) -> pl.DataFrame | None:
+        """institution_code and record_key of the form's records to judge; None: all."""
+        if self.sample is None:
+            return None
+        drawn = pl.scan_parquet(self.sample, glob=False).filter(pl.col("form_id") == form.form_id)
+        return drawn.select("institution_code", "record_key").collect()
 
 
 @dataclass(frozen=True)
@@ -151,7 +165,7 @@ def _judge_form(night: _Night, form: Form, deliveries: Sequence[Delivery]) -> _F
     codes = [delivery.institution_code for delivery in deliveries]
     received = set(codes)
     absent = [code for code in night.institutions if code not in received]
-    results = [not_received(form, absent, checks_of(night.cat, form.form_id, night.rules))]
+    results = [not_received(form, absent, checks_of(night.cat, form.form_id, night.rules_on(form)))]
     run = _FormRun(
         night,
         form,
@@ -228,8 +242,8 @@ def _judge_alike(run: _FormRun, missing: frozenset[str], positions: Sequence[int
     """
     form, night = run.form, run.night
     whose = {position: run.deliveries[position].institution_code for position in positions}
-    judgements = judgements_for(night.cat, form.form_id, night.ctx, missing, night.rules)
-    lacking = not_evaluable(checks_of(night.cat, form.form_id, night.rules), missing)
+    judgements = judgements_for(night.cat, form.form_id, night.ctx, missing, night.rules_on(form))
+    lacking = not_evaluable(checks_of(night.cat, form.form_id, night.rules_on(form)), missing)
     yield unjudged_results(form, list(whose.values()), lacking_reasons(form, lacking), "not_evaluable")
 
     waiting: list[tuple[list[int], dict[ResultKey, str]]] = [(list(positions), {})]
@@ -259,6 +273,8 @@ def _pass(run: _FormRun, evaluation: Evaluation, positions: Sequence[int], tally
     form, night = run.form, run.night
     builder = FindingBuilder(night.cat, form, night.ctx, evaluation.judgements, evaluation.missing_columns)
     takes_part = judged(form, night.records_from)
+    if (drawn := night.sampled(form)) is not None:
+        takes_part &= in_sample(drawn, [delivery.institution_code for delivery in run.deliveries])
     needed = {*evaluation.columns, *builder.columns, *run.present.columns, *takes_part.meta.root_names()}
     columns = [name for name in evaluation.schema if name in needed]
     trouble = _Trouble()

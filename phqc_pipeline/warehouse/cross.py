@@ -7,7 +7,7 @@ Does not belong here: the questions themselves (``dbt_project/models/cross``).
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 #: Subjects that no record makes present; the models' own populations do.
 _OWN_SUBJECTS = ("doctor", "institution")
+#: Subjects a sample of records can speak for.
+_SAMPLED_SUBJECTS = ("record", "person")
+_NOT_SAMPLED = "抽样计划只判抽到的记录和居民，不判医生、机构和家庭"
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _COUNTS: dict[str, Any] = {"rule_id": pl.String, "form_id": pl.String, "institution_code": pl.String} | dict.fromkeys(
     ("checked", "applicable", "violated"), pl.Int64
@@ -65,10 +68,12 @@ def run_cross(
     scheme: Scheme,
     manifest: Any = None,
     institutions: Collection[str] | None = None,
+    sample: Path | None = None,
 ) -> tuple[CrossJudgement, DbtRun]:
     """Build staging and cross models with their rules' tests, and read what they found (see ``judge_cross``)."""
     run = run_dbt(home, ["build", "--select", "path:models/staging", "path:models/cross"], manifest)
-    return judge_cross(home, cat, deliveries, ctx, run, out, scheme=scheme, institutions=institutions), run
+    told = judge_cross(home, cat, deliveries, ctx, run, out, scheme=scheme, institutions=institutions, sample=sample)
+    return told, run
 
 
 def judge_cross(
@@ -81,26 +86,30 @@ def judge_cross(
     *,
     scheme: Scheme,
     institutions: Collection[str] | None = None,
+    sample: Path | None = None,
 ) -> CrossJudgement:
     """Findings, results and subjects of the rules dbt carries, from the cross models ``run`` built.
 
     Writes ``out/findings.parquet``, ``out/results.parquet``, ``out/present.parquet``. ``institutions``: those to
     report on (None: those with any delivery). A model that failed is the error of its rules and of nobody else.
+    ``sample``: the only records, and their people, to report on (``checks.draw_sample``); what is compared with them
+    stays everything.
     """
     out.mkdir(parents=True, exist_ok=True)
     asked = list(_instances(cat, ctx, scheme))
     broken = _broken_models(run, asked)
     whose = sorted(institutions if institutions is not None else {one.institution_code for one in deliveries})
-    obstacles = Obstacles(cat, deliveries, _any_form_suffices(run))
-    models = sorted({str(one.rule.model) for one in asked} - set(broken))
+    obstacles = Obstacles(cat, deliveries, _any_form_suffices(run), sampled=sample is not None)
+    names = sorted({str(one.rule.model) for one in asked} - set(broken))
+    models = {name: _table(name) if sample is None else _drawn(name, sample) for name in names}
     with open_duckdb(home.warehouse_db, scratch=home.warehouse / "tmp") as connection:
-        counts = _counts(connection, models)
+        counts = _counts(connection, models.values())
         results = _results(asked, whose, counts, broken, obstacles)
         results.write_parquet(out / "results.parquet")
         connection.register("results", results.to_arrow())
         connection.register("wording", _wording(asked).to_arrow())
         found = connection.execute(_findings_sql(models, asked, out / "findings.parquet")).fetchone()
-        connection.execute(_present_sql(models, out / "present.parquet"))
+        connection.execute(_present_sql(models.values(), out / "present.parquet"))
     errors = tuple(f"{one.rule.rule_id}：{broken[str(one.rule.model)]}" for one in asked if one.rule.model in broken)
     return CrossJudgement(int(found[0]) if found else 0, results.height, tuple(dict.fromkeys(errors)))
 
@@ -108,14 +117,19 @@ def judge_cross(
 class Obstacles:
     """Why a rule cannot be asked of an institution: a form not received, a required column missing (0a.8, 0a.18)."""
 
-    def __init__(self, cat: Catalogue, deliveries: Sequence[Delivery], any_suffices: Collection[str]) -> None:
+    def __init__(
+        self, cat: Catalogue, deliveries: Sequence[Delivery], any_suffices: Collection[str], *, sampled: bool = False
+    ) -> None:
         self._cat = cat
         self._missing = {(one.institution_code, one.form_id): one.missing_columns for one in deliveries}
         self._any_suffices = any_suffices
+        self._sampled = sampled
 
     def reason(self, one: Instance, institution: str) -> str | None:
         """The reason in Chinese, or None when nothing stands in the way."""
         rule = one.rule
+        if self._sampled and rule.subject_kind not in _SAMPLED_SUBJECTS:
+            return _NOT_SAMPLED
         if (institution, one.form_id) not in self._missing:
             return NOT_RECEIVED
         others = [form_id for form_id in rule.reads if form_id != one.form_id]
@@ -165,8 +179,8 @@ def read_forms(cat: Catalogue, ctx: Context) -> pl.DataFrame:
 def _instances(cat: Catalogue, ctx: Context, scheme: Scheme) -> Iterator[Instance]:
     versions: dict[tuple[str, str], list[Rule]] = {}
     for rule in cross_rules(cat, ctx):
-        if scheme.rules is None or rule.rule_id in scheme.rules:
-            for form_id in rule_instances(rule, cat):
+        for form_id in rule_instances(rule, cat):
+            if scheme.takes(rule.rule_id, form_id):
                 versions.setdefault((rule.rule_id, form_id), []).append(rule)
     for (_, form_id), found in versions.items():
         yield Instance(form_id, tuple(sorted(found, key=lambda rule: rule.version)))
@@ -192,13 +206,13 @@ def _any_form_suffices(run: DbtRun) -> frozenset[str]:
     return frozenset(node.name for node in nodes.values() if (node.config.meta or {}).get("reads") == "any")
 
 
-def _counts(connection: duckdb.DuckDBPyConnection, models: Sequence[str]) -> pl.DataFrame:
-    if not models:
+def _counts(connection: duckdb.DuckDBPyConnection, tables: Collection[str]) -> pl.DataFrame:
+    if not tables:
         return pl.DataFrame(schema=_COUNTS)
     union = " UNION ALL ".join(
         "SELECT rule_id, form_id, institution_code, count(*) AS checked, count(violated) AS applicable, "
-        f"count(*) FILTER (violated) AS violated FROM {_table(model)} GROUP BY ALL"
-        for model in models
+        f"count(*) FILTER (violated) AS violated FROM {table} AS c GROUP BY ALL"
+        for table in tables
     )
     found: pl.DataFrame = connection.execute(union).pl()
     return found.cast(pl.Schema(_COUNTS))
@@ -260,7 +274,7 @@ def _wording(asked: Sequence[Instance]) -> pl.DataFrame:
     )
 
 
-def _findings_sql(models: Sequence[str], asked: Sequence[Instance], target: Path) -> str:
+def _findings_sql(models: Mapping[str, str], asked: Sequence[Instance], target: Path) -> str:
     """What is violated where it could be judged, with its message."""
     rules = [rule for one in asked if one.rule.model in models for rule in one.versions]
     messages = " ".join(
@@ -268,7 +282,7 @@ def _findings_sql(models: Sequence[str], asked: Sequence[Instance], target: Path
         for rule in {rule.key: rule for rule in rules}.values()
     )
     columns = ", ".join(f"CAST({_source(name)} AS {kind}) AS {name}" for name, kind in JUDGED_FINDING.items())
-    union = " UNION ALL BY NAME ".join(f"SELECT * FROM {_table(model)} WHERE violated" for model in models)
+    union = " UNION ALL BY NAME ".join(f"SELECT * FROM {table} AS c WHERE violated" for table in models.values())
     if not models:
         union = "SELECT " + ", ".join(f"NULL::{kind} AS {name}" for name, kind in JUDGED_FINDING.items())
         union += " WHERE FALSE"
@@ -307,17 +321,28 @@ def _table(model: str) -> str:
     return f'"cross".{identifier(model)}'
 
 
+def _drawn(model: str, sample: Path) -> str:
+    """What of a model concerns the records drawn and their people."""
+    columns = {"record": "record_key", "person": "archive_no"}
+    wanted = " OR ".join(
+        f"(m.subject_kind = {literal(kind)} AND (m.institution_code, m.form_id, m.subject_id) IN "
+        f"(SELECT (institution_code, form_id, {columns[kind]}) FROM read_parquet({literal(sample)})))"
+        for kind in _SAMPLED_SUBJECTS
+    )
+    return f"(SELECT m.* FROM {_table(model)} AS m WHERE {wanted})"
+
+
 def _told(value: Any) -> str:
     return "、".join(str(item) for item in value) if isinstance(value, (list, tuple)) else str(value)
 
 
-def _present_sql(models: Sequence[str], target: Path) -> str:
+def _present_sql(tables: Collection[str], target: Path) -> str:
     kinds = ", ".join(literal(kind) for kind in _OWN_SUBJECTS)
     union = (
         " UNION ALL ".join(
             "SELECT institution_code, form_id, subject_kind, subject_id "
-            f"FROM {_table(model)} WHERE subject_kind IN ({kinds}) AND subject_id IS NOT NULL"
-            for model in models
+            f"FROM {table} AS c WHERE subject_kind IN ({kinds}) AND subject_id IS NOT NULL"
+            for table in tables
         )
         or "SELECT " + ", ".join(f"NULL::{kind} AS {name}" for name, kind in PRESENT.items()) + " WHERE FALSE"
     )

@@ -186,10 +186,11 @@ def project_vars(
     cat: Catalogue, ctx: Context, scheme: Scheme, inputs: Path, delivered: Collection[str] | None = None
 ) -> dict[str, Any]:
     """What models may know of the catalogue: the rules dbt carries, each form's columns, how the scheme scores."""
-    rules = [rule for rule in cross_rules(cat, ctx) if scheme.rules is None or rule.rule_id in scheme.rules]
+    entries = [entry for rule in cross_rules(cat, ctx) for entry in _rule_vars(rule, cat)]
+    rules = [entry for entry in entries if scheme.takes(entry["rule_id"], entry["form_id"])]
     return {
-        "cross_rules": [entry for rule in rules for entry in _rule_vars(rule, cat)],
-        "carried": sorted({rule.rule_id for rule in rules}),
+        "cross_rules": rules,
+        "carried": sorted({entry["rule_id"] for entry in rules}),
         "scheme": {"deductions": dict(scheme.deductions), "passes_without": list(scheme.passes_without)},
         "forms": {form.form_id: _form_vars(form) for form in cat.forms.values()},
         "delivered": [form_id for form_id in cat.forms if delivered is None or form_id in delivered],
