@@ -12,7 +12,7 @@ something else is a repaired cell (``repaired``).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from threading import Lock
@@ -55,6 +55,7 @@ _LEADING_ZEROS = r"^0+(\d)"
 NO_REPAIRS = Repairs()
 _FEW_TEXTS = 500
 _MOST_REMEMBERED = 100_000
+_MANY_CHUNKS = 16
 #: What a reader puts before the text of a cell that holds an error (#N/A): unreadable whatever the column's type.
 ERROR_MARK = "\x00"
 
@@ -87,13 +88,70 @@ def converter(
     ``mapped`` and ``dates``: of the institution's system, its code → ours (None: it says nothing) and how it writes
     dates (``SourceMap``); ``repairs``: what is put right.
     """
-    convert = _by_kind(field, codes, serials, mapped or {})
-    if dates and field.is_date:
-        convert = _with_spellings(convert, dates, field)
-    if mapped:
-        convert = _with_map(convert, mapped, coded=field.kind in _CODED and field.codes in codes)
-    convert = _Remembering(_with_repairs(convert, field, codes, repairs), field)
-    return _with_errors(convert) if errors else convert
+    return Converters(codes, repairs).of(field, serials, errors=errors, mapped=mapped, dates=dates)
+
+
+class Converters:
+    """Converters of many columns, which remember together: what one date column read, the next one knows.
+
+    Most of a small file's cost is converting the same few texts again for every column (a form has a hundred columns
+    and, of most forms, an institution has a hundred records), so columns that are converted alike share one memory.
+    """
+
+    def __init__(self, codes: Mapping[str, CodeList], repairs: Repairs = NO_REPAIRS) -> None:
+        self._codes = codes
+        self._repairs = repairs
+        self._memories: dict[Hashable, _Memory] = {}
+        named = {name for unit in repairs.units for other in unit.others for name in other.fields}
+        self._named = frozenset(named)
+
+    def of(
+        self,
+        field: Field,
+        serials: Serials = NO_SERIALS,
+        *,
+        errors: bool = True,
+        mapped: Mapping[str, str | None] | None = None,
+        dates: Sequence[str] = (),
+    ) -> Converter:
+        """See ``converter``."""
+        key = self._key(field, serials, mapped, dates)
+        memory = self._memories.get(key) if key is not None else None
+        if memory is None:
+            memory = _Memory(self._convert(field, serials, mapped or {}, dates))
+            if key is not None:
+                memory = self._memories.setdefault(key, memory)
+        convert = _Remembering(memory, field)
+        return _with_errors(convert) if errors else convert
+
+    def _convert(
+        self, field: Field, serials: Serials, mapped: Mapping[str, str | None], dates: Sequence[str]
+    ) -> Converter:
+        convert = _by_kind(field, self._codes, serials, mapped)
+        if dates and field.is_date:
+            convert = _with_spellings(convert, dates, field)
+        if mapped:
+            convert = _with_map(convert, mapped, coded=field.kind in _CODED and field.codes in self._codes)
+        return _with_repairs(convert, field, self._codes, self._repairs)
+
+    def _key(
+        self, field: Field, serials: Serials, mapped: Mapping[str, str | None] | None, dates: Sequence[str]
+    ) -> Hashable:
+        """All of a field that its conversion depends on; None for free text, which is not worth sharing."""
+        if field.kind == "text" and not field.codes:
+            return None
+        return (
+            field.kind,
+            field.scale,
+            field.codes,
+            tuple(sorted(field.text_values)),
+            field.unit,
+            field.hard if field.is_numeric else None,
+            field.name if field.name in self._named else None,
+            serials if field.is_date else None,
+            tuple(sorted(mapped.items(), key=str)) if mapped else None,
+            tuple(dates) if field.is_date else None,
+        )
 
 
 def empty_cells(field: Field, rows: int) -> Cells:
@@ -290,6 +348,8 @@ def _mended(
     places = mask.arg_true()
     delivered = text.filter(mask)
     rewritten = rewrite(narrowed(stripped(delivered)))
+    if rewritten.null_count() == len(rewritten):
+        return made
     again = convert(rewritten.alias(text.name))
     done = again.value.is_not_null()
     if not done.any():
@@ -306,50 +366,61 @@ def _mended(
     )
 
 
-class _Remembering:
-    """Converts every distinct text once for the whole file, as long as a column has few of them."""
+class _Memory:
+    """Every text ever converted in one way, once. Any thread may ask."""
 
-    def __init__(self, convert: Converter, field: Field) -> None:
-        self._convert = convert
-        self._nothing = pl.Series([None], dtype=VALUE_TYPES[field.kind])
-        self._many = False  # as many distinct texts as rows, nearly: remembering would cost more than it saves
+    def __init__(self, convert: Converter) -> None:
+        self.convert = convert
         self._lock = Lock()
         self._places: dict[str, int] = {}
         self._known: Cells | None = None
 
-    def __call__(self, text: pl.Series) -> Cells:
-        if text.null_count() == len(text):
-            return Cells(self._nothing.alias(text.name).new_from_index(0, len(text)), _nulls(len(text)))
-        if self._many:
-            return self._convert(text)
-        encoded = pc.dictionary_encode(text.to_arrow(compat_level=pl.CompatLevel.oldest()))
-        if len(encoded.dictionary) > max(_FEW_TEXTS, len(text) // 4):
-            self._many = True
-            return self._convert(text)
-        known, places = self._remembered(encoded.dictionary.to_pylist(), text.name)
-        rows = places.gather(pl.Series(encoded.indices, dtype=pl.UInt32))
-        word = None if known.word is None else known.word.gather(rows)
-        raw = _nulls(len(text)) if known.raw.null_count() == len(known.raw) else known.raw.gather(rows)
-        return Cells(known.value.gather(rows), raw, word)
-
-    def _remembered(self, distinct: list[str], name: str) -> tuple[Cells, pl.Series]:
+    def of(self, distinct: list[str], name: str) -> tuple[Cells, pl.Series]:
         """What is known of all texts so far, and where in it ``distinct`` are."""
         with self._lock:
             if len(self._places) > _MOST_REMEMBERED:
                 self._places, self._known = {}, None
             fresh = [text for text in distinct if text not in self._places]
             if fresh or self._known is None:
-                made = self._convert(pl.Series(name, fresh, pl.String))
+                made = self.convert(pl.Series(name, fresh, pl.String))
                 self._places.update(zip(fresh, range(len(self._places), len(self._places) + len(fresh)), strict=True))
                 self._known = made if self._known is None else _appended(self._known, made)
             return self._known, pl.Series([self._places[text] for text in distinct], dtype=pl.UInt32)
 
 
+class _Remembering:
+    """Converts every distinct text of a column once, as long as it has few of them."""
+
+    def __init__(self, memory: _Memory, field: Field) -> None:
+        self._memory = memory
+        self._nothing = pl.Series([None], dtype=VALUE_TYPES[field.kind])
+        self._many = False  # as many distinct texts as rows, nearly: remembering would cost more than it saves
+
+    def __call__(self, text: pl.Series) -> Cells:
+        if text.null_count() == len(text):
+            return Cells(self._nothing.alias(text.name).new_from_index(0, len(text)), _nulls(len(text)))
+        if self._many:
+            return self._memory.convert(text)
+        encoded = pc.dictionary_encode(text.to_arrow(compat_level=pl.CompatLevel.oldest()))
+        if len(encoded.dictionary) > max(_FEW_TEXTS, len(text) // 4):
+            self._many = True
+            return self._memory.convert(text)
+        known, places = self._memory.of(encoded.dictionary.to_pylist(), text.name)
+        rows = places.gather(pl.Series(encoded.indices, dtype=pl.UInt32))
+        word = None if known.word is None else known.word.gather(rows)
+        raw = _nulls(len(text)) if known.raw.null_count() == len(known.raw) else known.raw.gather(rows)
+        return Cells(known.value.gather(rows).alias(text.name), raw, word)
+
+
 def _appended(one: Cells, other: Cells) -> Cells:
+    # Every column adds a few texts: gathering from hundreds of little chunks would be slow.
+    whole = one.value.n_chunks() > _MANY_CHUNKS
     word = None
     if one.word is not None or other.word is not None:
-        word = pl.concat([cells.word if cells.word is not None else _nulls(len(cells.raw)) for cells in (one, other)])
-    return Cells(pl.concat([one.value, other.value]), pl.concat([one.raw, other.raw]), word)
+        words = [cells.word if cells.word is not None else _nulls(len(cells.raw)) for cells in (one, other)]
+        word = pl.concat(words, rechunk=whole)
+    value = pl.concat([one.value, other.value], rechunk=whole)
+    return Cells(value, pl.concat([one.raw, other.raw], rechunk=whole), word)
 
 
 def _text(text: pl.Series, narrow: bool) -> Cells:

@@ -22,6 +22,7 @@ import polars as pl
 
 from phqc_pipeline.catalogue.model import Catalogue, Form, Report
 from phqc_pipeline.extracts.books import FileRecord, lake_path, missing_columns, rejected_path
+from phqc_pipeline.extracts.cells import Converters
 from phqc_pipeline.extracts.find import LandingFile, Target
 from phqc_pipeline.extracts.header import INSTITUTION_CODE, Known, Mapped, form_headers, map_columns
 from phqc_pipeline.extracts.lake_file import LakeWriter
@@ -75,16 +76,18 @@ def load_file(
     blank: FileRecord,
     pool: Executor,
     finish: Callable[[], bool],
+    converters: Converters | None = None,
 ) -> FileRecord:
     """Convert the file; its record after ``blank``, which says what is known of it already.
 
     ``finish`` is asked once everything is read: False leaves no trace. A file of which no row could be loaded is
-    quarantined, its rejected rows kept. UnreadableError for every other reason not to take it.
+    quarantined, its rejected rows kept. UnreadableError for every other reason not to take it. ``converters``: of the
+    catalogue, where files are to share what their columns' texts mean.
     """
     target = file.target
     assert target is not None
     with _told_to_clerks():
-        table, mapped, rows = _open(cat, file, target, owner)
+        table, mapped, rows = _open(cat, file, target, owner, converters)
     with (
         LakeWriter(home, lake_path(home, blank), rows.schema) as lake,
         LakeWriter(home, rejected_path(home, blank), REJECTED_FILE_SCHEMA, lazy=True) as rejected,
@@ -109,13 +112,15 @@ def load_file(
     )
 
 
-def _open(cat: Catalogue, file: LandingFile, target: Target, owner: Owner) -> tuple[Table, Mapped, Rows]:
+def _open(
+    cat: Catalogue, file: LandingFile, target: Target, owner: Owner, converters: Converters | None
+) -> tuple[Table, Mapped, Rows]:
     if isinstance(target, Form):
         source = cat.source_of(owner.code)
         known = form_headers(target, cat.repairs, source)
         table = _OPENERS[file.ending](file.path, known)
         mapped = map_columns(table.header.names, known)
-        return table, mapped, FormRows(target, cat.codes, mapped, table, owner, cat.repairs, source)
+        return table, mapped, FormRows(target, cat.codes, mapped, table, owner, cat.repairs, source, converters)
     known = report_headers(target)
     table = _OPENERS[file.ending](file.path, known)
     mapped = map_columns(table.header.names, known)

@@ -57,6 +57,10 @@ _MONTH = r"^M?(0?[1-9]|1[0-2])月?$"
 _NUMERALS = {"一": "1", "二": "2", "三": "3", "四": "4"}
 
 
+# No number of decimals is asked of a report's figure here: reconciliation compares values.
+_FIGURES = converter(Field("figure", "figure", "dec", "dec", scale=15), {})
+
+
 @dataclass(frozen=True)
 class ReportRows:
     """Batches of one file of a report → ``Loaded`` whose rows are long (``REPORT_SCHEMA``)."""
@@ -116,8 +120,7 @@ class ReportRows:
         text = self._text(cells, item)
         assert text is not None
         place = self.mapped.fields[item][0]
-        # No number of decimals is asked of a report's figure here: reconciliation compares values.
-        value = converter(Field(item, item, "dec", "dec", scale=15), {})(text).value
+        value = _FIGURES(text).value
         return keys.with_columns(
             pl.lit(item).alias("item"),
             value.alias("value"),

@@ -23,7 +23,7 @@ from phqc_pipeline.extracts.cells import (
     VALUE_TYPES,
     Cells,
     Converter,
-    converter,
+    Converters,
     empty_cells,
     narrowed,
     one_column,
@@ -112,6 +112,7 @@ class FormRows:
         owner: Owner,
         repairs: Repairs = NO_REPAIRS,
         source: SourceMap | None = None,
+        converters: Converters | None = None,
     ) -> None:
         if RECORD_ID not in mapped.columns:
             named = form.field(RECORD_ID)
@@ -123,13 +124,12 @@ class FormRows:
         self.codes = pl.Series(sorted(owner.codes), dtype=pl.String)
         self.unfolder = Unfolder(form, codes, mapped, RECORD_ID) if mapped.groups else None
         serials = Serials(table.serial_dates, table.epoch_1904)
+        converters = converters or Converters(codes, repairs)
         self.convert: dict[str, Converter] = {
-            column.name: converter(
+            column.name: converters.of(
                 column,
-                codes,
                 serials,
                 errors=table.serial_dates,
-                repairs=repairs,
                 mapped=source.codes_of(form.form_id, column.name, column.codes) if source else None,
                 dates=source.dates if source else (),
             )

@@ -32,6 +32,7 @@ from phqc_pipeline.extracts.books import (
     rejected_path,
     write_records,
 )
+from phqc_pipeline.extracts.cells import Converters
 from phqc_pipeline.extracts.find import Found, LandingFile, find_files
 from phqc_pipeline.extracts.lake_file import LakeWriter, link_or_copy, remove_leftovers
 from phqc_pipeline.extracts.load import REJECTED_FILE_SCHEMA, load_file, threads
@@ -113,6 +114,7 @@ class _Taker:
         self.intake = intake
         self.log = log
         self._owners: dict[str, Owner] = {}
+        self._converters = Converters(cat.codes, cat.repairs)
         self._repairs = digest(cat.repairs)
         self._sources = {source_id: digest(source) for source_id, source in cat.sources.items()}
         self._same: dict[tuple[str, ...], FileRecord] | None = None
@@ -157,7 +159,9 @@ class _Taker:
             record = self._again(blank, known)
             if record is None:
                 owner = self._owner(file.institution_code)
-                record = load_file(self.home, self.cat, file, owner, blank, self.pool, lambda: _unchanged(file))
+                record = load_file(
+                    self.home, self.cat, file, owner, blank, self.pool, lambda: _unchanged(file), self._converters
+                )
         except UnreadableError as error:
             record = replace(blank, reason=error.reason, retry=error.passing)
         return record if _unchanged(file) else None
