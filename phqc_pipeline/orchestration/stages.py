@@ -26,7 +26,7 @@ from phqc_pipeline.checks import judge_records as judge_record_rules
 from phqc_pipeline.extracts import take_in as take_in_extracts
 from phqc_pipeline.orchestration.lock import SHANGHAI
 from phqc_pipeline.orchestration.session import Session
-from phqc_pipeline.reports import write_institution_reports
+from phqc_pipeline.reports import write_reports
 from phqc_pipeline.warehouse import (
     CrossJudgement,
     DbtRun,
@@ -185,12 +185,12 @@ def build(session: Session) -> DbtRun:
 def publish(session: Session) -> tuple[Published, list[Path]]:
     """The published file, replaced whole, and each institution's reports; returns both and the reports' folders."""
     published = publish_warehouse(session.home)
-    institutions = session.registry.institutions
-    names = (
-        {} if institutions is None else dict(institutions.select("institution_code", "institution_name").iter_rows())
-    )
-    folders = write_institution_reports(
-        session.home.published_db, session.home.published, session.cat, names, newest(session)
+    folders = write_reports(
+        session.home.published_db,
+        session.home.published,
+        session.cat,
+        session.registry.institutions,
+        newest(session),
     )
     return published, folders
 

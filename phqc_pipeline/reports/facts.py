@@ -1,43 +1,88 @@
-"""What the reports say, read once from a published warehouse.
+"""What the report pages and documents say, read once from a published warehouse.
 
-Belongs here: the queries. Does not belong here: how their answers look.
+Belongs here: the queries. Does not belong here: how their answers look (``page``, ``charts``, ``documents``).
+
+The facts are of one institution, or of all of them together (``institution_code`` empty); the same queries serve both.
+They hold counts, titles and messages of ``qc`` and ``mart``, where nothing of a person stands in clear. Tables that a
+warehouse does not have yet are read as absent, and the reader's section is left out.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import date
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, time
 from typing import Any
 
 import duckdb
 import polars as pl
 
 from phqc_pipeline.catalogue import Catalogue
+from phqc_pipeline.reports.titles import form_titles, item_titles
 
-SEVERITY_ORDER = "CASE severity WHEN '严重' THEN 1 WHEN '一般' THEN 2 ELSE 3 END"
+ALL = ""
+SEVERITIES = ("严重", "一般", "提示")
+#: Days since a finding was first seen, upper ends; the last class is open.
+AGE_CLASSES = (("7 天以内", 7), ("8～30 天", 30), ("31～90 天", 90), ("90 天以上", None))
+WORST_RULES = 20
+DOCTORS = 30
+NIGHTS_SHOWN = 60
+FILES_SHOWN = 200
+_RANK = "CASE severity WHEN '严重' THEN 1 WHEN '一般' THEN 2 ELSE 3 END"
+
+
+@dataclass(frozen=True)
+class Place:
+    """An institution of the registry."""
+
+    institution_code: str
+    institution_name: str
+    level: str = ""
 
 
 @dataclass(frozen=True)
 class InstitutionFacts:
-    """One institution's figures of one night; every frame is sorted as it is to be read."""
+    """One institution's figures (or all institutions') of one night; every frame is sorted as it is to be read.
+
+    ``pass_rate`` and every share are per cent, ``score`` 0..100 (rules.md, section 0), None when nothing was judged.
+    """
 
     institution_code: str
     institution_name: str
+    level: str
     snapshot: date
+    published_at: datetime
     run_id: str
-    by_form: pl.DataFrame  # form_id, records, records_failed, pass_rate, severe, ordinary, hint
-    by_dimension: pl.DataFrame  # dimension, findings
-    by_doctor: pl.DataFrame  # doctor_name, findings, severe
-    worst_rules: pl.DataFrame  # rule_id, title, severity, findings, share
-    not_judged: pl.DataFrame  # reason, rules
-    files: pl.DataFrame  # form_id, snapshot_date, path, status, reason, rows_read, rows_rejected
-    reconciliation: pl.DataFrame  # report_id, year, period, item, reported, recomputed (not NULL), difference, status
+    scheme: Mapping[str, Any]  # title, deductions, passes_without
+    by_form: pl.DataFrame  # form_id, form_title, records, records_failed, pass_rate, score, severe, ordinary, hint
+    by_dimension: pl.DataFrame  # dimension, findings, severe, ordinary, hint
+    by_doctor: pl.DataFrame  # doctor_name, records, pass_rate, score, severe, ordinary, hint
+    worst_rules: pl.DataFrame  # rule_id, title, severity, form_title (and how many more), findings, example, basis
+    trend: pl.DataFrame  # snapshot_date, severe, ordinary, hint (violations), applicable
+    states: Mapping[str, int]  # state → findings, of every finding ever opened
+    ages: pl.DataFrame  # age_class, severe, ordinary, hint
+    fixed_days: float | None  # median days from first seen to fixed
+    peers: pl.DataFrame  # institution_code, institution_name, level, records, pass_rate, score, findings, severe …
+    not_judged: pl.DataFrame  # form_id, form_title, reason, rules
+    files: pl.DataFrame  # form_title, snapshot_date, path, status, reason, rows_read, rows_rejected
+    reconciliation: pl.DataFrame  # item_title, year, period, reported, recomputed (not NULL), difference, status
     not_recomputed: int  # reported figures beside these, which the records cannot tell
+    indicators: pl.DataFrame  # indicator_title, year, period, numerator, denominator, value, reported
     charges: pl.DataFrame
+    further: Mapping[str, pl.DataFrame] = field(default_factory=dict)  # of tables not every warehouse has
+
+    @property
+    def is_all(self) -> bool:
+        return not self.institution_code
 
     @property
     def findings(self) -> int:
+        """Open findings, without those waived."""
         return int(self.by_dimension["findings"].sum())
+
+    def severity(self, name: str) -> int:
+        """Open findings of ``severe``, ``ordinary`` or ``hint``."""
+        return int(self.by_dimension[name].sum())
 
     @property
     def records(self) -> int:
@@ -45,12 +90,18 @@ class InstitutionFacts:
 
     @property
     def pass_rate(self) -> float | None:
-        """Share of records without a severe finding (rules.md, section 0), None when nothing was judged."""
+        """Per cent of judged records without the severities the scheme names (rules.md, section 0)."""
         failed = int(self.by_form["records_failed"].sum())
-        return None if self.records == 0 else 1 - failed / self.records
+        return None if self.records == 0 else 100 * (1 - failed / self.records)
+
+    @property
+    def score(self) -> float | None:
+        """Mean record score: 100 less each finding's deduction, at least 0."""
+        judged = self.by_form.filter(pl.col("records") > 0)
+        return None if judged.is_empty() else float((judged["score"] * judged["records"]).sum()) / self.records
 
 
-def institutions(con: duckdb.DuckDBPyConnection) -> list[str]:
+def judged_institutions(con: duckdb.DuckDBPyConnection) -> list[str]:
     """Every institution that was judged in the latest night, or delivered a file."""
     rows = con.execute(
         "SELECT DISTINCT institution_code FROM qc.rule_result UNION SELECT institution_code FROM ingest.file ORDER BY 1"
@@ -59,156 +110,209 @@ def institutions(con: duckdb.DuckDBPyConnection) -> list[str]:
 
 
 def read_facts(
-    con: duckdb.DuckDBPyConnection, institution_code: str, institution_name: str, snapshot: date
+    con: duckdb.DuckDBPyConnection, cat: Catalogue, place: Place, snapshot: date, places: Mapping[str, Place]
 ) -> InstitutionFacts:
-    """The figures of one institution in the night of ``snapshot``."""
+    """The figures of ``place`` (code ALL: of every institution) in the night of ``snapshot``.
 
-    def frame(sql: str, *parameters: Any) -> pl.DataFrame:
-        return con.execute(sql, list(parameters)).pl()
-
+    ``places``: every institution by its code, for names and levels.
+    """
+    ask = _Asker(con, place.institution_code, snapshot)
     run = con.execute(
-        "SELECT run_id FROM qc.run WHERE snapshot_date = ? AND status <> 'failed' ORDER BY finished_at DESC LIMIT 1",
+        "SELECT run_id, scheme_id, finished_at FROM qc.run WHERE snapshot_date = ? AND status <> 'failed' "
+        "ORDER BY finished_at DESC LIMIT 1",
         [snapshot],
-    ).fetchone()
+    ).fetchone() or ("", "", None)
+    scheme = cat.schemes.get(run[1])
+    fixed = ask.rows("SELECT median(state_since - first_seen) FROM qc.finding WHERE {mine} AND state = 'fixed'")
     return InstitutionFacts(
-        institution_code=institution_code,
-        institution_name=institution_name,
+        institution_code=place.institution_code,
+        institution_name=place.institution_name,
+        level=place.level,
         snapshot=snapshot,
-        run_id=run[0] if run else "",
-        by_form=frame(
-            """
-            WITH judged AS (
-                SELECT form_id, max(checked) AS records
-                FROM qc.rule_result
-                WHERE institution_code = $1 AND snapshot_date = $2 AND rule_id IN (
-                    SELECT rule_id FROM qc.rule WHERE grain = 'row')
-                GROUP BY form_id),
-            found AS (
-                SELECT form_id,
-                       count(DISTINCT record_id) FILTER (severity = '严重' AND subject_kind = 'record')
-                           AS records_failed,
-                       count(*) FILTER (severity = '严重') AS severe,
-                       count(*) FILTER (severity = '一般') AS ordinary,
-                       count(*) FILTER (severity = '提示') AS hint
-                FROM qc.finding_current WHERE institution_code = $1 GROUP BY form_id)
-            SELECT form_id, coalesce(records, 0)::BIGINT AS records, coalesce(records_failed, 0) AS records_failed,
-                   CASE WHEN records > 0 THEN 1 - coalesce(records_failed, 0) / records END AS pass_rate,
-                   coalesce(severe, 0) AS severe, coalesce(ordinary, 0) AS ordinary, coalesce(hint, 0) AS hint
-            FROM judged FULL JOIN found USING (form_id)
-            WHERE coalesce(records, 0) > 0 OR found.form_id IS NOT NULL
-            ORDER BY severe DESC, form_id
-            """,
-            institution_code,
-            snapshot,
-        ),
-        by_dimension=frame(
-            "SELECT dimension, count(*) AS findings FROM qc.finding_current WHERE institution_code = $1 "
-            "GROUP BY dimension ORDER BY findings DESC, dimension",
-            institution_code,
-        ),
-        by_doctor=frame(
-            "SELECT coalesce(doctor_name, '（未署名）') AS doctor_name, count(*) AS findings, "
-            "count(*) FILTER (severity = '严重') AS severe FROM qc.finding_current WHERE institution_code = $1 "
-            "GROUP BY 1 ORDER BY severe DESC, findings DESC, 1 LIMIT 30",
-            institution_code,
-        ),
-        worst_rules=frame(
-            f"""
-            SELECT f.rule_id, any_value(r.title) AS title, any_value(f.severity) AS severity, f.form_id,
-                   count(*) AS findings, any_value(f.message) AS example
-            FROM qc.finding_current f
-            LEFT JOIN (SELECT rule_id, max_by(title, version) AS title FROM qc.rule GROUP BY rule_id) r USING (rule_id)
-            WHERE f.institution_code = $1
-            GROUP BY f.rule_id, f.form_id
-            ORDER BY {SEVERITY_ORDER.replace("severity", "any_value(f.severity)")}, findings DESC, f.rule_id LIMIT 20
-            """,
-            institution_code,
-        ),
-        not_judged=frame(
-            "SELECT form_id, reason, count(DISTINCT rule_id) AS rules FROM qc.rule_result "
-            "WHERE institution_code = $1 AND snapshot_date = $2 AND status IN ('not_evaluable', 'error') "
-            "GROUP BY form_id, reason ORDER BY form_id, rules DESC",
-            institution_code,
-            snapshot,
-        ),
-        files=frame(
-            "SELECT form_id, snapshot_date, path, status, reason, rows_read, rows_loaded, rows_rejected "
-            "FROM ingest.file WHERE institution_code = $1 ORDER BY snapshot_date DESC, form_id, path LIMIT 200",
-            institution_code,
-        ),
-        reconciliation=frame(
-            "SELECT report_id, year, period, item, reported, recomputed, difference, status FROM report.reconciliation "
-            "WHERE institution_code = $1 AND recomputed IS NOT NULL ORDER BY report_id, year DESC, period, item",
-            institution_code,
-        ),
-        not_recomputed=frame(
-            "SELECT count(*) AS figures FROM report.reconciliation "
-            "WHERE institution_code = $1 AND reported IS NOT NULL AND recomputed IS NULL",
-            institution_code,
-        ).item(),
-        charges=frame("SELECT * FROM billing.charge WHERE institution_code = $1 ORDER BY order_no", institution_code),
+        published_at=run[2] or datetime.combine(snapshot, time()),
+        run_id=run[0],
+        scheme={
+            "title": scheme.title if scheme else run[1],
+            "deductions": dict(scheme.deductions) if scheme else {},
+            "passes_without": list(scheme.passes_without) if scheme else [],
+        },
+        by_form=ask.frame(_BY_FORM),
+        by_dimension=ask.frame(_BY_DIMENSION),
+        by_doctor=ask.frame(_BY_DOCTOR),
+        worst_rules=_worst_rules(ask, cat),
+        trend=ask.frame(_TREND),
+        states=dict(ask.rows("SELECT state, count(*) FROM qc.finding WHERE {mine} GROUP BY state")),
+        ages=ask.frame(_ages_sql()),
+        fixed_days=None if fixed[0][0] is None else float(fixed[0][0]),
+        peers=_peers(ask, place, places),
+        not_judged=_with_form_title(ask.frame(_NOT_JUDGED), cat),
+        files=_with_form_title(ask.frame(_FILES), cat),
+        reconciliation=_with_item_title(ask.frame(_RECONCILIATION), cat),
+        not_recomputed=ask.rows(
+            "SELECT count(*) FROM report.reconciliation WHERE {mine} AND reported IS NOT NULL AND recomputed IS NULL"
+        )[0][0],
+        indicators=_indicators(ask, cat),
+        charges=ask.frame("SELECT * FROM billing.charge WHERE {mine} ORDER BY institution_code, order_no"),
+        further=_further(ask),
     )
 
 
-def findings_for_people(con: duckdb.DuckDBPyConnection, cat: Catalogue, institution_code: str) -> pl.DataFrame:
-    """The institution's open findings with what its own staff need to find the record: whose it is, where it came from.
+class _Asker:
+    """Queries of one scope: ``{mine}`` is the condition on institution_code, ``{night}`` the snapshot date."""
 
-    Personal values stand in full, because these are the institution's own data (contract, section 3): only for that
-    institution's workbook. Columns: severity, form_id, doctor_name, person_name, archive_no, service_date, record_id,
-    field, observed, expected, message, suggestion, rule_id, state, first_seen, root_id, source_path, row_number.
+    def __init__(self, con: duckdb.DuckDBPyConnection, institution_code: str, snapshot: date) -> None:
+        self.con, self.institution_code, self.snapshot = con, institution_code, snapshot
+        self.columns: dict[str, set[str]] = {}
+        for schema, table, column in con.execute(
+            "SELECT table_schema, table_name, column_name FROM information_schema.columns "
+            "WHERE table_schema IN ('qc', 'mart', 'report', 'indicator', 'billing')"
+        ).fetchall():
+            self.columns.setdefault(f"{schema}.{table}", set()).add(column)
+
+    def has(self, table: str, *columns: str) -> bool:
+        return set(columns) <= self.columns.get(table, set()) and table in self.columns
+
+    def _run(self, sql: str) -> duckdb.DuckDBPyConnection:
+        mine = "institution_code = $code" if self.institution_code else "institution_code IS NOT NULL"
+        text = sql.replace("{mine}", mine).replace("{night}", f"DATE '{self.snapshot.isoformat()}'")
+        return self.con.execute(text, {"code": self.institution_code} if "$code" in text else None)
+
+    def frame(self, sql: str) -> pl.DataFrame:
+        return self._run(sql).pl()
+
+    def rows(self, sql: str) -> list[tuple]:
+        return self._run(sql).fetchall()
+
+
+_LEVELS = """
+    count(*) FILTER (severity = '严重') AS severe, count(*) FILTER (severity = '一般') AS ordinary,
+    count(*) FILTER (severity = '提示') AS hint"""
+_QUALITY = """
+    sum(records)::BIGINT AS records, sum(records_failed)::BIGINT AS records_failed,
+    100.0 * (sum(records) - sum(records_failed)) / nullif(sum(records), 0) AS pass_rate,
+    sum(mean_score * records) / nullif(sum(records), 0) AS score, sum(findings)::BIGINT AS findings,
+    sum(severe_findings)::BIGINT AS severe, sum(ordinary_findings)::BIGINT AS ordinary,
+    sum(hint_findings)::BIGINT AS hint"""
+_BY_FORM = f"""
+    SELECT form_id, any_value(form_title) AS form_title, {_QUALITY}
+    FROM mart.form_quality WHERE {{mine}} GROUP BY form_id ORDER BY severe DESC, findings DESC, form_id"""
+_BY_DIMENSION = f"""
+    SELECT dimension, count(*) AS findings, {_LEVELS} FROM qc.finding_current
+    WHERE {{mine}} AND state <> 'waived' GROUP BY dimension ORDER BY findings DESC, dimension"""
+_BY_DOCTOR = f"""
+    SELECT institution_code, coalesce(nullif(doctor_name, ''), '（未署名）') AS doctor_name, {_QUALITY},
+           sum(reopened_findings)::BIGINT AS reopened
+    FROM mart.doctor_quality WHERE {{mine}} GROUP BY ALL
+    HAVING sum(findings) > 0 ORDER BY severe DESC, findings DESC, doctor_name LIMIT {DOCTORS}"""
+_TREND = f"""
+    SELECT * FROM (
+        SELECT snapshot_date, sum(violated) FILTER (severity = '严重')::BIGINT AS severe,
+               sum(violated) FILTER (severity = '一般')::BIGINT AS ordinary,
+               sum(violated) FILTER (severity = '提示')::BIGINT AS hint, sum(applicable)::BIGINT AS applicable
+        FROM mart.finding_trend WHERE {{mine}} AND snapshot_date <= {{night}} GROUP BY snapshot_date
+        ORDER BY snapshot_date DESC LIMIT {NIGHTS_SHOWN}
+    ) ORDER BY snapshot_date"""
+_NOT_JUDGED = """
+    SELECT form_id, reason, count(DISTINCT rule_id) AS rules, count(DISTINCT institution_code) AS institutions
+    FROM qc.rule_result
+    WHERE {mine} AND snapshot_date = {night} AND status IN ('not_evaluable', 'error')
+    GROUP BY form_id, reason ORDER BY form_id, rules DESC, reason"""
+_FILES = f"""
+    SELECT institution_code, form_id, snapshot_date, path, status, reason, rows_read, rows_loaded, rows_rejected
+    FROM ingest.file WHERE {{mine}} AND snapshot_date <= {{night}}
+    ORDER BY snapshot_date DESC, status = 'accepted', institution_code, form_id, path LIMIT {FILES_SHOWN}"""
+_RECONCILIATION = """
+    SELECT institution_code, report_id, year, period, item, reported, recomputed, difference, status
+    FROM report.reconciliation WHERE {mine} AND recomputed IS NOT NULL
+    ORDER BY status = '一致', abs(difference) DESC NULLS LAST, institution_code, report_id, year DESC, period, item"""
+
+
+def _worst_rules(ask: _Asker, cat: Catalogue) -> pl.DataFrame:
+    """The rules most often broken, severe ones first, each with what was said of one record.
+
+    Numbers that identify a record are cut out of the example when it is for readers of all institutions.
     """
-    parts = []
-    forms = con.execute(
-        "SELECT DISTINCT form_id FROM qc.finding_current WHERE institution_code = ? ORDER BY form_id",
-        [institution_code],
-    ).fetchall()
-    for (form_id,) in forms:
-        parts.append(con.execute(_findings_of_form(con, cat, form_id), [institution_code, form_id]).pl())
-    if not parts:
-        return pl.DataFrame(schema=dict.fromkeys(("severity", "form_id", "rule_id"), pl.String))
-    return pl.concat(parts, how="diagonal_relaxed")
+    example = "min_by(message, finding_id)"
+    if not ask.institution_code:
+        example = rf"regexp_replace({example}, '\d{{9,}}[\dXx]?', '……', 'g')"
+    frame = ask.frame(f"""
+        SELECT rule_id, severity, count(*) AS findings, count(DISTINCT root_id) AS problems,
+               count(DISTINCT institution_code) AS institutions, count(DISTINCT form_id) AS forms,
+               mode(form_id) AS form_id, {example} AS example
+        FROM qc.finding_current WHERE {{mine}} AND state <> 'waived'
+        GROUP BY rule_id, severity ORDER BY {_RANK}, findings DESC, rule_id LIMIT {WORST_RULES}""")
+    rules = {rule.rule_id: rule for rule in cat.rules}
+    titles = {rule_id: rule.title for rule_id, rule in rules.items()}
+    basis = {rule_id: rule.basis + ("" if rule.verified else "（数值待核）") for rule_id, rule in rules.items()}
+    return _with_form_title(frame, cat).with_columns(
+        title=pl.col("rule_id").replace_strict(titles, default=pl.col("rule_id"), return_dtype=pl.String),
+        basis=pl.col("rule_id").replace_strict(basis, default="", return_dtype=pl.String),
+        form_title=pl.when(pl.col("forms") > 1)
+        .then(pl.format("{}等 {} 种", "form_title", "forms"))
+        .otherwise("form_title"),
+    )
 
 
-def _findings_of_form(con: duckdb.DuckDBPyConnection, cat: Catalogue, form_id: str) -> str:
-    """The query of one form's findings. A record finding is joined to its record, any other to its person's records."""
-    in_full, person, source, row, joins = "f.observed", "NULL::VARCHAR", "NULL::VARCHAR", "NULL::BIGINT", ""
-    if form_id in cat.forms and _table_exists(con, form_id):
-        form = cat.forms[form_id]
-        cases = " ".join(
-            f"WHEN '{column.name}' THEN coalesce(CAST(r.{column.name} AS VARCHAR), f.observed)"
-            for column in form.fields
-            if column.personal
-        )
-        in_full = f"CASE f.field {cases} ELSE f.observed END" if cases else in_full
-        source, row = "r._path", "r._row_number"
-        joins = f"""
-            LEFT JOIN (
-                SELECT rec.*, file.institution_code AS _delivered_by, file.path AS _path
-                FROM records.{form_id} rec JOIN ingest.file file ON file.file_id = rec._file_id
-            ) r ON f.subject_kind = 'record' AND r.record_id = f.record_id AND r._delivered_by = f.institution_code
-        """
-        if form.has("person_name") and form.has("archive_no"):
-            person = "coalesce(r.person_name, p.person_name)"
-            joins += f"""
-            LEFT JOIN (
-                SELECT archive_no, any_value(person_name) AS person_name FROM records.{form_id}
-                WHERE archive_no IS NOT NULL GROUP BY archive_no
-            ) p ON p.archive_no = f.archive_no
-            """
+def _ages_sql() -> str:
+    """How long what is open has been so, by severity."""
+    cases, rows = [], []
+    for number, (title, upper) in enumerate(AGE_CLASSES):
+        cases.append(f"WHEN age <= {upper} THEN {number}" if upper is not None else f"ELSE {number}")
+        rows.append(f"({number}, '{title}')")
     return f"""
-        SELECT f.severity, f.form_id, f.doctor_name, {person} AS person_name, f.archive_no, f.service_date,
-               f.record_id, f.field, {in_full} AS observed, f.expected, f.message, f.suggestion, f.rule_id,
-               f.state, f.first_seen, f.root_id, {source} AS source_path, {row} AS row_number
-        FROM qc.finding_current f
-        {joins}
-        WHERE f.institution_code = $1 AND f.form_id = $2
-        ORDER BY {SEVERITY_ORDER.replace("severity", "f.severity")}, f.doctor_name, f.archive_no, f.service_date,
-                 f.rule_id, f.field
-    """
+        WITH aged AS (
+            SELECT severity, CASE {" ".join(cases)} END AS number FROM (
+                SELECT severity, ({{night}} - first_seen) AS age FROM qc.finding_current
+                WHERE {{mine}} AND state <> 'waived'))
+        SELECT title AS age_class, {_LEVELS} FROM (VALUES {", ".join(rows)}) AS c(number, title)
+        LEFT JOIN aged USING (number) GROUP BY number, title ORDER BY number"""
 
 
-def _table_exists(con: duckdb.DuckDBPyConnection, form_id: str) -> bool:
-    found = con.execute(
-        "SELECT 1 FROM information_schema.tables WHERE table_schema = 'records' AND table_name = ?", [form_id]
-    ).fetchone()
-    return found is not None
+def _peers(ask: _Asker, place: Place, places: Mapping[str, Place]) -> pl.DataFrame:
+    """Institutions to compare with: those of the same level; for the reader of all, every one."""
+    frame = ask.con.execute(
+        "SELECT institution_code, records, pass_rate, mean_score AS score, findings, severe_findings AS severe, "
+        "ordinary_findings AS ordinary, hint_findings AS hint, reopened_findings AS reopened, problems, "
+        "1000.0 * findings / nullif(records, 0) AS per_thousand "
+        "FROM mart.institution_quality ORDER BY score DESC NULLS LAST, institution_code"
+    ).pl()
+    names = {code: one.institution_name for code, one in places.items()}
+    levels = {code: one.level for code, one in places.items()}
+    code = pl.col("institution_code")
+    frame = frame.with_columns(
+        institution_name=code.replace_strict(names, default=code, return_dtype=pl.String),
+        level=code.replace_strict(levels, default="", return_dtype=pl.String),
+    )
+    return frame if not place.institution_code else frame.filter(pl.col("level") == place.level)
+
+
+def _indicators(ask: _Asker, cat: Catalogue) -> pl.DataFrame:
+    title = "indicator_title" if ask.has("indicator.value", "indicator_title") else "indicator_id AS indicator_title"
+    return ask.frame(f"""
+        SELECT indicator_id, any_value({title.removesuffix(" AS indicator_title")}) AS indicator_title, year, period,
+               sum(numerator) AS numerator, sum(denominator) AS denominator,
+               CASE WHEN count(*) = 1 THEN any_value(value) ELSE NULL END AS value,
+               CASE WHEN count(*) = 1 THEN any_value(reported) ELSE NULL END AS reported
+        FROM indicator.value WHERE {{mine}} GROUP BY indicator_id, year, period
+        ORDER BY year DESC, period, indicator_id""")
+
+
+def _further(ask: _Asker) -> dict[str, pl.DataFrame]:
+    """Figures of tables that a warehouse may not have."""
+    return {}
+
+
+def _with_form_title(frame: pl.DataFrame, cat: Catalogue) -> pl.DataFrame:
+    form = pl.col("form_id")
+    return frame.with_columns(
+        form_title=form.replace_strict(form_titles(cat), default=form, return_dtype=pl.String).fill_null("")
+    )
+
+
+def _with_item_title(frame: pl.DataFrame, cat: Catalogue) -> pl.DataFrame:
+    titles = {f"{report}.{item}": title for (report, item), title in item_titles(cat).items()}
+    return frame.with_columns(
+        item_title=pl.concat_str("report_id", pl.lit("."), "item").replace_strict(
+            titles, default=pl.col("item"), return_dtype=pl.String
+        )
+    )

@@ -1,43 +1,75 @@
-"""Writing an institution's reports into its folder, each file whole or not at all."""
+"""Writing what people receive into their folders, each file whole or not at all.
+
+HOME/published/<institution_code>/ holds what is that institution's, its residents' data among it;
+HOME/published/全部机构/ what the health commission reads, with nothing of a person in it.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 
 import duckdb
+import polars as pl
 
 from phqc_pipeline.catalogue import Catalogue
-from phqc_pipeline.reports.facts import institutions, read_facts
-from phqc_pipeline.reports.page import write_page
-from phqc_pipeline.reports.workbook import write_workbook
+from phqc_pipeline.reports.facts import ALL, InstitutionFacts, Place, judged_institutions, read_facts
+from phqc_pipeline.reports.lines import read_lines
+from phqc_pipeline.reports.page import PAGE_NAME, write_page
+from phqc_pipeline.reports.workbook import WORKBOOK_NAME, write_workbooks
 
-WORKBOOK_NAME = "整改清单.xlsx"
-PAGE_NAME = "质控报告.html"
+COMMISSION_FOLDER = "全部机构"
 
 
-def write_institution_reports(
-    database: Path, published: Path, cat: Catalogue, names: Mapping[str, str], snapshot: date
+def write_reports(
+    database: Path, published: Path, cat: Catalogue, institutions: pl.DataFrame | None, snapshot: date
 ) -> list[Path]:
-    """Write workbook and page of every institution in ``database`` below ``published/<institution_code>/``.
+    """Write the workbook, page and documents of every institution in ``database``, and the commission's.
 
-    ``names``: institution_code → institution_name. Returns the folders written. Files are written aside and renamed,
-    so that a reader never opens half a workbook.
+    ``institutions``: the registry's (institution_code, institution_name, level). Returns the institutions' folders.
+    Files are written aside and renamed, so that a reader never opens half a workbook; what an earlier night left and
+    this one does not write any more is removed.
     """
+    places = _places(institutions)
     folders = []
     with duckdb.connect(str(database), read_only=True) as con:
-        for code in institutions(con):
+        for code in judged_institutions(con):
             folder = published / code
             folder.mkdir(parents=True, exist_ok=True)
-            facts = read_facts(con, code, names.get(code, code), snapshot)
-            with _aside(folder / WORKBOOK_NAME) as path:
-                write_workbook(path, con, cat, facts)
-            with _aside(folder / PAGE_NAME) as path:
-                write_page(path, cat, facts, WORKBOOK_NAME)
+            place = places.get(code, Place(code, code))
+            _write_institution(con, folder, cat, read_facts(con, cat, place, snapshot, places))
             folders.append(folder)
+        everybody = published / COMMISSION_FOLDER
+        everybody.mkdir(parents=True, exist_ok=True)
+        _write_commission(everybody, read_facts(con, cat, Place(ALL, "全部机构"), snapshot, places))
     return folders
+
+
+def _write_institution(con: duckdb.DuckDBPyConnection, folder: Path, cat: Catalogue, facts: InstitutionFacts) -> None:
+    lines = read_lines(con, cat, facts.institution_code)
+    written = {name for name, _ in write_workbooks(folder, lines, facts)}
+    _remove_others(folder, "整改清单*.xlsx", written)
+    with _aside(folder / PAGE_NAME) as path:
+        write_page(path, facts, WORKBOOK_NAME)
+
+
+def _write_commission(folder: Path, facts: InstitutionFacts) -> None:
+    with _aside(folder / PAGE_NAME) as path:
+        write_page(path, facts, WORKBOOK_NAME)
+
+
+def _places(institutions: pl.DataFrame | None) -> dict[str, Place]:
+    if institutions is None:
+        return {}
+    rows = institutions.select("institution_code", "institution_name", "level").iter_rows()
+    return {code: Place(code, name or code, level or "") for code, name, level in rows}
+
+
+def _remove_others(folder: Path, pattern: str, kept: set[str]) -> None:
+    for path in folder.glob(pattern):
+        if path.name not in kept:
+            path.unlink()
 
 
 class _aside:

@@ -70,8 +70,8 @@ def test_other_institutions_folder_holds_nothing_of_ours(small_home: Path) -> No
             ).fetchall()
         )
     checked = 0
-    for folder in (path for path in (small_home / "published").iterdir() if path.is_dir()):
-        book = openpyxl.load_workbook(folder / "整改清单.xlsx", read_only=True)
+    for path in (small_home / "published").glob("*/*.xlsx"):
+        folder, book = path.parent, openpyxl.load_workbook(path, read_only=True)
         for sheet in book.worksheets:
             for row in sheet.iter_rows(values_only=True):
                 for cell in row:

@@ -1,0 +1,309 @@
+"""The sections of a report page, in the order they are read: how good, since when, where, whose, what next.
+
+Belongs here: which figures of ``facts`` stand where, under which words. Does not belong here: the figures, the look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import polars as pl
+from markupsafe import Markup
+
+from phqc_pipeline.reports import charts
+from phqc_pipeline.reports.facts import SEVERITIES, InstitutionFacts
+from phqc_pipeline.reports.layout import (
+    Card,
+    Chart,
+    Section,
+    Shape,
+    Table,
+    classed,
+    decimal,
+    joined,
+    rows,
+    share,
+    whole,
+)
+
+_LEVELS = ("severe", "ordinary", "hint")
+_FORMS_DRAWN, _RULES_DRAWN, _PEERS_DRAWN, _DOCTORS_DRAWN = 15, 10, 15, 12
+FILE_STATUS_TITLES = {"accepted": "已接收", "quarantined": "已隔离", "superseded": "已被替换"}
+_DIFFERENCES_SHOWN = 40
+
+
+def cards(facts: InstitutionFacts) -> list[Card]:
+    """What is read at a glance."""
+    without = "、".join(f"“{severity}”" for severity in facts.scheme["passes_without"]) or "“严重”"
+    levels = zip(SEVERITIES, _LEVELS, strict=True)
+    fixed = facts.states.get("fixed", 0)
+    opened = facts.findings + fixed
+    return [
+        Card("得分", decimal(facts.score), _place_among_peers(facts)),
+        Card("记录合格率", share(facts.pass_rate), f"没有{without}问题的记录占比；共 {facts.records:,} 条记录"),
+        Card(
+            "待整改问题", whole(facts.findings), joined(f"{title} {facts.severity(name):,}" for title, name in levels)
+        ),
+        Card(
+            "已整改",
+            whole(fixed),
+            f"占已发现的 {share(100 * fixed / opened)}" if opened else "还没有发现过问题",
+        ),
+    ]
+
+
+def sections(facts: InstitutionFacts) -> list[Section]:
+    """Every section that has something to say of these facts."""
+    found = [
+        _score(facts),
+        _trend(facts),
+        _distribution(facts),
+        _rules(facts),
+        _forms(facts),
+        _doctors(facts),
+        _progress(facts),
+        _comparison(facts),
+        _reconciliation(facts),
+        _charges(facts),
+        _not_judged(facts),
+        _files(facts),
+    ]
+    return [section for section in found if section is not None]
+
+
+def _place_among_peers(facts: InstitutionFacts) -> str:
+    if facts.is_all:
+        return "各机构记录得分的平均，满分 100"
+    codes = facts.peers.filter(pl.col("score").is_not_null())["institution_code"].to_list()
+    if len(codes) < 2 or facts.institution_code not in codes:
+        return "各条记录得分的平均，满分 100"
+    return f"同级（{facts.level}）{len(codes)} 家中第 {codes.index(facts.institution_code) + 1} 名"
+
+
+def _score(facts: InstitutionFacts) -> Section:
+    points = joined(f"{severity} {cost:g} 分" for severity, cost in facts.scheme["deductions"].items())
+    notes = [f"每条记录从 100 分起，每个问题扣分（{points}），扣到 0 为止；得分是各条记录的平均。"] if points else []
+    return Section("score", "得分", notes)
+
+
+def _forms(facts: InstitutionFacts) -> Section:
+    shape = Shape().text("form_title", "表单", "lead").whole("records", "记录数").decimal("score", "得分")
+    shape.share("pass_rate", "合格率").whole("records_failed", "不合格")
+    for title, name in zip(SEVERITIES, _LEVELS, strict=True):
+        shape.whole(name, title)
+    table = Table(rows(facts.by_form), shape.columns, none="没有参加质控的记录。", kind="figures")
+    return Section("forms", "各表单", tables=[table])
+
+
+def _trend(facts: InstitutionFacts) -> Section:
+    nights = facts.trend.fill_null(0)
+    if nights.height < 2:
+        return Section("trend", "历夜趋势", ["这是第一次质控，下一次起可以看到变化。"])
+    labels = nights["snapshot_date"].dt.to_string("%m-%d").to_list()
+    series = {title: nights[name].to_list() for title, name in zip(SEVERITIES, _LEVELS, strict=True)}
+    first, last = nights.row(-2, named=True), nights.row(-1, named=True)
+    change = joined(
+        f"{title} {last[name]:,}（{last[name] - first[name]:+,}）"
+        for title, name in zip(SEVERITIES, _LEVELS, strict=True)
+    )
+    drawn = charts.lines("trend", "历夜命中数", labels, series)
+    return Section(
+        "trend",
+        "历夜趋势",
+        [f"最近一夜命中：{change}；括号里是与上一夜（{first['snapshot_date']}）相比。"],
+        [Chart("历夜命中数", Markup(drawn))],
+    )
+
+
+def _distribution(facts: InstitutionFacts) -> Section:
+    if not facts.findings:
+        return Section("where", "问题在哪里", ["没有待整改的问题。"])
+    forms = facts.by_form.filter(pl.col("findings") > 0).sort("findings", descending=True, maintain_order=True)
+    more = forms.height - _FORMS_DRAWN
+    forms = forms.head(_FORMS_DRAWN)
+    return Section(
+        "where",
+        "问题在哪里",
+        charts=[
+            _stacked("forms", "按表单" + (f"（最多的 {_FORMS_DRAWN} 种）" if more > 0 else ""), forms, "form_title"),
+            _stacked("dimensions", "按质控维度", facts.by_dimension, "dimension"),
+        ],
+    )
+
+
+def _rules(facts: InstitutionFacts) -> Section | None:
+    if facts.worst_rules.is_empty():
+        return None
+    shape = Shape().cell("规则", lambda row: f"{row['title']}（{row['rule_id']}）", "lead").severity()
+    shape.text("form_title", "表单").whole("findings", "问题数")
+    if facts.is_all:
+        shape.whole("institutions", "涉及机构")
+    shape.cell("例", lambda row: classed(row["example"], "example")).text("basis", "依据")
+    return Section(
+        "rules",
+        "问题最多的规则",
+        ["先列严重的；“例”是其中一条记录的提示。"],
+        tables=[Table(rows(facts.worst_rules), shape.columns, kind="stack")],
+    )
+
+
+def _doctors(facts: InstitutionFacts) -> Section | None:
+    doctors = facts.by_doctor
+    if doctors.is_empty() or facts.is_all:
+        return None
+    shape = Shape().text("doctor_name", "责任医生", "lead").whole("records", "记录数").share("pass_rate", "合格率")
+    shape.decimal("score", "得分")
+    for title, name in zip(SEVERITIES, _LEVELS, strict=True):
+        shape.whole(name, title)
+    drawn = doctors.head(_DOCTORS_DRAWN)
+    return Section(
+        "doctors",
+        "责任医生",
+        charts=[_stacked("doctors", f"待整改问题（前 {drawn.height} 位）", drawn, "doctor_name")],
+        tables=[Table(rows(doctors), shape.columns, kind="figures")],
+    )
+
+
+def _progress(facts: InstitutionFacts) -> Section:
+    states = facts.states
+    told = [("待整改", "open"), ("反复", "reopened"), ("已整改", "fixed"), ("已豁免", "waived"), ("已销号", "retired")]
+    notes = [joined(f"{title} {states.get(state, 0):,}" for title, state in told) + "。"]
+    if facts.fixed_days is not None:
+        notes.append(f"已整改的问题，从发现到改好的天数中位数是 {facts.fixed_days:g} 天。")
+    notes.append("反复：改好以后又出现的。已销号：记录已不在、规则已停用或统计期已过，不算整改。")
+    drawn = []
+    if facts.findings:
+        drawn.append(_stacked("ages", "待整改问题发现了多久", facts.ages, "age_class"))
+    return Section("progress", "整改进展", notes, drawn)
+
+
+def _comparison(facts: InstitutionFacts) -> Section | None:
+    peers = facts.peers.filter(pl.col("score").is_not_null())
+    if peers.height < 2:
+        return None
+    mine = peers["institution_code"].to_list()
+    own = mine.index(facts.institution_code) if facts.institution_code in mine else None
+    drawn = peers.head(_PEERS_DRAWN)
+    if own is not None and own >= _PEERS_DRAWN:  # the reader is always in the picture
+        drawn = pl.concat([drawn.head(_PEERS_DRAWN - 1), peers.slice(own, 1)])
+        own = _PEERS_DRAWN - 1
+    names = drawn["institution_name"].to_list()
+    shape = Shape().text("institution_name", "机构", "lead")
+    if facts.is_all:
+        shape.text("level", "级别")
+    shape.whole("records", "记录数").decimal("score", "得分").share("pass_rate", "合格率")
+    shape.whole("findings", "待整改").whole("severe", "其中严重").decimal("per_thousand", "每千条记录问题")
+    among = "各机构" if facts.is_all else f"同级机构（{facts.level or '级别未登记'}）"
+    score, rate = (float(peers[name].to_numpy().mean()) for name in ("score", "pass_rate"))
+    notes = [f"{among}共 {peers.height} 家，平均得分 {decimal(score)}，平均合格率 {share(rate)}。"]
+    return Section(
+        "peers",
+        "各机构情况" if facts.is_all else "与同级机构比较",
+        notes,
+        [
+            Chart("得分", Markup(charts.bars("scores", "各机构得分", names, drawn["score"].to_list(), own))),
+            Chart(
+                "每千条记录的问题数",
+                Markup(charts.bars("rates", "每千条记录的问题数", names, drawn["per_thousand"].to_list(), own)),
+            ),
+        ],
+        [Table(rows(peers), shape.columns, kind="figures", own=("institution_code", facts.institution_code))],
+    )
+
+
+def _reconciliation(facts: InstitutionFacts) -> Section | None:
+    compared = facts.reconciliation
+    if compared.is_empty() and facts.indicators.is_empty():
+        return None
+    differing = compared.filter(pl.col("status") != "一致")
+    notes = [
+        f"能由档案重算的上报数 {compared.height:,} 个，其中一致 {compared.height - differing.height:,} 个，"
+        f"不一致 {differing.height:,} 个。"
+    ]
+    if facts.not_recomputed:
+        notes.append(f"另有 {facts.not_recomputed:,} 个上报数不能由现有记录重算，没有核对。")
+    shape = Shape()
+    if facts.is_all:
+        shape.text("institution_code", "机构")
+    shape.text("item_title", "报表项", "lead").cell("期间", lambda row: period_text(row["year"], row["period"]))
+    shape.whole("reported", "上报").whole("recomputed", "按档案重算").signed("difference", "差异")
+    shape.cell("结论", lambda row: classed(row["status"], "good" if row["status"] == "一致" else "bad"))
+    tables = [
+        Table(
+            rows(differing.head(_DIFFERENCES_SHOWN)),
+            shape.columns,
+            title="不一致的上报数",
+            none="没有不一致的上报数。",
+            kind="stack",
+            note=f"只列差异最大的 {_DIFFERENCES_SHOWN} 个。" if differing.height > _DIFFERENCES_SHOWN else "",
+        )
+    ]
+    if not facts.indicators.is_empty() and not facts.is_all:
+        tables.append(_indicators(facts))
+    return Section("reports", "指标与报表核对", notes, tables=tables)
+
+
+def _indicators(facts: InstitutionFacts) -> Table:
+    shape = (
+        Shape()
+        .text("indicator_title", "指标", "lead")
+        .cell("期间", lambda row: period_text(row["year"], row["period"]))
+    )
+    shape.whole("numerator", "分子").whole("denominator", "分母").decimal("value", "按档案计算", 2)
+    shape.decimal("reported", "上报", 2)
+    return Table(rows(facts.indicators), shape.columns, title="指标", kind="stack")
+
+
+def _charges(facts: InstitutionFacts) -> Section | None:
+    if facts.charges.is_empty():
+        return None
+    shape = Shape().text("order_no", "订单", "lead")
+    if facts.is_all:
+        shape.text("institution_code", "机构")
+    shape.whole("quantity", "计费数量").cell("单价（元）", lambda row: f"{row['unit_price'].normalize():f}", "n")
+    shape.cell("应付（元）", lambda row: "—" if row["amount"] is None else f"{row['amount']:,.2f}", "n")
+    shape.cell("大写", lambda row: row["amount_words"] or row.get("reason") or "")
+    shape.cell("付款期限", lambda row: row["due_on"] or "—").whole("quantity_from_records", "按档案重算")
+    return Section("charges", "应付服务费", tables=[Table(rows(facts.charges), shape.columns, kind="stack")])
+
+
+def _not_judged(facts: InstitutionFacts) -> Section:
+    shape = Shape().text("form_title", "表单", "lead").text("reason", "原因").whole("rules", "规则数")
+    if facts.is_all:
+        shape.whole("institutions", "涉及机构")
+    return Section(
+        "not-judged",
+        "未能判定",
+        ["缺列、缺名单或没有收到的表，相应规则没有判定，不算通过。"] if not facts.not_judged.is_empty() else [],
+        tables=[Table(rows(facts.not_judged), shape.columns, none="全部规则均已判定。", kind="stack")],
+    )
+
+
+def _files(facts: InstitutionFacts) -> Section:
+    files = facts.files
+    notes = []
+    if facts.is_all:
+        files = files.filter((pl.col("status") != "accepted") | (pl.col("rows_rejected").fill_null(0) > 0))
+        notes = ["这里只列被隔离、被替换或有拒收行的文件。"]
+    shape = Shape().text("path", "文件", "lead").text("snapshot_date", "日期").text("form_title", "表单")
+    if facts.is_all:
+        shape.text("institution_code", "机构")
+    shape.cell("状态", lambda row: FILE_STATUS_TITLES.get(row["status"], row["status"]))
+    shape.whole("rows_read", "行数").whole("rows_rejected", "拒收").text("reason", "说明")
+    return Section("files", "收到的文件", notes, tables=[Table(rows(files), shape.columns, kind="stack")])
+
+
+def _stacked(name: str, caption: str, frame: pl.DataFrame, label: str) -> Chart:
+    parts: Mapping[str, Sequence[int]] = {
+        title: frame[column].to_list() for title, column in zip(SEVERITIES, _LEVELS, strict=True)
+    }
+    return Chart(caption, Markup(charts.stacked_bars(name, caption, frame[label].to_list(), parts)))
+
+
+def period_text(year: int, period: str) -> str:
+    """2024 and ``Y``, ``Q1``, ``M03`` as 2024 年, 2024 年第 1 季度, 2024 年 3 月."""
+    if period.startswith("Q"):
+        return f"{year} 年第 {period[1:]} 季度"
+    if period.startswith("M"):
+        return f"{year} 年 {int(period[1:])} 月"
+    return f"{year} 年"
