@@ -160,7 +160,7 @@ def _svg(figure: Figure, name: str, title: str, told: str) -> str:
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL)
     text = re.sub(r'<svg [^>]*?viewBox="([^"]+)"[^>]*>', r'<svg viewBox="\1" role="img" VERBATIM>', text, count=1)
-    label = f'aria-labelledby="{name}-t {name}-d" xmlns:xlink="http://www.w3.org/1999/xlink"'
+    label = f'aria-labelledby="{name}-t {name}-d"'
     words = f'<title id="{name}-t">{escape(title)}</title><desc id="{name}-d">{escape(told)}</desc>'
     text = text.replace("VERBATIM>", f"{label}>{words}", 1)
     # Ids of several drawings in one page must differ.
