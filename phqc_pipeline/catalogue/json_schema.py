@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from phqc_pipeline.catalogue import notes, schema
+from phqc_pipeline.catalogue import billing_terms, notes, schema
 from phqc_pipeline.catalogue.deliveries import REPAIRS_FILE
 from phqc_pipeline.catalogue.model import SEVERITIES
 from phqc_pipeline.catalogue.reading import DERIVED_FILE, ENVELOPE_FILE, SETTINGS_FILE
@@ -49,6 +49,7 @@ KINDS = (
     Kind("source", "sources/*.yaml", schema.SourceIn),
     Kind("repairs", REPAIRS_FILE, schema.RepairsIn),
     Kind("settings", SETTINGS_FILE, schema.SettingsIn),
+    Kind("billing", billing_terms.BILLING_FILE, billing_terms.BillingIn),
     Kind("dimensions", notes.DIMENSIONS_FILE, notes.DimensionsIn),
 )
 
@@ -58,6 +59,7 @@ _ENTRIES: dict[tuple[str, str], type[Closed]] = {
     ("FormIn", "fields"): schema.FieldIn,
     ("CodeListIn", "codes"): schema.CodeIn,
     ("ReportIn", "items"): schema.ReportItemIn,
+    ("BillingIn", "pricing"): billing_terms.PricingIn,
     ("DimensionsIn", "dimensions"): notes.DimensionIn,
     ("DimensionsIn", "severities"): notes.SeverityIn,
 }

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from phqc_pipeline.catalogue.billing_terms import read_billing
 from phqc_pipeline.catalogue.deliveries import read_repairs, read_sources
 from phqc_pipeline.catalogue.dictionary import read_codes, read_derived, read_forms
 from phqc_pipeline.catalogue.faults import CatalogueError
@@ -73,6 +74,7 @@ def _load(directory: Path) -> Catalogue:
     plans = read_plans(reader, catalogue.forms, reports, schemes)
     check_choice(reader, schemes, plans, profiles)
     settings = read_settings(reader)
+    billing = read_billing(reader)
     if reader.faults:
         raise CatalogueError(reader.faults)
     parts = (catalogue.forms, codes, derived, rules, reports, schemes, plans, settings, growth_digest, repairs, sources)
@@ -83,5 +85,6 @@ def _load(directory: Path) -> Catalogue:
         schemes=schemes,
         plans=plans,
         settings=settings,
+        billing=billing,
         fingerprint=catalogue_fingerprint(parts),
     )

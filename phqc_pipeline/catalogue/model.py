@@ -18,6 +18,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from phqc_pipeline.catalogue.delivered import Repairs, Repeats, SourceMap, source_of
+from phqc_pipeline.catalogue.pricing import BillingTerms
 
 if TYPE_CHECKING:
     from phqc_pipeline.catalogue.expressions import Expression
@@ -687,6 +688,7 @@ class Catalogue:
     schemes: Mapping[str, Scheme] = attribute(default_factory=_empty)
     plans: Mapping[str, Plan] = attribute(default_factory=_empty)
     settings: Settings = Settings()
+    billing: BillingTerms = attribute(default_factory=BillingTerms)
     growth: Mapping[str, GrowthTable] = attribute(default_factory=_empty)
     repairs: Repairs = attribute(default_factory=Repairs)
     sources: Mapping[str, SourceMap] = attribute(default_factory=_empty)

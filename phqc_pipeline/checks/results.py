@@ -96,8 +96,14 @@ def lacking_reasons(form: Form, lacking: Mapping[ResultKey, Collection[str]]) ->
 
 def not_received(form: Form, institutions: Sequence[str], checks: Sequence[RuleCheck]) -> pl.DataFrame:
     """Every check of a form these institutions have never delivered."""
+    return not_asked(form, dict.fromkeys(institutions, NOT_RECEIVED), checks)
+
+
+def not_asked(form: Form, reasons: Mapping[str, str], checks: Sequence[RuleCheck]) -> pl.DataFrame:
+    """Every check of a form, not evaluable at these institutions. ``reasons``: institution → why."""
     keys = dict.fromkeys((check.rule.rule_id, check.field) for check in checks)
-    return unjudged_results(form, institutions, dict.fromkeys(keys, NOT_RECEIVED), "not_evaluable")
+    rows = unjudged_results(form, list(reasons), dict.fromkeys(keys, ""), "not_evaluable")
+    return rows.with_columns(pl.col("institution_code").replace_strict(reasons, return_dtype=pl.String).alias("reason"))
 
 
 def _completed(rows: pl.DataFrame, form: Form) -> pl.DataFrame:

@@ -31,6 +31,7 @@ from phqc_pipeline.checks.results import (
     RESULT_SCHEMA,
     Tally,
     lacking_reasons,
+    not_asked,
     not_received,
     unjudged_results,
 )
@@ -73,6 +74,7 @@ def judge_records(
     rules: Collection[str] | Mapping[str, Collection[str]] | None = None,
     records_from: date | None = None,
     sample: Path | None = None,
+    refused: Mapping[str, str] | None = None,
     batch_rows: int = 100_000,
     log: Callable[[str], None] | None = None,
 ) -> RecordJudgement:
@@ -82,15 +84,19 @@ def judge_records(
     ``FINDING_SCHEMA``, ``RESULT_SCHEMA``, ``PRESENT_SCHEMA``). ``institutions``, ``forms``, ``rules`` narrow what is
     judged (None: those delivered, all, all; ``rules`` may be a form's own); an institution that never delivered one of
     ``forms`` is in the results as ``not_evaluable``. ``records_from`` leaves out records served earlier; ``sample``:
-    Parquet of the only records to judge (institution_code, form_id, record_key). ``batch_rows`` bounds memory and
-    never changes a result. Forms are judged two at a time.
+    Parquet of the only records to judge (institution_code, form_id, record_key). ``refused``: institution → why it may
+    not be judged; every rule is ``not_evaluable`` there, for that reason. ``batch_rows`` bounds memory and never
+    changes a result. Forms are judged two at a time.
     """
+    refused = refused or {}
     expected = {entry.institution_code for entry in deliveries} if institutions is None else set(institutions)
+    turned_away = {code: refused[code] for code in sorted(expected & refused.keys())}
+    expected -= turned_away.keys()
     chosen = [entry for entry in deliveries if entry.institution_code in expected]
     for folder in ("findings", "present"):
         shutil.rmtree(out / folder, ignore_errors=True)
         (out / folder).mkdir(parents=True)
-    night = _Night(cat, ctx, out, sorted(expected), rules, records_from, sample, batch_rows)
+    night = _Night(cat, ctx, out, sorted(expected), rules, records_from, sample, batch_rows, turned_away)
     asked = list(cat.forms if forms is None else forms)
     delivered = {
         form_id: sorted((entry for entry in chosen if entry.form_id == form_id), key=lambda d: d.institution_code)
@@ -132,6 +138,7 @@ class _Night:
     records_from: date | None
     sample: Path | None
     batch_rows: int
+    refused: Mapping[str, str]
 
     def rules_on(self, form: Form) -> Collection[str] | None:
         """The ids to judge on a form; None: all."""
@@ -165,7 +172,8 @@ def _judge_form(night: _Night, form: Form, deliveries: Sequence[Delivery]) -> _F
     codes = [delivery.institution_code for delivery in deliveries]
     received = set(codes)
     absent = [code for code in night.institutions if code not in received]
-    results = [not_received(form, absent, checks_of(night.cat, form.form_id, night.rules_on(form)))]
+    checks = checks_of(night.cat, form.form_id, night.rules_on(form))
+    results = [not_received(form, absent, checks), not_asked(form, night.refused, checks)]
     run = _FormRun(
         night,
         form,

@@ -196,6 +196,17 @@ class Books:
                 found.append(self._delivery(institution, form_id, last, days[last].delivery))
         return found
 
+    def accepted_deliveries(self, form_ids: AbstractSet[str], until: date) -> list[Delivery]:
+        """Every delivery of these forms or reports that was in force on some day up to ``until``, oldest first."""
+        found = [
+            self._delivery(institution, form_id, day, decision.delivery)
+            for (institution, form_id), days in self._decisions.items()
+            if form_id in form_ids
+            for day, decision in days.items()
+            if day <= until and decision.delivery
+        ]
+        return sorted(found, key=lambda one: (one.snapshot_date, one.form_id, one.institution_code))
+
     def held_back(self, on: date) -> list[HeldBack]:
         """Deliveries dated ``on`` or before, and after the one in force, that wait for a clerk; newest first."""
         found: list[HeldBack] = []

@@ -29,6 +29,8 @@ from phqc_pipeline.extracts.shapes import ROW_NUMBER, UnreadableError
 from phqc_pipeline.home import Home
 
 ROUNDINGS = ("yuan_down", "yuan_half_up", "fen_half_up")
+#: The five grades of the confirmation sheet (服务合同·附件二), the best first.
+SATISFACTION = ("非常满意", "满意", "一般", "不满意", "非常不满意")
 
 #: Money and rates as the files hold them: exact, 18 digits, 6 of them decimals.
 MONEY = pl.Decimal(18, 6)
@@ -36,7 +38,7 @@ MONEY = pl.Decimal(18, 6)
 _REGION_DIGITS = 9
 _DECIMAL = r"^\d{1,12}(?:\.\d{1,6})?$"
 _YEAR = r"^(?:19|20)\d\d$"
-_CODE = r"^[A-Z]{3}$"
+_COUNT = r"^0*(?:[1-9]\d?|1\d\d|2[0-4]\d|250)$"
 
 
 class RegistryError(Exception):
@@ -49,12 +51,16 @@ class RegistryError(Exception):
 
 @dataclass(frozen=True)
 class _Column:
-    """One column of a registry file. ``kind``: text, date, year, period, money or one of ``choices``."""
+    """One column of a registry file. ``kind``: text, date, year, period, money, count or one of ``choices``.
+
+    ``required``: no cell may be empty. ``extra``: the file may do without the column, as if every cell were empty.
+    """
 
     name: str
     kind: str = "text"
     required: bool = True
     choices: tuple[str, ...] = ()
+    extra: bool = False
 
 
 @dataclass(frozen=True)
@@ -110,6 +116,9 @@ FILES: Mapping[str, _File] = {
             _Column("service_from", "date"),
             _Column("service_to", "date"),
             _Column("penalty_rate", "money", required=False),
+            _Column("pricing", required=False, extra=True),
+            _Column("minimum_amount", "money", required=False, extra=True),
+            _Column("payment_working_days", "count", required=False, extra=True),
         ),
         key=("order_no", "institution_code", "basis_report", "basis_year", "basis_period", "basis_item"),
         spans=(("service_from", "service_to"),),
@@ -139,14 +148,43 @@ FILES: Mapping[str, _File] = {
         ),
         spans=(("from_date", "until_date"),),
     ),
+    "parties": _File(
+        "party",
+        "合同双方",
+        (
+            _Column("role", "choice", choices=("seller", "buyer")),
+            _Column("institution_code", required=False),
+            _Column("name", required=False),
+            _Column("contact", required=False),
+            _Column("phone", required=False),
+            _Column("address", required=False),
+            _Column("bank", required=False),
+            _Column("account", required=False),
+            _Column("tax_no", required=False),
+        ),
+        key=("role", "institution_code"),
+    ),
+    "confirmations": _File(
+        "confirmation",
+        "客户服务确认单",
+        (
+            _Column("order_no"),
+            _Column("institution_code"),
+            _Column("confirmed_on", "date"),
+            _Column("satisfaction", "choice", choices=SATISFACTION),
+            _Column("fulfilled", "choice", choices=("是", "否")),
+            _Column("opinion", required=False),
+        ),
+        key=("order_no", "institution_code", "confirmed_on"),
+    ),
 }
 
-_TYPES: Mapping[str, pl.DataType] = {"date": pl.Date(), "year": pl.Int32(), "money": MONEY}
 _SAID = {
     "date": ("不是日期", "请写成 2024-01-31"),
     "year": ("不是年份", "请写四位数字，如 2023"),
     "period": ("不是报告期", "请写 Y、Q1～Q4 或 M01～M12"),
     "money": ("不是金额或比率", "请写不超过 6 位小数的非负数，如 0.6"),
+    "count": ("不是天数", "请写 1～250 的整数，如 10"),
 }
 
 
@@ -164,6 +202,8 @@ class Registry:
     orders: pl.DataFrame | None = None
     payments: pl.DataFrame | None = None
     waivers: pl.DataFrame | None = None
+    parties: pl.DataFrame | None = None
+    confirmations: pl.DataFrame | None = None
     problems: list[str] = field(default_factory=list)
     fingerprint: str = ""
 
@@ -254,11 +294,13 @@ def read_registry(home: Home, cat: Catalogue | None = None) -> Registry:
 def _read(path: Path, file: _File, problems: list[str]) -> tuple[pl.DataFrame, str]:
     """The file's valid rows, with the row's number as ``_row``; and a fingerprint of its bytes."""
     texts = _texts(path, file, problems)
-    missing = [column.name for column in file.columns if column.name not in texts.columns]
+    missing = [column.name for column in file.columns if not column.extra and column.name not in texts.columns]
     if missing:
-        whole = "、".join(column.name for column in file.columns)
+        whole = "、".join(column.name for column in file.columns if not column.extra)
         said = f"{path.name}：缺少列 {'、'.join(missing)}；表头应有 {whole}"
         raise RegistryError([said])
+    extra = [column.name for column in file.columns if column.name not in texts.columns]
+    texts = texts.with_columns(pl.lit(None, pl.String).alias(name) for name in extra)
     report = _Reporter(path.name, texts, problems)
     columns = {column.name: _column(texts[column.name], column, report) for column in file.columns}
     table = texts.with_columns(columns.values())
@@ -341,11 +383,16 @@ def _money(text: pl.Series) -> pl.Series:
     return text.set(~text.str.contains(_DECIMAL).fill_null(True), None).cast(MONEY)
 
 
+def _counts(text: pl.Series) -> pl.Series:
+    return text.set(~text.str.contains(_COUNT).fill_null(True), None).cast(pl.Int32)
+
+
 _PARSERS: Mapping[str, Callable[[pl.Series], pl.Series]] = {
     "date": lambda text: parse_times(text).dt.date(),
     "year": _years,
     "period": read_periods,
     "money": _money,
+    "count": _counts,
 }
 
 
@@ -394,6 +441,7 @@ def _check_references(tables: dict[str, pl.DataFrame | None], cat: Catalogue | N
         if cat is not None:
             orders = _known(orders, "order.csv", "basis_report", cat.reports, "目录里没有这张报表", problems)
             orders = _known_items(orders, cat, problems)
+            orders = _known_pricing(orders, cat, problems)
         tables["orders"] = orders
     if payments is not None and orders is not None:
         tables["payments"] = _known(
@@ -404,6 +452,12 @@ def _check_references(tables: dict[str, pl.DataFrame | None], cat: Catalogue | N
             "order.csv 里没有这份订单（或该订单有误）",
             problems,
         )
+    confirmations = tables["confirmations"]
+    if confirmations is not None and orders is not None:
+        pairs = orders.select(pl.concat_str("order_no", pl.lit(" "), "institution_code")).to_series()
+        sheets = confirmations.with_columns(_sheet=pl.concat_str("order_no", pl.lit(" "), "institution_code"))
+        what = "order.csv 里没有这家机构的这份订单"
+        tables["confirmations"] = _known(sheets, "confirmation.csv", "_sheet", pairs, what, problems).drop("_sheet")
 
 
 def _known(
@@ -421,6 +475,13 @@ def _known_items(orders: pl.DataFrame, cat: Catalogue, problems: list[str]) -> p
         items = cat.reports[str(report_id)].by_item
         kept.append(_known(some, "order.csv", "basis_item", items, f"不是报表 {report_id} 的报表项", problems))
     return pl.concat([orders.clear(), *kept]).sort("_row")
+
+
+def _known_pricing(orders: pl.DataFrame, cat: Catalogue, problems: list[str]) -> pl.DataFrame:
+    named = orders.filter(pl.col("pricing").is_not_null())
+    what = "不是 rules/billing.yaml 里的计费方式"
+    kept = _known(named, "order.csv", "pricing", cat.billing.pricing, what, problems)
+    return pl.concat([orders.filter(pl.col("pricing").is_null()), kept]).sort("_row")
 
 
 def _fingerprint(read: Mapping[str, tuple[pl.DataFrame, str] | None]) -> str:

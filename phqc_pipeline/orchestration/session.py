@@ -5,14 +5,17 @@ Belongs here: reading and remembering. Does not belong here: what a stage does (
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 from pathlib import Path
 
+from phqc_pipeline.billing import Order, entitled, read_orders, read_report_history
 from phqc_pipeline.catalogue import Catalogue, Context, Plan, Scheme
 from phqc_pipeline.extracts import Books, Delivery, Registry, read_registry
 from phqc_pipeline.home import Home
+from phqc_pipeline.warehouse import list_nights, read_night
 
 
 @dataclass
@@ -61,6 +64,39 @@ class Session:
         codes = self.books.files(snapshot)["institution_code"].unique().sort().to_list()
         wanted = self.plan.institutions
         return [code for code in codes if wanted is None or code in wanted]
+
+    def refused(self, snapshot: date) -> dict[str, str]:
+        """Of ``institutions(snapshot)`` those that may not be judged, each with the reason (``billing.entitlement``).
+
+        A payment counts for a past night once a night has been judged that it was made by: that is how a backfill
+        judges the past of a service period.
+        """
+        if self.registry.orders is None:
+            return {}
+        newest = max((read_night(night)["snapshot_date"] for night in list_nights(self.home)[-1:]), default="")
+        until = max(snapshot, date.fromisoformat(newest)) if newest else snapshot
+        told = entitled(
+            self.registry,
+            self.orders(until),
+            self.cat.billing,
+            snapshot,
+            self.institutions(snapshot),
+            known_until=until,
+        )
+        return {code: reason for code, reason in told.items() if reason is not None}
+
+    def orders(self, until: date, judged: Mapping[tuple[str, str], int] | None = None) -> list[Order]:
+        """Every order with its bills by the deliveries up to ``until``. ``judged``: for orders priced by use."""
+        registry, books = self.registry, self.books
+        return read_orders(
+            registry.orders,
+            registry.payments,
+            read_report_history(books, registry.orders, until),
+            self.cat.billing,
+            until,
+            payment_working_days=self.cat.settings.payment_working_days,
+            judged=judged,
+        )
 
     def work(self, snapshot: date) -> Path:
         """Where the stages of one night hand things on; worthless once the night is laid down."""

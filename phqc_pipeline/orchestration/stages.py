@@ -74,6 +74,7 @@ def judge_records(session: Session, day: date, say: Say) -> RecordJudgement:
         forms=session.plan.forms,
         rules=session.scheme.rules,
         records_from=session.plan.records_from,
+        refused=session.refused(day),
         log=say,
     )
     (out / "judgement.json").write_text(json.dumps(asdict(done), ensure_ascii=False), encoding="utf-8")
@@ -97,6 +98,7 @@ def judge_cross(session: Session, day: date) -> tuple[CrossJudgement, DbtRun]:
         scheme=session.scheme,
         manifest=manifest,
         institutions=session.institutions(day),
+        refused=session.refused(day),
     )
 
 
@@ -118,6 +120,7 @@ def lay_down(session: Session, day: date) -> dict[str, Any]:
         finished_at=_now(),
         held_back=session.books.held_back(day),
         registry_fingerprint=session.registry.fingerprint,
+        refused=session.refused(day),
     )
     shutil.rmtree(work, ignore_errors=True)
     return read_night(night)
@@ -233,7 +236,7 @@ def _later_nights(session: Session, day: date) -> list[date]:
 
 def _is_stale(session: Session, day: date) -> bool:
     told = read_night(session.home.night(day))
-    inputs = input_fingerprint(session.in_force(day), session.books.held_back(day))
+    inputs = input_fingerprint(session.in_force(day), session.books.held_back(day), session.refused(day))
     return told["inputs"] != inputs or told["catalogue_fingerprint"] != session.cat.fingerprint
 
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -69,10 +70,22 @@ def run_cross(
     manifest: Any = None,
     institutions: Collection[str] | None = None,
     sample: Path | None = None,
+    refused: Mapping[str, str] | None = None,
 ) -> tuple[CrossJudgement, DbtRun]:
     """Build staging and cross models with their rules' tests, and read what they found (see ``judge_cross``)."""
     run = run_dbt(home, ["build", "--select", "path:models/staging", "path:models/cross"], manifest)
-    told = judge_cross(home, cat, deliveries, ctx, run, out, scheme=scheme, institutions=institutions, sample=sample)
+    told = judge_cross(
+        home,
+        cat,
+        deliveries,
+        ctx,
+        run,
+        out,
+        scheme=scheme,
+        institutions=institutions,
+        sample=sample,
+        refused=refused,
+    )
     return told, run
 
 
@@ -87,19 +100,20 @@ def judge_cross(
     scheme: Scheme,
     institutions: Collection[str] | None = None,
     sample: Path | None = None,
+    refused: Mapping[str, str] | None = None,
 ) -> CrossJudgement:
     """Findings, results and subjects of the rules dbt carries, from the cross models ``run`` built.
 
     Writes ``out/findings.parquet``, ``out/results.parquet``, ``out/present.parquet``. ``institutions``: those to
     report on (None: those with any delivery). A model that failed is the error of its rules and of nobody else.
     ``sample``: the only records, and their people, to report on (``checks.draw_sample``); what is compared with them
-    stays everything.
+    stays everything. ``refused``: institution → why it may not be judged.
     """
     out.mkdir(parents=True, exist_ok=True)
     asked = list(_instances(cat, ctx, scheme))
     broken = _broken_models(run, asked)
     whose = sorted(institutions if institutions is not None else {one.institution_code for one in deliveries})
-    obstacles = Obstacles(cat, deliveries, _any_form_suffices(run), sampled=sample is not None)
+    obstacles = Obstacles(cat, deliveries, _any_form_suffices(run), sampled=sample is not None, refused=refused or {})
     names = sorted({str(one.rule.model) for one in asked} - set(broken))
     models = {name: _table(name) if sample is None else _drawn(name, sample) for name in names}
     with open_duckdb(home.warehouse_db, scratch=home.warehouse / "tmp") as connection:
@@ -115,12 +129,20 @@ def judge_cross(
 
 
 class Obstacles:
-    """Why a rule cannot be asked of an institution: a form not received, a required column missing (0a.8, 0a.18)."""
+    """Why a rule cannot be asked of an institution: it may not be judged, a form was not received, a required column
+    is missing (0a.8, 0a.18)."""
 
     def __init__(
-        self, cat: Catalogue, deliveries: Sequence[Delivery], any_suffices: Collection[str], *, sampled: bool = False
+        self,
+        cat: Catalogue,
+        deliveries: Sequence[Delivery],
+        any_suffices: Collection[str],
+        *,
+        sampled: bool = False,
+        refused: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self._cat = cat
+        self._refused = refused
         self._missing = {(one.institution_code, one.form_id): one.missing_columns for one in deliveries}
         self._any_suffices = any_suffices
         self._sampled = sampled
@@ -128,6 +150,8 @@ class Obstacles:
     def reason(self, one: Instance, institution: str) -> str | None:
         """The reason in Chinese, or None when nothing stands in the way."""
         rule = one.rule
+        if institution in self._refused:
+            return self._refused[institution]
         if self._sampled and rule.subject_kind not in _SAMPLED_SUBJECTS:
             return _NOT_SAMPLED
         if (institution, one.form_id) not in self._missing:

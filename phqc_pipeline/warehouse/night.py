@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,16 +56,18 @@ def assemble_night(
     finished_at: datetime,
     held_back: Iterable[HeldBack] = (),
     registry_fingerprint: str = "",
+    refused: Collection[str] = (),
     run_id: str | None = None,
 ) -> Path:
     """The night of ``ctx.today`` from what both carriers judged, as its folder; an older one of that date is replaced.
 
     ``held_back``: deliveries that wait for a clerk; what reads such a form is not judged. ``records``: the folder
-    ``checks.judge_records`` wrote; ``cross``: the one ``run_cross`` wrote. ``started_at``, ``finished_at``:
-    Asia/Shanghai, without a zone. ``run_id``: without one, the same for the same plan, date, inputs and catalogue.
+    ``checks.judge_records`` wrote; ``cross``: the one ``run_cross`` wrote. ``refused``: institutions that were not
+    entitled to be judged. ``started_at``, ``finished_at``: Asia/Shanghai, without a zone. ``run_id``: without one, the
+    same for the same plan, date, inputs and catalogue.
     """
     held = list(held_back)
-    inputs = input_fingerprint(deliveries, held)
+    inputs = input_fingerprint(deliveries, held, refused)
     told = _digest(inputs, cat.fingerprint, plan.plan_id, scheme.scheme_id, ctx.period, registry_fingerprint)
     return write_night(
         home,
@@ -76,6 +78,7 @@ def assemble_night(
             "scheme_id": scheme.scheme_id,
             "period": ctx.period,
             "inputs": inputs,
+            "not_entitled": sorted(refused),
             "catalogue_fingerprint": cat.fingerprint,
             "registry_fingerprint": registry_fingerprint,
             "records_checked": records_checked,
@@ -91,11 +94,15 @@ def assemble_night(
     )
 
 
-def input_fingerprint(deliveries: Iterable[Delivery], held_back: Iterable[HeldBack] = ()) -> str:
-    """What a night was judged on: the deliveries in force on its date, and which institution's form is held back."""
+def input_fingerprint(
+    deliveries: Iterable[Delivery], held_back: Iterable[HeldBack] = (), refused: Iterable[str] = ()
+) -> str:
+    """What a night was judged on: the deliveries in force on its date, which institution's form is held back, and who
+    was not entitled to be judged."""
     told = sorted(f"{one.institution_code} {one.form_id} {one.snapshot_date} {one.fingerprint}" for one in deliveries)
     held = sorted({f"{one.institution_code} {one.form_id}" for one in held_back})
-    return _digest(*told, "held back", *held)
+    away = sorted(refused)
+    return _digest(*told, "held back", *held, *(["not entitled", *away] if away else []))
 
 
 def list_nights(home: Home) -> list[Path]:

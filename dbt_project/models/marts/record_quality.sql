@@ -18,6 +18,13 @@ marked as (
   from open_findings group by all
 ),
 
+-- Records that were only taken in have no pass rate (billing/entitlement.py gives the reason).
+not_entitled as (
+  select distinct institution_code from {{ ref('qc_rule_result') }}
+  where status = 'not_evaluable' and starts_with(reason, '未开通质控')
+    and snapshot_date = (select max(snapshot_date) from {{ ref('qc_run') }})
+),
+
 records as (
   select
     j._institution_code as institution_code, j.form_id, coalesce(j.doctor_name, '') as doctor_name,
@@ -27,6 +34,7 @@ records as (
   from {{ ref('judged_record') }} as j
   left join marked as m
     on m.institution_code = j._institution_code and m.form_id = j.form_id and m.subject_id = j._record_key
+  where j._institution_code not in (select institution_code from not_entitled)
   group by all
 )
 

@@ -1,0 +1,240 @@
+"""Orders as they stand on a day: what is owed, what is paid, and the state that follows from dates and payments.
+
+Belongs here: one ``OrderLine`` a row of ``order.csv``, its bill's versions, its state. States are derived, never typed
+in. Does not belong here: reading the registry (``extracts.registry``), tables to publish (``tables``).
+"""
+
+from __future__ import annotations
+
+from calendar import monthrange
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+import polars as pl
+
+from phqc_pipeline.billing.evidence import Cell, History
+from phqc_pipeline.billing.money import ROUNDINGS
+from phqc_pipeline.billing.versions import Version, bill_versions
+from phqc_pipeline.billing.working_days import CalendarUnknownError, add_working_days
+from phqc_pipeline.catalogue.pricing import DEFAULT_PRICING, BillingTerms, Pricing
+
+#: States and what people call them.
+STATES = {
+    "draft": "未签订",
+    "awaiting_payment": "待付款",
+    "active": "在期",
+    "expiring": "即将到期",
+    "expired": "已到期",
+    "defaulted": "违约",
+}
+
+
+@dataclass(frozen=True)
+class OrderLine:
+    """One institution's line of an order. Amounts and prices in yuan; ``problem``: why it cannot be priced, or empty.
+
+    ``pricing``: None when the order names a kind that ``rules/billing.yaml`` does not have.
+    """
+
+    order_no: str
+    institution_code: str
+    cell: Cell
+    unit_price: Decimal
+    currency: str
+    rounding: str
+    signed_on: date | None
+    service_from: date
+    service_to: date
+    penalty_rate: Decimal | None
+    pricing_id: str
+    pricing: Pricing | None
+    minimum: Decimal | None
+    due_on: date | None
+    problem: str
+
+    def in_service(self, day: date, grace_days: int = 0) -> bool:
+        """Both ends of the service period count, and ``grace_days`` after it."""
+        return self.service_from <= day <= self.service_to + timedelta(days=grace_days)
+
+
+@dataclass(frozen=True)
+class Order:
+    """All lines of one order number, its payments (day, amount; oldest first) and the versions of each line's bill.
+
+    An order is paid for as a whole: its lines are settled together.
+    """
+
+    order_no: str
+    lines: tuple[OrderLine, ...]
+    payments: tuple[tuple[date, Decimal], ...] = ()
+    versions: Mapping[Cell, tuple[Version, ...]] = field(default_factory=dict)
+
+    def paid(self, day: date) -> Decimal:
+        """Paid up to and including ``day``."""
+        return sum((amount for on, amount in self.payments if on <= day), Decimal("0.00"))
+
+    def owed(self, day: date) -> Decimal | None:
+        """What all lines come to by the versions that hold on ``day``; None when no line can be priced yet."""
+        amounts = [found.amount for line in self.lines if (found := self.version(line, day))]
+        return sum(amounts, Decimal("0.00")) if amounts else None
+
+    def version(self, line: OrderLine, day: date) -> Version | None:
+        """The version of a line's bill that holds on ``day``: the last one made by then."""
+        return next((one for one in reversed(self.versions.get(line.cell, ())) if one.made_on <= day), None)
+
+    def first_bill(self, day: date) -> Decimal | None:
+        """What all lines came to as first billed, of those billed by ``day``."""
+        firsts = [made[0].amount for made in self.versions.values() if made and made[0].made_on <= day]
+        return sum(firsts, Decimal("0.00")) if firsts else None
+
+    def settled(self, day: date) -> bool:
+        """Whether what was billed first, or what is owed now if that is less, is paid in full.
+
+        A report corrected upwards later leaves a balance (an adjustment with a due date of its own), not a closed door.
+        As long as nothing can be priced, any payment settles: the parties agreed on it by other means.
+        """
+        paid, owed, first = self.paid(day), self.owed(day), self.first_bill(day)
+        if owed is None or first is None:
+            return paid > 0
+        return paid >= min(owed, first)
+
+    def settled_on(self, day: date) -> date | None:
+        """The day of the payment that settled the order, by what is known on ``day``; None when it is not settled."""
+        if not self.settled(day):
+            return None
+        owed, first = self.owed(day), self.first_bill(day)
+        needed = Decimal("0.01") if owed is None or first is None else min(owed, first)
+        total = Decimal(0)
+        for on, amount in self.payments:
+            total += amount
+            if total >= needed:
+                return on
+        return self.payments[0][0] if self.payments else None
+
+    def state(self, line: OrderLine, day: date, terms: BillingTerms) -> str:
+        """The line's state on ``day``, one of ``STATES``.
+
+        Without a known due date (no calendar of that year) a debt is never called a default.
+        """
+        settled = self.settled(day)
+        if not settled and (line.signed_on is None or day < line.signed_on):
+            return "draft"
+        if not settled:
+            due = line.due_on
+            late = due is not None and day > due + timedelta(days=terms.payment_grace_days)
+            return "defaulted" if late else "expired" if day > line.service_to else "awaiting_payment"
+        if day > line.service_to:
+            return "expired"
+        return "expiring" if day >= notice_day(line.service_to, terms.renewal_notice_months) else "active"
+
+
+def read_orders(
+    orders: pl.DataFrame | None,
+    payments: pl.DataFrame | None,
+    history: History,
+    terms: BillingTerms,
+    until: date,
+    *,
+    payment_working_days: int,
+    judged: Mapping[tuple[str, str], int] | None = None,
+) -> list[Order]:
+    """Every order of the registry, by number, with the bills that ``history`` up to ``until`` gives.
+
+    ``payment_working_days``: after the day of signing, of an order that does not say otherwise. ``judged``: records
+    judged in the service period by (order_no, institution_code), for orders priced by use.
+    """
+    if orders is None or orders.is_empty():
+        return []
+    paid: dict[str, list[tuple[date, Decimal]]] = {}
+    for row in payments.iter_rows(named=True) if payments is not None else ():
+        if row["paid_on"] is not None:
+            paid.setdefault(row["order_no"], []).append((row["paid_on"], _decimal(row["amount"])))
+    lines: dict[str, list[OrderLine]] = {}
+    # One line an institution: a county has hundreds, never a data path of records.
+    for row in orders.iter_rows(named=True):
+        lines.setdefault(row["order_no"], []).append(_line(row, terms, payment_working_days))
+    return [
+        Order(
+            order_no,
+            tuple(sorted(found, key=lambda line: (line.institution_code, line.cell))),
+            tuple(sorted(paid.get(order_no, ()))),
+            {line.cell: _versions(line, history, until, judged or {}) for line in found},
+        )
+        for order_no, found in sorted(lines.items())
+    ]
+
+
+def notice_day(service_to: date, months: int) -> date:
+    """The day ``months`` months before the service ends; the last of a month that has no such day."""
+    index = service_to.year * 12 + service_to.month - 1 - months
+    year, month = index // 12, index % 12 + 1
+    return date(year, month, min(service_to.day, monthrange(year, month)[1]))
+
+
+def _line(row: Mapping[str, Any], terms: BillingTerms, payment_working_days: int) -> OrderLine:
+    problems = []
+    pricing_id = row.get("pricing") or DEFAULT_PRICING
+    pricing = terms.pricing.get(pricing_id)
+    if pricing is None:
+        problems.append(f"计费方式 {pricing_id} 不在 rules/billing.yaml 里")
+    if row["rounding"] not in ROUNDINGS:
+        problems.append(f"取整方式 {row['rounding']} 未定义")
+    due_on = None
+    try:
+        days = int(row.get("payment_working_days") or payment_working_days)
+        due_on = add_working_days(row["signed_on"], days) if row["signed_on"] else None
+    except CalendarUnknownError as unknown:
+        problems.append(str(unknown))
+    except ValueError:
+        problems.append(f"order.csv 的 payment_working_days“{row['payment_working_days']}”不是天数，请写整数，如 10")
+    cell = (
+        row["institution_code"],
+        row["basis_report"],
+        int(row["basis_year"]),
+        row["basis_period"],
+        row["basis_item"],
+    )
+    return OrderLine(
+        order_no=row["order_no"],
+        institution_code=row["institution_code"],
+        cell=cell,
+        unit_price=_decimal(row["unit_price"]),
+        currency=row["currency"],
+        rounding=row["rounding"],
+        signed_on=row["signed_on"],
+        service_from=row["service_from"],
+        service_to=row["service_to"],
+        penalty_rate=None if row["penalty_rate"] is None else _decimal(row["penalty_rate"]),
+        pricing_id=pricing_id,
+        pricing=pricing,
+        minimum=None if row.get("minimum_amount") is None else _decimal(row["minimum_amount"]),
+        due_on=due_on,
+        problem="；".join(problems),
+    )
+
+
+def _versions(
+    line: OrderLine, history: History, until: date, judged: Mapping[tuple[str, str], int]
+) -> tuple[Version, ...]:
+    pricing = line.pricing
+    if pricing is None or line.rounding not in ROUNDINGS:
+        return ()
+    cells: Sequence[Any] = [cell for cell in history.get(line.cell, ()) if cell.delivered_on <= until]
+    return bill_versions(
+        cells,
+        pricing,
+        unit_price=line.unit_price,
+        rounding=line.rounding,
+        signed_on=line.signed_on,
+        service_from=line.service_from,
+        service_to=line.service_to,
+        minimum=line.minimum,
+        judged=judged.get((line.order_no, line.institution_code)),
+    )
+
+
+def _decimal(value: Any) -> Decimal:
+    return value if isinstance(value, Decimal) else Decimal(str(value))
