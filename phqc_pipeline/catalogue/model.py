@@ -366,7 +366,8 @@ class Rule:
 
     ``forms`` (less ``except_forms``) is the scope as written: form ids, ``*`` or ``person``; ``form_ids`` the forms it
     is instantiated on. Exactly one of ``assertion`` (YAML ``assert``) and ``violated`` is set on a pandera rule. A dbt
-    rule has ``model``, ``reads`` (form → columns) and a readable ``expression`` instead; ``form_id`` is its home form.
+    rule has ``model``, ``reads`` (form → columns), ``own_reads`` (columns of whichever form it reports on, where
+    ``service_date`` is that form's own) and a readable ``expression`` instead; ``form_id`` is its home form.
     ``needs`` says in Chinese which data the rule rests on: where no subject has them it is ``not_evaluable``;
     ``statistical`` marks a test whose outcome is a lead with a stated rate of false ones, not a certain fault.
     ``expression`` is the readable judgement for both carriers (``qc.rule.expression``).
@@ -403,6 +404,7 @@ class Rule:
     overrides: Mapping[str, Override] = attribute(default_factory=_empty)
     model: str | None = None
     reads: Mapping[str, tuple[str, ...]] = attribute(default_factory=_empty)
+    own_reads: tuple[str, ...] = ()
     checks_empty: tuple[str, ...] = ()
     period_scoped: bool = False
     needs: str = ""

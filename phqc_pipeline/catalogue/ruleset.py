@@ -148,6 +148,7 @@ def _rule(
         equivalent_mutants=equivalents(source.equivalent_mutants),
         model=source.model,
         reads=_reads(source, forms),
+        own_reads=tuple(source.reads.get(EVERY_FORM, ())),
         checks_empty=tuple(source.checks_empty),
         period_scoped=source.period_scoped,
         needs=source.needs or "",
@@ -223,11 +224,13 @@ def _check_carrier(source: RuleIn, fault: Any) -> None:
 
 
 def _reads(source: RuleIn, forms: Mapping[str, Form]) -> dict[str, tuple[str, ...]]:
-    """What a rule of dbt's reads, form by form; ``person`` becomes every person form that has those columns."""
-    found = {form_id: tuple(names) for form_id, names in source.reads.items() if form_id != EVERY_PERSON_FORM}
+    """What a rule of dbt's reads, form by form; ``person`` becomes every person form that has those columns. What it
+    reads of the form it reports on, whichever that is (``*``), stands apart, as ``own_reads``."""
+    together = (EVERY_FORM, EVERY_PERSON_FORM)
+    found = {form_id: tuple(names) for form_id, names in source.reads.items() if form_id not in together}
     wanted = source.reads.get(EVERY_PERSON_FORM)
     for form in forms.values() if wanted else ():
-        names = _on_form(wanted or (), form)
+        names = on_form(wanted or (), form)
         if (
             form.subject == "person"
             and form.form_id not in {*found, *source.except_forms}
@@ -237,7 +240,7 @@ def _reads(source: RuleIn, forms: Mapping[str, Form]) -> dict[str, tuple[str, ..
     return found
 
 
-def _on_form(names: Sequence[str], form: Form) -> tuple[str, ...]:
+def on_form(names: Sequence[str], form: Form) -> tuple[str, ...]:
     """Columns named for many forms, on one: ``service_date`` is the form's own."""
     return tuple(form.service_date if name == _SERVICE_DATE else name for name in names)
 
@@ -257,10 +260,10 @@ def _check_reads(
 
     everywhere = frozenset({_SERVICE_DATE}.union(*columns.values()))
     for form_id, names in source.reads.items():
-        if form_id == EVERY_PERSON_FORM:
+        if form_id in (EVERY_FORM, EVERY_PERSON_FORM):
             for index, name in enumerate(names):
                 if name not in everywhere and name not in reader.broken:
-                    remedy = did_you_mean(name, everywhere, "改成个人表上有的字段名")
+                    remedy = did_you_mean(name, everywhere, "改成表单上有的字段名")
                     reader.fault(document, (*path, "reads", form_id, index), where, f"没有一张表有字段 {name}", remedy)
         elif form_id in columns:
             for index, name in enumerate(names):

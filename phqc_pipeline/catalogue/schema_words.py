@@ -130,7 +130,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "examples": "样例：pass 不命中的记录，fail 命中的记录，各至少一条，边界两边都要有",
         "equivalent_mutants": _EQUIVALENT,
         "model": "跨表规则：承担它的 dbt 模型",
-        "reads": "跨表规则：{表单: [读到的字段]}",
+        "reads": "跨表规则：{表单: [读到的字段]}；person 指各张个人表，* 指问题所在的那张表",
         "checks_empty": "跨表规则：在归属表上检查哪些字段未填",
         "period_scoped": "跨表规则：true 按统计期计数，换期另立问题",
         "needs": "跨表规则：靠什么数据来判；当夜没有一个对象有这些数据时不算通过，记“没有数据：……”（not_evaluable）",

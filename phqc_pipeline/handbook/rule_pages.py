@@ -184,6 +184,8 @@ def _population_of_model(book: Book, rule: Rule, here: str) -> list[str]:
         f"**分母**（适用）：从{material}里数出的{_subject(rule)}中，模型能判的（结果里 `violated` 不为空的）。",
         f"**分子**（命中）：其中“{md.text(rule.expression)}”的。",
     ]
+    if rule.own_reads:
+        lines.append(f"**读取**：各表自己的 {'、'.join(md.text(name) for name in rule.own_reads)}")
     for form_id, columns in rule.reads.items():
         lines.append(f"**读取**：{book.link_form(form_id, here)}的 {_columns(book, form_id, columns)}")
     return lines

@@ -206,6 +206,7 @@ def _stage(session: Session, day: date) -> Any:
         session.context(day),
         scheme=session.scheme,
         institutions=session.registry.institutions,
+        doctors=session.registry.doctors,
         held_back=session.books.held_back(day),
         records_from=session.plan.records_from,
     )

@@ -156,7 +156,8 @@ class Obstacles:
             return _NOT_SAMPLED
         if (institution, one.form_id) not in self._missing:
             return NOT_RECEIVED
-        others = [form_id for form_id in rule.reads if form_id != one.form_id]
+        # Of several forms a rule reports on, each is judged with whatever there is of the others.
+        others = [form_id for form_id in rule.reads if form_id not in rule.form_ids]
         received = [form_id for form_id in others if (institution, form_id) in self._missing]
         if rule.model in self._any_suffices:
             if others and not received:
@@ -178,7 +179,8 @@ class Obstacles:
             items = self._cat.reports[form_id].by_item
             return [f"{items[name].title}（{form_id}.{name}）" for name in sorted(missing & set(rule.reads[form_id]))]
         form = self._cat.forms[form_id]
-        read = set(rule.reads.get(form_id, ())) or {"archive_no", form.service_date, *form.stage}
+        asked = rule.reads.get(form_id, rule.own_reads) or ("archive_no", "service_date", *form.stage)
+        read = {form.service_date if name == "service_date" else name for name in asked}
         blocking = form.blocking(missing) & read
         return [f"{form.field(name).title}（{form_id}.{name}）" for name in sorted(blocking)]
 

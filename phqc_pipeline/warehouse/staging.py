@@ -73,6 +73,11 @@ _KEYS = {
 _RECORD_COLUMNS = {**dict.fromkeys(_TOLD_OF_RECORDS, "VARCHAR"), "created_at": "TIMESTAMP"}
 #: An identity number by which people may be told apart: right in structure and check digit (reports.md, section 2).
 _VALID_ID = "id_checksum_ok(id_card_no) and id_birth_date(id_card_no) is not null"
+_INSTITUTION: Mapping[str, Any] = dict.fromkeys(("institution_code", "institution_name", "parent_code"), pl.String)
+_DOCTOR: Mapping[str, Any] = {
+    **dict.fromkeys(("institution_code", "doctor_name"), pl.String),
+    **dict.fromkeys(("from_date", "to_date"), pl.Date),
+}
 _GENERATED = "generated"
 #: A tag of models that are steps on the way to others, nothing to look at by themselves.
 INTERNAL = "internal"
@@ -86,12 +91,13 @@ def stage(
     *,
     scheme: Scheme,
     institutions: pl.DataFrame | None = None,
+    doctors: pl.DataFrame | None = None,
     held_back: Iterable[HeldBack] = (),
     records_from: date | None = None,
 ) -> Any:
     """Make the home's working copy ready to run for one night, and an empty working DuckDB file; dbt's manifest of it.
 
-    ``deliveries``: in force on ``ctx.today``, forms and reports. ``institutions``: the registry's institution.csv.
+    ``deliveries``: in force on ``ctx.today``, forms and reports. ``institutions``, ``doctors``: the registry's tables.
     ``held_back``: deliveries newer than those in force that wait for a clerk. ``records_from``: the plan's.
     """
     clear_warehouse(home)
@@ -102,7 +108,8 @@ def stage(
     _deliveries(deliveries, {(one.institution_code, one.form_id) for one in held_back}).write_parquet(
         inputs / "delivery.parquet"
     )
-    _institutions(institutions).write_parquet(inputs / "institution.parquet")
+    for name, table, columns in (("institution", institutions, _INSTITUTION), ("doctor", doctors, _DOCTOR)):
+        _registered(table, columns).write_parquet(inputs / f"{name}.parquet")
     return parse_project(home)
 
 
@@ -250,12 +257,13 @@ def _deliveries(deliveries: Sequence[Delivery], held: set[tuple[str, str]]) -> p
     return pl.DataFrame(rows, schema=schema)
 
 
-def _institutions(registry: pl.DataFrame | None) -> pl.DataFrame:
-    columns = ("institution_code", "institution_name", "parent_code")
-    if registry is None:
-        return pl.DataFrame(schema=dict.fromkeys(columns, pl.String))
-    return registry.select(
-        (pl.col(name) if name in registry.columns else pl.lit(None)).cast(pl.String).alias(name) for name in columns
+def _registered(table: pl.DataFrame | None, columns: Mapping[str, Any]) -> pl.DataFrame:
+    """A registry table in the columns models read; without its file, not a row."""
+    if table is None:
+        return pl.DataFrame(schema=columns)
+    return table.select(
+        (pl.col(name) if name in table.columns else pl.lit(None)).cast(kind).alias(name)
+        for name, kind in columns.items()
     )
 
 
@@ -411,7 +419,8 @@ def _asked_of_many(cat: Catalogue) -> dict[str, str]:
     found: dict[str, str] = {}
     for rule in cat.rules:
         if rule.carrier == "dbt" and rule.model in asking:
-            for form_id, columns in rule.reads.items():
+            own = dict.fromkeys(rule.form_ids, rule.own_reads)
+            for form_id, columns in (*own.items(), *rule.reads.items()):
                 form = cat.forms.get(form_id)
                 for name in columns:
                     if form and form.has(name):

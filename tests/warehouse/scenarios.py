@@ -13,10 +13,11 @@ import polars as pl
 import yaml
 
 from phqc_pipeline.catalogue import Catalogue, Context
+from phqc_pipeline.extracts import Delivery
 from phqc_pipeline.home import Home
 from phqc_pipeline.warehouse import run_cross, stage
 
-from .small_lake import Delivery, deliver, deliver_report
+from .small_lake import deliver, deliver_report
 
 FOLDER = Path(__file__).parents[1] / "scenarios"
 TODAY = date(2024, 12, 31)
@@ -114,7 +115,9 @@ def judge(home: Home, cat: Catalogue, scenarios: Sequence[Scenario]) -> None:
         ],
         schema={"institution_code": pl.String, "institution_name": pl.String, "parent_code": pl.String},
     )
-    extra = {name: pl.DataFrame(rows) for name, rows in registry.items()}
+    extra: dict[str, Any] = {
+        f"{name}s": pl.DataFrame(rows) for name, rows in registry.items()
+    }  # doctor.csv is stage(doctors=…)
     manifest = stage(home, cat, deliveries, ctx, scheme=scheme, institutions=institutions, **extra)
     out = home.warehouse / "cross"
     judged, run = run_cross(home, cat, deliveries, ctx, out, scheme=scheme, manifest=manifest)
