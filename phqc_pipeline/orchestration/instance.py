@@ -35,6 +35,10 @@ retention:
       skipped: 7
       failure: 30
       success: -1
+event_log_storage:
+  module: phqc_pipeline.orchestration.event_log
+  class: HomeEventLog
+  config: {}
 """
 
 _UNFINISHED = [DagsterRunStatus.STARTING, DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING]
