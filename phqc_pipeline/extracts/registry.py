@@ -28,6 +28,10 @@ from phqc_pipeline.extracts.rows import Owner
 from phqc_pipeline.extracts.shapes import ROW_NUMBER, UnreadableError
 from phqc_pipeline.home import Home
 
+#: How a resident was asked, what came of it, and what was concluded (抽样核查表).
+VERIFICATION_METHODS = ("电话", "入户")
+VERIFICATION_OUTCOMES = ("相符", "不相符", "未接通", "空号停机", "拒访")
+VERIFICATION_CONCLUSIONS = ("属实", "不属实", "待定")
 ROUNDINGS = ("yuan_down", "yuan_half_up", "fen_half_up")
 #: The five grades of the confirmation sheet (服务合同·附件二), the best first.
 SATISFACTION = ("非常满意", "满意", "一般", "不满意", "非常不满意")
@@ -61,6 +65,7 @@ class _Column:
     required: bool = True
     choices: tuple[str, ...] = ()
     extra: bool = False
+    title: str = ""  # a Chinese header by which the column is known as well
 
 
 @dataclass(frozen=True)
@@ -177,6 +182,27 @@ FILES: Mapping[str, _File] = {
         ),
         key=("order_no", "institution_code", "confirmed_on"),
     ),
+    # The answered sampling sheet, saved as CSV: lines not answered yet stand in it too.
+    "verifications": _File(
+        "verification",
+        "抽样核查结果",
+        (
+            _Column("institution_code", title="机构编码"),
+            _Column("form_id", required=False, title="表单编号"),
+            _Column("record_id", required=False, title="记录编号"),
+            _Column("archive_no", title="健康档案编号"),
+            _Column("doctor_name", required=False, title="责任医生"),
+            _Column("method", "choice", required=False, choices=VERIFICATION_METHODS, title="核查方式"),
+            _Column("verified_on", "date", required=False, title="核查日期"),
+            _Column("outcome", "choice", required=False, choices=VERIFICATION_OUTCOMES, title="核查结果"),
+            _Column("sbp", "money", required=False, title="复测收缩压"),
+            _Column("dbp", "money", required=False, title="复测舒张压"),
+            _Column("conclusion", "choice", required=False, choices=VERIFICATION_CONCLUSIONS, title="结论"),
+            _Column("verified_by", required=False, title="核查人"),
+            _Column("remark", required=False, title="备注"),
+        ),
+        key=("institution_code", "form_id", "record_id", "archive_no", "method", "verified_on"),
+    ),
 }
 
 _SAID = {
@@ -204,6 +230,7 @@ class Registry:
     waivers: pl.DataFrame | None = None
     parties: pl.DataFrame | None = None
     confirmations: pl.DataFrame | None = None
+    verifications: pl.DataFrame | None = None
     problems: list[str] = field(default_factory=list)
     fingerprint: str = ""
 
@@ -313,7 +340,7 @@ def _read(path: Path, file: _File, problems: list[str]) -> tuple[pl.DataFrame, s
 
 def _texts(path: Path, file: _File, problems: list[str]) -> pl.DataFrame:
     """The rows as text, empty as null, columns by their header; ``_row`` as a spreadsheet counts."""
-    known = known_headers((column.name, (column.name,), "") for column in file.columns)
+    known = known_headers((column.name, (column.name,), column.title) for column in file.columns)
     try:
         table = open_csv(path, known)
         batches, first = [], table.first_row

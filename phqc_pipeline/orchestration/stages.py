@@ -207,6 +207,7 @@ def _stage(session: Session, day: date) -> Any:
         scheme=session.scheme,
         institutions=session.registry.institutions,
         doctors=session.registry.doctors,
+        verifications=session.registry.verifications,
         held_back=session.books.held_back(day),
         records_from=session.plan.records_from,
     )

@@ -264,7 +264,7 @@ def _results(
                 status, reason = "not_evaluable", obstacle
             else:
                 figures = counted.get((rule.rule_id, one.form_id, institution), figures)
-                if rule.needs and not figures[1]:
+                if rule.needs and not figures[0]:
                     status, reason = "not_evaluable", f"没有数据：{rule.needs}"
                 else:
                     status = "not_applicable" if not figures[1] else "fail" if figures[2] else "pass"

@@ -28,6 +28,8 @@ from phqc_pipeline.checks.population import JUDGED_STATUSES
 from phqc_pipeline.home import DBT_PROJECT_DIR, Home
 from phqc_pipeline.warehouse.db import columns_sql, identifier, literal
 from phqc_pipeline.warehouse.dbt_runner import parse_project
+from phqc_pipeline.warehouse.holidays import rest_days
+from phqc_pipeline.warehouse.verification import answered_lines
 
 if TYPE_CHECKING:
     from phqc_pipeline.extracts import Delivery, HeldBack
@@ -92,12 +94,14 @@ def stage(
     scheme: Scheme,
     institutions: pl.DataFrame | None = None,
     doctors: pl.DataFrame | None = None,
+    verifications: pl.DataFrame | None = None,
     held_back: Iterable[HeldBack] = (),
     records_from: date | None = None,
 ) -> Any:
     """Make the home's working copy ready to run for one night, and an empty working DuckDB file; dbt's manifest of it.
 
     ``deliveries``: in force on ``ctx.today``, forms and reports. ``institutions``, ``doctors``: the registry's tables.
+    ``verifications``: its verification.csv, answers to the sampling sheet.
     ``held_back``: deliveries newer than those in force that wait for a clerk. ``records_from``: the plan's.
     """
     clear_warehouse(home)
@@ -110,6 +114,8 @@ def stage(
     )
     for name, table, columns in (("institution", institutions, _INSTITUTION), ("doctor", doctors, _DOCTOR)):
         _registered(table, columns).write_parquet(inputs / f"{name}.parquet")
+    rest_days(date(ctx.period_start.year - 1, 1, 1), ctx.period_end).write_parquet(inputs / "calendar.parquet")
+    answered_lines(verifications).write_parquet(inputs / "verification.parquet")
     return parse_project(home)
 
 
