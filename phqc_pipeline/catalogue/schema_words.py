@@ -133,7 +133,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "reads": "跨表规则：{表单: [读到的字段]}；person 指各张个人表，* 指问题所在的那张表",
         "checks_empty": "跨表规则：在归属表上检查哪些字段未填",
         "period_scoped": "跨表规则：true 按统计期计数，换期另立问题",
-        "needs": "跨表规则：靠什么数据来判；当夜总体里一个有这些数据的对象也没有时不算通过，记“没有数据：……”（not_evaluable）",
+        "needs": "跨表规则：靠什么数据来判；没有一个对象有这些数据时不算通过，记 not_evaluable“没有数据：……”",
         "statistical": "跨表规则：true 表示按统计检验判断（效应、样本量、多重检验校正），结论是核查线索，不是确定的错",
         "expression": "跨表规则：命中条件的可读说法",
         "note": _NOTE,

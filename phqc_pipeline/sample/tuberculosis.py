@@ -34,6 +34,10 @@ _INTENSIVE, _STEP, _LATER = 6, 10, 30  # visits every ten days, then every thirt
 _VISITS = 14  # more than the longest treatment takes
 _EDUCATION = ("card", "storage", "course", "harm", "adr", "sputum", "travel", "habit", "contact")
 _PLACE = "阿勒泰市疾病预防控制中心结核病门诊"
+_OPINIONS = [
+    *("继续按方案服药，按时复查", "继续服药，下月复查痰涂片", "继续服药，复查肝肾功能", "按时服药，注意休息和营养"),
+    *("督导服药，如有不适及时就诊", "继续治疗，避免漏服", "继续服药，居室通风，注意消毒"),
+]
 _DEPARTMENT = "阿勒泰地区人民医院感染科"
 
 
@@ -192,7 +196,7 @@ def _follow_ups(
         "referral_reason": where(refer, np.where(reaction, "药物不良反应", "出现合并症")),
         "referral_result": where(refer, "已就诊，调整用药后继续治疗"),
         "handle_opinion": np.where(
-            closing, "完成疗程，结案", np.where(refer, "转诊，两周内随访", "继续按方案服药，按时复查")
+            closing, "完成疗程，结案", np.where(refer, "转诊，两周内随访", chance.pick(size, _OPINIONS))
         ),
         "next_visit_date": optional_days(
             _later(day, np.where(day - start < _INTENSIVE * _STEP - 3, _STEP, _LATER)), ~closing
