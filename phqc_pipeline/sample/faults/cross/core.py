@@ -101,14 +101,14 @@ def _forms_differ(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
         if one in truth.rows
     ]).drop_nulls()  # fmt: skip
     if rule.params.get("normalize_name"):
-        told = told.with_columns(pl.Series("said", [_normal_name(one) for one in told["said"].to_list()], pl.String))
+        told = told.with_columns(pl.Series("said", [normal_name(one) for one in told["said"].to_list()], pl.String))
     differs = told.group_by("archive_no").agg(pl.col("said").n_unique(), pl.col("form").n_unique())
     differs = differs.filter((pl.col("said") > 1) & (pl.col("form") > 1))
     profiles = truth.rows[form_id].filter(pl.col("archive_no").is_in(differs["archive_no"].implode()))
     return people_of(rule, form_id, profiles["archive_no"])
 
 
-def _normal_name(name: str) -> str:
+def normal_name(name: str) -> str:
     plain = "".join(name.split()).replace("\u3000", "")
     for dot in "•・．.‧":
         plain = plain.replace(dot, "·")
