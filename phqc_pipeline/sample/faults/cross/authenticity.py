@@ -5,6 +5,7 @@ Rules marked statistical have no key: what they say of a doctor depends on every
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping
 from datetime import date, timedelta
@@ -98,14 +99,14 @@ def _series(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
         elif regular == "hardly varying":
             wrong = max(_deviation(sbp), _deviation(dbp)) < rule.params["max_sd"]
         else:
-            wrong = len({later - earlier for earlier, later in zip(days, days[1:], strict=False)}) == 1
+            wrong = len({later - earlier for earlier, later in itertools.pairwise(days)}) == 1
         if wrong:
             odd.append(archive_no)
     return people_of(rule, form_id, pl.Series(odd, dtype=pl.String))
 
 
 def _steps(values: list[float]) -> set[float]:
-    return {round(later - earlier, 6) for earlier, later in zip(values, values[1:], strict=False)}
+    return {round(later - earlier, 6) for earlier, later in itertools.pairwise(values)}
 
 
 def _deviation(values: list[float]) -> float:
@@ -177,7 +178,7 @@ def _places(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
     told = rows.select("doctor_name", "created_at", "archive_no", "service_lng", "service_lat").rows()
     odd = [
         later[0]
-        for earlier, later in zip(told, told[1:], strict=False)
+        for earlier, later in itertools.pairwise(told)
         if earlier[0] == later[0]
         and earlier[1].date() == later[1].date()
         and earlier[2] != later[2]
@@ -224,8 +225,11 @@ def _very_old(truth: Truth, rule: Rule, form_id: str, visits: pl.DataFrame) -> l
     told = pl.concat([
         visits.select("archive_no", "birth_date", pl.col("visit_date").alias("day"), "good"),
         assessed.select(
-            "archive_no", "birth_date", pl.col("assess_date").alias("day"), pl.col("grade_code") == params["independent"]
-        ).rename({"grade_code": "good"}),
+            "archive_no",
+            "birth_date",
+            pl.col("assess_date").alias("day"),
+            (pl.col("grade_code") == params["independent"]).alias("good"),
+        ),
     ]).drop_nulls(["archive_no", "birth_date"])  # fmt: skip
     old = told.filter(pl.col("birth_date").dt.offset_by(f"{params['old_age']}y") <= pl.col("day"))
     people = old.group_by("archive_no").agg(pl.col("good").all())
@@ -256,9 +260,7 @@ def _registered_share(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
     )["archive_no"].drop_nulls().unique()  # fmt: skip
     managed = truth.rows[form_id].filter(pl.col("end_date").is_null() & pl.col("archive_no").is_in(adults.implode()))
     wrong = False
-    for disease, norm, limit in zip(
-        params["diseases"], params["prevalence"], params["max_difference"], strict=True
-    ):
+    for disease, norm, limit in zip(params["diseases"], params["prevalence"], params["max_difference"], strict=True):
         count = managed.filter(pl.col("disease") == disease)["archive_no"].n_unique()
         wrong |= len(adults) >= params["min_n"] and round(abs(count / len(adults) - norm), 6) > limit
     return _institution(truth, rule, form_id, wrong)
