@@ -132,8 +132,8 @@ def _too_many_a_day(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
 def _by_roster(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
     rows = truth.rows[form_id].drop_nulls(["doctor_name", "archive_no", "created_at"])
     rows = rows.filter(pl.col("created_at") != pl.col("created_at").dt.truncate("1d"))
-    days = rows.sort("created_at", "archive_no").group_by("doctor_name", pl.col("created_at").dt.date().alias("day"))
-    days = days.agg(pl.col("archive_no"), pl.col("archive_no").n_unique().alias("residents"))
+    by_day = rows.sort("created_at", "archive_no").group_by("doctor_name", pl.col("created_at").dt.date().alias("day"))
+    days = by_day.agg(pl.col("archive_no"), pl.col("archive_no").n_unique().alias("residents"))
     days = days.filter(pl.col("residents") >= rule.params["min_residents"])
     in_order = [name for name, _, numbers, _ in days.iter_rows() if numbers == sorted(numbers)]
     return _doctors(rule, form_id, pl.Series(in_order, dtype=pl.String))
@@ -168,8 +168,8 @@ def _places(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
     if params["impossible"] == "one point":
         rows = _this_period(truth, form_id).drop_nulls(["service_lng", "service_lat"])
         at = [pl.col(name).round(int(params["decimals"])) for name in ("service_lng", "service_lat")]
-        most = rows.group_by(at).len()["len"].max() if rows.height else 0
-        return _institution(truth, rule, form_id, _above(rows.height, int(most or 0), params))  # type: ignore[call-overload]
+        most = max(rows.group_by(at).len()["len"].to_list(), default=0)
+        return _institution(truth, rule, form_id, _above(rows.height, most, params))
     rows = truth.rows[form_id].drop_nulls(["doctor_name", "archive_no", "created_at", "service_lng", "service_lat"])
     rows = rows.filter(
         (pl.col("created_at") != pl.col("created_at").dt.truncate("1d"))
