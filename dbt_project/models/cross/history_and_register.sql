@@ -1,0 +1,49 @@
+-- 既往史与专项登记不符 (HTN-X-001, DM-X-001, CPD-X-002, SMI-X-003: told, but on no register; HTN-X-002, SMI-X-002: on the
+-- register, but not told): what the profile says of a person's diseases (or disability) against the registrations of
+-- the disease. A registration that was ended because it was refused or excluded accounts for what was told; one that
+-- was excluded need not be told. Archives that are closed are not asked for a registration. Compared over all institutions.
+{% set rules = rules_on('history_and_register') %}
+{{ config(enabled=rules | length > 0) }}
+
+{{ no_findings() }}
+
+{% for rule in rules %}
+{% set is_told = 'list_contains(' ~ rule.params.column ~ ', ' ~ sql_text(rule.params.code) ~ ')' %}
+union all by name
+select
+  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated', 'archive_no') }},
+  null::varchar as observed, null::varchar as expected, violated
+from (
+  with registered as (
+    select archive_no, bool_or(coalesce(manage_status not in {{ sql_list(rule.params.excluded_status) }}, true)) as has_it
+    from {{ ref('judged_chronic_registry') }}
+    where archive_no is not null and disease = {{ sql_text(rule.params.disease) }}
+    group by archive_no
+  ),
+  told as (
+    select archive_no, bool_or({{ is_told }}) as is_told
+    from {{ ref('judged_resident_profile') }}
+    where archive_no is not null
+    group by archive_no
+  )
+  select
+    h.*,
+    {% if rule.params.asks == 'registration' %}
+    case
+      when {{ is_told }} and coalesce(h.archive_status not in {{ sql_list(rule.params.closed_status) }}, true)
+      then r.archive_no is null
+    end as violated
+    {% else %}
+    case when r.has_it then not t.is_told end as violated
+    {% endif %}
+  from {{ ref('judged_' ~ rule.form_id) }} as h
+  left join registered as r on r.archive_no = h.archive_no
+  left join told as t on t.archive_no = h.archive_no
+  where h.archive_no is not null and {{ in_force(rule, '(select period_end from ' ~ ref('night') ~ ')') }}
+    {% if rule.form_id == 'chronic_registry' %}and h.disease = {{ sql_text(rule.params.disease) }}{% endif %}
+  qualify row_number() over (
+    partition by h.archive_no {%- if rule.form_id != 'chronic_registry' %}, h._institution_code{% endif %}
+    order by coalesce(violated, false) desc, violated is null, h._service_date desc nulls last, h._record_key desc
+  ) = 1
+)
+{% endfor %}

@@ -1,0 +1,53 @@
+-- 该随访而没有随访 (HTN-L-009 after a referral, HTN-T-007 after registration): something happened after which a visit was
+-- to follow within some days, and none did. Judged when the time is over; the day after its end must lie in the period,
+-- so a new year speaks of what ran out in it. Who left, died or was taken off the register before the end is excused. One
+-- finding a person, on the last such event.
+{% set rules = rules_on('no_visit_after') %}
+{{ config(enabled=rules | length > 0) }}
+
+{{ no_findings() }}
+
+{% for rule in rules %}
+{% set visit_form = rule.params.visit_form %}
+{% set registers = rule.form_id == 'chronic_registry' %}
+union all by name
+select
+  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated', 'archive_no') }},
+  case when violated then coalesce((next_visit - _service_date)::varchar, '—') end as observed,
+  case when violated then '≤{{ rule.params.within_days }}' end as expected, violated
+from (
+  with visits as (
+    select distinct archive_no, _service_date as visit_date from {{ ref('judged_' ~ visit_form) }}
+    where archive_no is not null and _service_date <= {{ period_until_today() }}
+  ),
+  events as (
+    select
+      *, _service_date + {{ rule.params.within_days }} as last_day,
+      coalesce(archive_status in {{ sql_list(rule.params.closed_status) }}
+        and archive_status_date <= _service_date + {{ rule.params.within_days }}, false)
+      {% if registers %}or coalesce(end_date <= _service_date + {{ rule.params.within_days }}, false){% endif %} as excused
+    from {{ ref('judged_' ~ rule.form_id) }}
+    where archive_no is not null and _service_date is not null
+      {% if rule.params.disease %}and disease = {{ sql_text(rule.params.disease) }}{% endif %}
+      {% if rule.params.filled %}and {{ rule.params.filled }} is not null{% endif %}
+    qualify row_number() over (partition by archive_no, _service_date order by created_at desc nulls last, _record_key desc) = 1
+  ),
+  followed as (
+    select e._record_key, e._institution_code, min(v.visit_date) as next_visit
+    from events as e
+    join visits as v on v.archive_no = e.archive_no and v.visit_date {{ '>=' if registers else '>' }} e._service_date
+    group by all
+  )
+  select
+    e.*, f.next_visit,
+    case
+      when not e.excused and e.last_day + 1 between {{ period_start() }} and {{ period_until_today() }}
+      then coalesce(f.next_visit > e.last_day, true)
+    end as violated
+  from events as e
+  left join followed as f using (_record_key, _institution_code)
+  qualify row_number() over (
+    partition by e.archive_no order by coalesce(violated, false) desc, violated is null, e._service_date desc
+  ) = 1
+)
+{% endfor %}

@@ -1,0 +1,34 @@
+-- 不用药而一直正常 (DM-X-002): managed in the period, seen several times in it, every value normal and no drug told once. One
+-- finding a person, on the registration made last.
+{% set rules = rules_on('normal_without_treatment') %}
+{{ config(enabled=rules | length > 0) }}
+
+{{ no_findings() }}
+
+{% for rule in rules %}
+{% set value = rule.params.value %}
+union all by name
+select
+  {{ of_rule(rule) }}, institution_code, {{ of_record('violated', 'archive_no', 'register_date') }},
+  case when violated then {{ plain_number('highest') }} end as observed,
+  case when violated then '≥{{ rule.params.normal_below }}' end as expected, violated
+from (
+  with visits as (
+    select
+      archive_no, count(distinct _service_date) as visits, max({{ value }}) as highest,
+      bool_or({% for column in rule.params.treatment %}{{ column }} is not null{{ " or " if not loop.last }}{% endfor %}) as treated
+    from {{ ref('judged_' ~ rule.params.visit_form) }}
+    where _service_date between {{ period_start() }} and {{ period_until_today() }}
+    group by archive_no
+  )
+  select
+    m._institution_code as institution_code, m.archive_no, m.record_id, m.doctor_name, m.register_date, v.highest,
+    case
+      when m.managed_days > 0 and v.visits >= {{ rule.params.min_visits }}
+      then v.highest < {{ rule.params.normal_below }} and not v.treated
+    end as violated
+  from {{ ref('managed_days') }} as m
+  left join visits as v on v.archive_no = m.archive_no
+  where m.disease = {{ sql_text(rule.params.disease) }}
+)
+{% endfor %}

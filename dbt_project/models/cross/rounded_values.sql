@@ -1,0 +1,28 @@
+-- 多为整数 (DM-L-014): a measurement that is a whole number, of a doctor who has whole numbers nearly always and enough
+-- of them to tell. One finding a record.
+{% set rules = rules_on('rounded_values') %}
+{{ config(enabled=rules | length > 0) }}
+
+{{ no_findings() }}
+
+{% for rule in rules %}
+{% set value = rule.params.value %}
+union all by name
+select
+  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated') }},
+  case when violated then round(100.0 * whole / measured)::integer || '%' end as observed,
+  case when violated then '≤' || round(100 * {{ rule.params.max_share }})::integer || '%' end as expected, violated
+from (
+  select
+    *, count({{ value }}) over doctor as measured, count_if({{ value }} = round({{ value }})) over doctor as whole,
+    case
+      when doctor_name is not null and count({{ value }}) over doctor >= {{ rule.params.min_records }}
+      then {{ value }} = round({{ value }})
+        and round(1.0 * count_if({{ value }} = round({{ value }})) over doctor / count({{ value }}) over doctor, 6)
+          > {{ rule.params.max_share }}
+    end as violated
+  from {{ ref('judged_' ~ rule.form_id) }}
+  where {{ in_force(rule) }}
+  window doctor as (partition by _institution_code, doctor_name)
+)
+{% endfor %}
