@@ -113,7 +113,7 @@ def judge_cross(
     asked = list(_instances(cat, ctx, scheme))
     broken = _broken_models(run, asked)
     whose = sorted(institutions if institutions is not None else {one.institution_code for one in deliveries})
-    obstacles = Obstacles(cat, deliveries, _any_form_suffices(run), sampled=sample is not None, refused=refused or {})
+    obstacles = Obstacles(cat, deliveries, _meta(run), sampled=sample is not None, refused=refused or {})
     names = sorted({str(one.rule.model) for one in asked} - set(broken))
     models = {name: _table(name) if sample is None else _drawn(name, sample) for name in names}
     with open_duckdb(home.warehouse_db, scratch=home.warehouse / "tmp") as connection:
@@ -136,7 +136,7 @@ class Obstacles:
         self,
         cat: Catalogue,
         deliveries: Sequence[Delivery],
-        any_suffices: Collection[str],
+        meta: Mapping[str, Any],
         *,
         sampled: bool = False,
         refused: Mapping[str, str] = MappingProxyType({}),
@@ -144,7 +144,7 @@ class Obstacles:
         self._cat = cat
         self._refused = refused
         self._missing = {(one.institution_code, one.form_id): one.missing_columns for one in deliveries}
-        self._any_suffices = any_suffices
+        self._meta = meta
         self._sampled = sampled
 
     def reason(self, one: Instance, institution: str) -> str | None:
@@ -157,9 +157,11 @@ class Obstacles:
         if (institution, one.form_id) not in self._missing:
             return NOT_RECEIVED
         # Of several forms a rule reports on, each is judged with whatever there is of the others.
-        others = [form_id for form_id in rule.reads if form_id not in rule.form_ids]
+        meta = self._meta.get(str(rule.model), {})
+        not_needed = {*rule.form_ids, *meta.get("optional_forms", ())}
+        others = [form_id for form_id in rule.reads if form_id not in not_needed]
         received = [form_id for form_id in others if (institution, form_id) in self._missing]
-        if rule.model in self._any_suffices:
+        if meta.get("reads") == "any":
             if others and not received:
                 listed = "、".join(self._title(form_id) for form_id in others[:3])
                 return f"{NOT_RECEIVED}：{listed}{'等' if len(others) > 3 else ''}中的任何一张"
@@ -226,10 +228,11 @@ def _broken_models(run: DbtRun, asked: Sequence[Instance]) -> dict[str, str]:
     return broken
 
 
-def _any_form_suffices(run: DbtRun) -> frozenset[str]:
-    """Models whose rules look through other forms for what they have (``meta: {reads: any}``)."""
+def _meta(run: DbtRun) -> dict[str, dict[str, Any]]:
+    """Model → its ``meta``. ``reads: any``: rules that look through other forms for what they have, one of them is
+    enough; ``optional_forms``: what a rule reads of these is used where it was delivered, and not missed elsewhere."""
     nodes: dict[str, Any] = getattr(run.manifest, "nodes", {})
-    return frozenset(node.name for node in nodes.values() if (node.config.meta or {}).get("reads") == "any")
+    return {node.name: dict(node.config.meta or {}) for node in nodes.values()}
 
 
 def _counts(connection: duckdb.DuckDBPyConnection, tables: Collection[str]) -> pl.DataFrame:

@@ -75,7 +75,9 @@ _KEYS = {
 _RECORD_COLUMNS = {**dict.fromkeys(_TOLD_OF_RECORDS, "VARCHAR"), "created_at": "TIMESTAMP"}
 #: An identity number by which people may be told apart: right in structure and check digit (reports.md, section 2).
 _VALID_ID = "id_checksum_ok(id_card_no) and id_birth_date(id_card_no) is not null"
-_INSTITUTION: Mapping[str, Any] = dict.fromkeys(("institution_code", "institution_name", "parent_code"), pl.String)
+_INSTITUTION: Mapping[str, Any] = dict.fromkeys(
+    ("institution_code", "institution_name", "level", "parent_code"), pl.String
+)
 _DOCTOR: Mapping[str, Any] = {
     **dict.fromkeys(("institution_code", "doctor_name"), pl.String),
     **dict.fromkeys(("from_date", "to_date"), pl.Date),
@@ -116,6 +118,7 @@ def stage(
         _registered(table, columns).write_parquet(inputs / f"{name}.parquet")
     rest_days(date(ctx.period_start.year - 1, 1, 1), ctx.period_end).write_parquet(inputs / "calendar.parquet")
     answered_lines(verifications).write_parquet(inputs / "verification.parquet")
+    _code_list(cat).write_parquet(inputs / "code_list.parquet")
     return parse_project(home)
 
 
@@ -271,6 +274,19 @@ def _registered(table: pl.DataFrame | None, columns: Mapping[str, Any]) -> pl.Da
         (pl.col(name) if name in table.columns else pl.lit(None)).cast(kind).alias(name)
         for name, kind in columns.items()
     )
+
+
+def _code_list(cat: Catalogue) -> pl.DataFrame:
+    """What the code lists say of their codes: one row a code and attribute, and one (attribute NULL) a code."""
+    names = ("list_id", "code", "name", "valid_from", "valid_to", "attribute", "value")
+    rows = [
+        (codes.list_id, one.code, one.name, one.valid_from, one.valid_to, attribute, value)
+        for codes in cat.codes.values()
+        for one in codes.codes
+        for attribute, value in ((None, None), *((name, str(value)) for name, value in one.attrs.items()))
+    ]
+    types = [pl.Date if name.startswith("valid_") else pl.String for name in names]
+    return pl.DataFrame(rows, schema=dict(zip(names, types, strict=True)), orient="row")
 
 
 def _rule_vars(rule: Rule, cat: Catalogue) -> list[dict[str, Any]]:

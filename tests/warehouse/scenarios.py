@@ -23,6 +23,8 @@ FOLDER = Path(__file__).parents[1] / "scenarios"
 TODAY = date(2024, 12, 31)
 PROFILE = "resident_profile"
 _DOCTOR = "李医生"
+#: What a row says beside its columns.
+_WHOSE = ("who", "at", "record_id", "station")
 _WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 
 
@@ -100,20 +102,17 @@ def judge(home: Home, cat: Catalogue, scenarios: Sequence[Scenario]) -> None:
     for one in scenarios:
         deliveries += _deliveries(home, cat, one)
         for name, rows in (one.entry.get("registry") or {}).items():
-            registry[name] += [
-                {"institution_code": one.institution(row), **{k: v for k, v in row.items() if k != "at"}}
-                for row in rows
-            ]
+            registry[name] += [_registered(one, row) for row in rows]
     named = {rule_id for one in scenarios for rule_id in one.rules}
     scheme = replace(cat.schemes["default"], rules=tuple(sorted(named)))
     ctx = Context.natural_year(today)
+    named_here = {code: dict[str, Any]() for one in scenarios for code in (one.here, one.there)}
+    for row in registry.pop("institution", ()):
+        named_here.setdefault(row["institution_code"], {}).update(row)
+    columns = ("institution_code", "institution_name", "level", "parent_code")
     institutions = pl.DataFrame(
-        [
-            {"institution_code": code, "institution_name": code, "parent_code": None}
-            for one in scenarios
-            for code in (one.here, one.there)
-        ],
-        schema={"institution_code": pl.String, "institution_name": pl.String, "parent_code": pl.String},
+        [{"institution_code": code, "institution_name": code, **row} for code, row in named_here.items()],
+        schema=dict.fromkeys(columns, pl.String),
     )
     extra: dict[str, Any] = {
         f"{name}s": pl.DataFrame(rows) for name, rows in registry.items()
@@ -145,6 +144,16 @@ def expected_of(one: Scenario) -> dict[tuple[str, str, str], Mapping[str, Any]]:
             subject = entry.get("doctor") or entry.get("household") or institution
         found[entry["rule"], subject, institution] = entry
     return found
+
+
+def _registered(one: Scenario, row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of a registry file; ``station``: of one below the institution."""
+    given = {name: value for name, value in row.items() if name not in ("at", "station")}
+    whose = one.institution(row)
+    if "station" in row:
+        given = {"parent_code": whose, **given}
+        whose += row["station"]
+    return {"institution_code": whose, **given}
 
 
 def _deliveries(home: Home, cat: Catalogue, one: Scenario) -> list[Delivery]:
@@ -189,7 +198,9 @@ def _lake_rows(cat: Catalogue, one: Scenario) -> dict[tuple[str, str], list[dict
     found: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
     for number, (form_id, row) in enumerate(told, start=1):
         form = cat.forms[form_id]
-        cells = {name: _plain(value) for name, value in row.items() if name not in ("who", "at", "record_id")}
+        cells = {name: _plain(value) for name, value in row.items() if name not in _WHOSE}
+        if "station" in row:
+            cells["station_code"] = one.institution(row) + row["station"]
         who = row.get("who")
         if who is not None:
             own = one.archive_no(who)

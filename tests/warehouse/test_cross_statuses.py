@@ -29,7 +29,7 @@ def reasons(
     cat: Catalogue, deliveries: list, rule_id: str, institution: str, any_suffices: tuple[str, ...] = ()
 ) -> set:
     """The obstacles of a rule on all forms it reports on."""
-    obstacles = Obstacles(cat, deliveries, any_suffices)
+    obstacles = Obstacles(cat, deliveries, {model: {"reads": "any"} for model in any_suffices})
     small = Small(Home(Path("unused")), cat, deliveries)
     asked = [one for one in _instances(cat, small.ctx, cat.schemes["default"]) if one.rule.rule_id == rule_id]
     return {obstacles.reason(one, institution) for one in asked}

@@ -1,4 +1,5 @@
 -- The registry's institutions, one row each.
 {{ config(materialized='table') }}
-select institution_code, any_value(institution_name) as institution_name, any_value(parent_code) as parent_code
+select institution_code, any_value(institution_name) as institution_name, any_value(parent_code) as parent_code,
+  any_value(level) as level
 from {{ input('institution') }} group by institution_code
