@@ -61,6 +61,11 @@ def facts(catalogue: Catalogue, rule: Rule) -> list[tuple[str, str]]:
     if rule.suggestion:
         computed = f"按 {one_line(rule.suggestion.expr)} 计算" if rule.suggestion.expr else ""
         said.append(("建议", rule.suggestion.text or computed))
+        if rule.suggestion.certain:
+            unless = (
+                f"；同一记录命中 {'、'.join(rule.suggestion.doubted_by)} 的除外" if rule.suggestion.doubted_by else ""
+            )
+            said.append(("更正", f"列入建议更正文件{unless}"))
     if rule.suppressed_by:
         said.append(("不重复报", f"同一记录已命中 {'、'.join(rule.suppressed_by)} 时不报"))
     if rule.period_scoped:

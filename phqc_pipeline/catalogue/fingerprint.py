@@ -78,6 +78,8 @@ def canonical(value: Any) -> Any:
 def rule_fingerprint(rule: Rule, derived: Mapping[str, Derived]) -> str:
     """Changes when the rule's expression, a derived name in it, a parameter, its message or its validity changes."""
     parts = {name: _part(name, getattr(rule, name)) for name in _RULE_PARTS}
+    if rule.suggestion:
+        parts["suggestion"] = {"text": rule.suggestion.text, "expr": rule.suggestion.expr}
     computed = rule.suggestion.expr if rule.suggestion else None
     texts = (rule.when, rule.assertion, rule.violated, rule.message, computed)
     parts["derived"] = {name: _meaning(derived[name]) for name in derived_in(texts, derived)}

@@ -64,6 +64,16 @@ def instantiate(
     return rules, checks
 
 
+#: The types of the language that a cell of each kind takes.
+_HELD_BY: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(("int", "dec"), ("int", "num")),
+    **dict.fromkeys(("date", "ym"), ("date",)),
+    "dt": ("date", "ts"),
+    **dict.fromkeys(("text", "code"), ("text",)),
+    "multi": ("list", "text"),
+}
+
+
 class _Bench:
     """Where rules are brought to forms one after another; ``checks`` and ``tested`` grow as it goes."""
 
@@ -181,6 +191,8 @@ class _Bench:
         suggestion = self._compile(one, rule, form, column, "suggestion", computed, any_type=True)
         if judged is None or (rule.when and when is None) or (computed and suggestion is None):
             return None
+        if rule.suggestion and rule.suggestion.certain and suggestion:
+            self._check_certain(one, form, column or form.by_name.get(rule.field), suggestion)
         violated = judged if rule.violated else negated(judged)
         reads = violated.reads | (when.reads if when else frozenset())
         optional = frozenset(
@@ -199,6 +211,12 @@ class _Bench:
             empties=violated.empties,
             suggestion=suggestion,
         )
+
+    def _check_certain(self, one: Written, form: Form, column: Field | None, suggestion: Expression) -> None:
+        """What is put into a cell of itself must be what the cell holds."""
+        if column is not None and suggestion.type not in _HELD_BY[column.kind]:
+            problem = f"certain 的建议算得的值放不进表单 {form.form_id} 的 {column.name}（{column.type}）"
+            self._fault(one, "suggestion", problem, "改表达式使类型与字段一致，或去掉 certain")
 
     def _compile(
         self,

@@ -330,10 +330,16 @@ class GrowthTable:
 
 @dataclass(frozen=True, eq=False)
 class Suggestion:
-    """What to put instead: fixed ``text``, or an ``expr`` in the language that computes the value. One is set."""
+    """What to put instead: fixed ``text``, or an ``expr`` in the language that computes the value. One is set.
+
+    ``certain``: what ``expr`` gives is right whenever what it reads is; then it is proposed as a correction, unless one
+    of ``doubted_by`` was found on the same record. Neither says anything of the judgement: not in the fingerprint.
+    """
 
     text: str | None = None
     expr: str | None = None
+    certain: bool = False
+    doubted_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -73,6 +73,7 @@ def read_rules(reader: Reader, forms: Mapping[str, Form], reports: Mapping[str, 
             found.append(Written(_rule(reader, source, document, path, stem, forms, columns), document, path))
     _check_versions(reader, found)
     _check_suppression(reader, found)
+    _check_doubts(reader, found)
     return found
 
 
@@ -116,7 +117,11 @@ def _rule(
     _check_carrier(source, fault)
     if source.carrier == "dbt" and "_envelope" not in reader.broken:
         _check_reads(reader, source, document, path, where, columns)
-    suggestion = Suggestion(source.suggestion.text, source.suggestion.expr) if source.suggestion else None
+    suggestion = None
+    if (said := source.suggestion) is not None:
+        suggestion = Suggestion(said.text, said.expr, said.certain, tuple(said.doubted_by))
+        if said.certain and not source.field and not source.per_field:
+            fault("suggestion", "certain 的建议没有说改哪一格", "补上 field: 要改的字段，或去掉 certain")
     return Rule(
         rule_id=source.id,
         version=source.version,
@@ -321,6 +326,16 @@ def _check_versions(reader: Reader, written: Sequence[Written]) -> None:
                 remedy = "旧版写 valid_to，新版写 valid_from，首尾相接不重叠"
                 reader.fault(one.document, (*one.path, "version"), one.where, problem, remedy)
         by_id[one.rule.rule_id].append(one)
+
+
+def _check_doubts(reader: Reader, written: Sequence[Written]) -> None:
+    known = {one.rule.rule_id for one in written}
+    for one in written:
+        for index, rule_id in enumerate(one.rule.suggestion.doubted_by if one.rule.suggestion else ()):
+            if rule_id not in known and rule_id not in reader.broken:
+                here = (*one.path, "suggestion", "doubted_by", index)
+                remedy = did_you_mean(rule_id, known, "改成规则目录里有的编号")
+                reader.fault(one.document, here, one.where, f"doubted_by 指的规则 {rule_id} 不存在", remedy)
 
 
 def _check_suppression(reader: Reader, written: Sequence[Written]) -> None:

@@ -243,11 +243,17 @@ class DerivedIn(Closed):
 class SuggestionIn(Closed):
     text: Text | None = None
     expr: Text | None = None
+    certain: bool = False
+    doubted_by: Texts = _LIST
 
     @model_validator(mode="after")
     def _one(self) -> SuggestionIn:
         if (self.text is None) == (self.expr is None):
             raise wrong("suggestion 要么写 text 要么写 expr，只写一个", "固定文字写 text，要计算的写 expr")
+        if self.certain and self.expr is None:
+            raise wrong("固定文字的建议写了 certain", "只有算得出值的建议（expr）才能成为更正；去掉 certain")
+        if self.doubted_by and not self.certain:
+            raise wrong("写了 doubted_by 而没有 certain: true", "补上 certain: true，或去掉 doubted_by")
         return self
 
 

@@ -118,7 +118,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "per_field": "按字段展开：写一次，用到每个符合条件的字段上",
         "field": "问题记在哪个字段（医生要改的那一格）",
         "message": "给医生看的整句；{字段}、{参数}、{派生名} 代入实际值",
-        "suggestion": "建议：固定文字，或 {expr: 表达式} 算出值",
+        "suggestion": "建议：固定文字，或 {expr: 表达式} 算出值；肯定对的写 certain: true，列入建议更正文件",
         "expected": "应为什么（可含占位）",
         "basis": "依据",
         "verified": _VERIFIED,
@@ -146,7 +146,13 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "exclude_roles": "不要这些 role 的字段",
         "exclude_fields": "不要这些字段",
     },
-    "SuggestionIn": {"": "建议怎么填", "text": "固定文字", "expr": "算出值的表达式"},
+    "SuggestionIn": {
+        "": "建议怎么填",
+        "text": "固定文字",
+        "expr": "算出值的表达式",
+        "certain": "true：所读的格子没错，算得的值就一定对；列入建议更正文件",
+        "doubted_by": "同一记录命中其中一条规则时，算得的值有疑问，不列入建议更正文件",
+    },
     "ExamplesIn": {
         "": "样例记录：字段（或派生名、today 等）→ 值，没写的字段为空；可加 note",
         "pass": "不命中的样例",

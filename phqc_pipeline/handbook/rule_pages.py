@@ -253,6 +253,8 @@ def _remedy(book: Book, rule: Rule, checks: Sequence[RuleCheck]) -> str:
     elif sample and sample.suggestion:
         computed = to_chinese(sample.suggestion, book.catalogue)
         lines.append(f"**建议**：问题里给出按“{md.text(computed)}”算得的值，核对后采用。")
+        if rule.suggestion and rule.suggestion.certain:
+            lines.append("**更正**：算得的值没有疑问的，列入本机构的建议更正文件，可由平台导入；系统不自行更正。")
     note = book.notes.dimensions.get(rule.dimension)
     if note:
         lines += [f"**谁改**：{md.text(note.who)}", f"**怎么改**：{md.text(note.how)}"]

@@ -250,9 +250,8 @@ def _write_sheet(sheet: Worksheet, style: _Styles, facts: InstitutionFacts, told
     last = max(told.lines.height, 1)
     sheet.freeze_panes(1, _FROZEN_COLUMNS)
     for column, (_, title, width) in enumerate(_COLUMNS):
-        # The default of the answer columns is unlocked as a whole, so that pasting a block of answers works.
-        usual = style.answer if told.answered and column in (_RESULT, _REMARK) else None
-        sheet.set_column(column, column, width, usual, {"hidden": column == _HIDDEN})
+        # Empty cells have the column's format: half the cells are empty, and need not be written.
+        sheet.set_column(column, column, width, style.cell, {"hidden": column == _HIDDEN})
         sheet.write_string(0, column, title, style.head)
     _write_lines(sheet, style, told)
     if told.answered:
@@ -280,13 +279,14 @@ def _write_lines(sheet: Worksheet, style: _Styles, told: _Sheet) -> None:
     """xlsxwriter writes cell by cell; the cells are made before, nothing is decided in this loop but their format."""
     string, number, blank = sheet.write_string, sheet.write_number, sheet.write_blank
     formats = [style.date if name in ("service_date", "first_seen") else style.cell for name, _, _ in _COLUMNS]
-    answer = style.answer if told.answered else style.cell
+    answers = (_RESULT, _REMARK) if told.answered else ()
     heights = _heights(told.lines).to_list()
     for row, values in enumerate(_cells(told.lines).iter_rows(), start=1):
         sheet.set_row(row, heights[row - 1])
         for column, value in enumerate(values):
             if value is None:
-                blank(row, column, "", answer if column in (_RESULT, _REMARK) else style.cell)
+                if column in answers:
+                    blank(row, column, None, style.answer)
             elif isinstance(value, str):
                 if column == 0:
                     string(row, 0, value, style.levels.get(value, style.cell))

@@ -14,6 +14,7 @@ import duckdb
 import polars as pl
 
 from phqc_pipeline.catalogue import Catalogue
+from phqc_pipeline.reports.corrections import read_corrections, write_corrections
 from phqc_pipeline.reports.facts import ALL, InstitutionFacts, Place, judged_institutions, read_facts
 from phqc_pipeline.reports.lines import read_lines
 from phqc_pipeline.reports.page import PAGE_NAME, write_page
@@ -50,6 +51,8 @@ def _write_institution(con: duckdb.DuckDBPyConnection, folder: Path, cat: Catalo
     lines = read_lines(con, cat, facts.institution_code)
     written = {name for name, _ in write_workbooks(folder, lines, facts)}
     _remove_others(folder, "整改清单*.xlsx", written)
+    corrections = read_corrections(con, cat, facts.institution_code)
+    _remove_others(folder, "建议更正*.csv", set(write_corrections(folder, corrections, cat)))
     with _aside(folder / PAGE_NAME) as path:
         write_page(path, facts, WORKBOOK_NAME)
 

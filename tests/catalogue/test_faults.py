@@ -259,6 +259,16 @@ CASES = {
     "message format": Case(RULES, "{sbp}/{dbp}", "{sbp:5}/{dbp}", "message:", "花括号", "{字段英文名}"),
     "suggestion text": Case(RULES, "{expr: dbp}", "{text: '改为 {dpb}'}", "suggestion:", "{dpb} 不是已知的字段", "dbp"),
     "suggestion expression": Case(RULES, "{expr: dbp}", "{expr: dpb}", "suggestion:", "没有字段 dpb", "dbp"),
+    "certain text": Case(RULES, "{expr: dbp}", "{text: 改, certain: true}", "suggestion:", "写了 certain", "算得出值"),
+    "certain of another kind": Case(
+        RULES, "{expr: dbp}", "{expr: drug_name, certain: true}", "suggestion:", "放不进", "类型与字段一致"
+    ),
+    "doubt unknown": Case(
+        RULES, "{expr: dbp}", "{expr: dbp, certain: true, doubted_by: [COM-C-999]}", "doubted_by", "COM-C-999 不存在", "编号"
+    ),
+    "doubt of nothing certain": Case(
+        RULES, "{expr: dbp}", "{expr: dbp, doubted_by: [COM-C-001]}", "suggestion:", "没有 certain", "补上 certain"
+    ),
     "suggestion of both": Case(RULES, "{expr: dbp}", "{expr: dbp, text: 改}", "suggestion:", "只写一个", "text"),
     # --- cross rules ---
     "no model": Case(CROSS, "    model: same_day\n", "", "- id: VIS-U-001", "缺少“model”", "dbt 模型"),
