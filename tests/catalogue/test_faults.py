@@ -264,7 +264,12 @@ CASES = {
         RULES, "{expr: dbp}", "{expr: drug_name, certain: true}", "suggestion:", "放不进", "类型与字段一致"
     ),
     "doubt unknown": Case(
-        RULES, "{expr: dbp}", "{expr: dbp, certain: true, doubted_by: [COM-C-999]}", "doubted_by", "COM-C-999 不存在", "编号"
+        RULES,
+        "{expr: dbp}",
+        "{expr: dbp, certain: true, doubted_by: [COM-C-999]}",
+        "doubted_by",
+        "COM-C-999 不存在",
+        "编号",
     ),
     "doubt of nothing certain": Case(
         RULES, "{expr: dbp}", "{expr: dbp, doubted_by: [COM-C-001]}", "suggestion:", "没有 certain", "补上 certain"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from datetime import datetime
 from functools import cache
@@ -121,3 +122,49 @@ def test_pages_are_self_contained_and_hold_no_names(small_home: Path, small: duc
         assert [name for name in residents if name in text] == []
     everybody = (small_home / "published" / EVERYBODY / PAGE).read_text(encoding="utf-8")
     assert not re.search(r"\d{15}", re.sub(r"<svg.*?</svg>", "", everybody, flags=re.DOTALL))
+
+
+def test_corrections_are_what_the_record_itself_says(small_home: Path, small: duckdb.DuckDBPyConnection) -> None:
+    """Recomputed here from the published records: the identity number's own digits, weight by height squared."""
+    checked = set()
+    for path in (small_home / "published").glob("*/建议更正清单.csv"):
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            listed = {line["问题编号"]: line for line in csv.DictReader(file)}
+        findings = small.execute(
+            "SELECT finding_id, form_id, subject_id, field FROM qc.finding_current "
+            "WHERE state <> 'waived' AND institution_code = ? AND list_contains(?, finding_id)",
+            [path.parent.name, list(listed)],
+        ).fetchall()
+        assert len(findings) == len(listed)
+        for finding_id, form_id, subject, field in findings:
+            expression = {
+                "sex_code": "CASE WHEN substr(id_card_no, 17, 1)::INT % 2 = 1 THEN '1' ELSE '2' END",
+                "birth_date": "strftime(strptime(substr(id_card_no, 7, 8), '%Y%m%d'), '%Y-%m-%d')",
+                "bmi": "round(weight_kg / (height_cm / 100) ** 2, 1)::VARCHAR",
+            }.get(field)
+            line = listed[finding_id]
+            if expression is None or line["规则编号"] == "COM-F-022":
+                continue
+            (said,) = small.execute(
+                f'SELECT {expression} FROM records."{form_id}" WHERE _record_key = ? AND _institution_code = ?',
+                [subject, path.parent.name],
+            ).fetchone()
+            assert line["新值"] == said.removesuffix(".0")
+            assert line["新值"] != line["原值"]
+            assert line["理由"]
+            checked.add(field)
+    assert checked == {"sex_code", "birth_date", "bmi"}
+
+
+def test_import_files_hold_the_same_corrections_in_the_forms_own_columns(small_home: Path) -> None:
+    for folder in (small_home / "published").glob("65*"):
+        with (folder / "建议更正清单.csv").open(encoding="utf-8-sig", newline="") as file:
+            listed = sorted((line["记录编号"], line["栏目"], line["新值"]) for line in csv.DictReader(file))
+        found = []
+        for path in folder.glob("建议更正_*.csv"):
+            with path.open(encoding="utf-8-sig", newline="") as file:
+                for row in csv.DictReader(file):
+                    assert row.pop("更正依据")
+                    row.pop("健康档案编号", None)
+                    found += [(row["记录编号"], title, cell) for title, cell in row.items() if cell]
+        assert sorted(one for one in found if one[1] != "记录编号") == listed
