@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from phqc_pipeline.catalogue import billing_terms, notes, schema
+from phqc_pipeline.catalogue import billing_terms, indicators, notes, schema
 from phqc_pipeline.catalogue.deliveries import REPAIRS_FILE
 from phqc_pipeline.catalogue.model import SEVERITIES
 from phqc_pipeline.catalogue.reading import DERIVED_FILE, ENVELOPE_FILE, SETTINGS_FILE
@@ -43,6 +43,8 @@ KINDS = (
     Kind("derived", DERIVED_FILE, schema.DerivedIn, "derived"),
     Kind("checks", "checks/*.yaml", schema.RuleIn, "rules"),
     Kind("report", "reports/*.yaml", schema.ReportIn),
+    Kind("indicators", "indicators/*.yaml", indicators.IndicatorIn, "indicators"),
+    Kind("services", indicators.SERVICES_FILE, indicators.ServiceIn, "services"),
     Kind("scheme", "schemes/*.yaml", schema.SchemeIn),
     Kind("plan", "plans/*.yaml", schema.PlanIn),
     Kind("profile", "profiles/*.yaml", schema.ProfileIn),
@@ -68,6 +70,7 @@ _RECORD = {"type": "object", "minProperties": 1}
 _SHARPER: dict[tuple[str, str], dict[str, Any]] = {
     ("FieldIn", "type"): {"pattern": r"^(s\(\d+\)|dec\(\d+, ?\d+\)|int|date|ym|dt|code|multi)$"},
     ("RuleIn", "id"): {"pattern": r"^[A-Z]{2,4}-[A-Z]-\d{3}$"},
+    ("IndicatorIn", "id"): {"pattern": r"^I-\d{2}(\.[a-z][a-z0-9_]*)?$"},
     ("ExamplesIn", "pass"): {"items": _RECORD},
     ("ExamplesIn", "fail"): {"items": _RECORD},
     ("SchemeIn", "deductions"): {

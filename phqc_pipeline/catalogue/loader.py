@@ -18,6 +18,7 @@ from phqc_pipeline.catalogue.dictionary import read_codes, read_derived, read_fo
 from phqc_pipeline.catalogue.faults import CatalogueError
 from phqc_pipeline.catalogue.fingerprint import catalogue_fingerprint
 from phqc_pipeline.catalogue.growth import read_growth
+from phqc_pipeline.catalogue.indicators import read_indicators, read_services
 from phqc_pipeline.catalogue.instantiate import compile_conditions, instantiate
 from phqc_pipeline.catalogue.model import Catalogue, RuleCheck
 from phqc_pipeline.catalogue.profiles import check_choice, read_profiles
@@ -55,7 +56,8 @@ def _load(directory: Path) -> Catalogue:
     forms = read_forms(reader, codes, derived)
     repairs = read_repairs(reader, forms)
     sources = read_sources(reader, forms, codes)
-    reports = read_reports(reader)
+    reports = read_reports(reader, forms)
+    indicators, services = read_indicators(reader, reports), read_services(reader, forms)
     check_file_names(reader, forms, reports)
 
     catalogue = Catalogue(reader.directory, forms, codes, derived, growth=growth, repairs=repairs, sources=sources)
@@ -77,7 +79,8 @@ def _load(directory: Path) -> Catalogue:
     billing = read_billing(reader)
     if reader.faults:
         raise CatalogueError(reader.faults)
-    parts = (catalogue.forms, codes, derived, rules, reports, schemes, plans, settings, growth_digest, repairs, sources)
+    programme = (reports, schemes, plans, settings, indicators, services)
+    parts = (catalogue.forms, codes, derived, rules, *programme, growth_digest, repairs, sources)
     return replace(
         judging,
         profiles=profiles,
@@ -86,5 +89,7 @@ def _load(directory: Path) -> Catalogue:
         plans=plans,
         settings=settings,
         billing=billing,
+        indicators=indicators,
+        services=services,
         fingerprint=catalogue_fingerprint(parts),
     )

@@ -22,6 +22,7 @@ from phqc_pipeline.catalogue.pricing import BillingTerms
 
 if TYPE_CHECKING:
     from phqc_pipeline.catalogue.expressions import Expression
+    from phqc_pipeline.catalogue.indicators import Indicator, Service
 
 Kind = Literal["text", "int", "dec", "date", "ym", "dt", "code", "multi"]
 Scalar = str | int | float | bool | date | None
@@ -477,7 +478,11 @@ class RuleCheck:
 
 @dataclass(frozen=True, eq=False)
 class ReportItem:
-    """One item of a report: ``ehr_electronic`` 已建立电子健康档案人数."""
+    """One item of a report: ``ehr_electronic`` 已建立电子健康档案人数.
+
+    An item that can be counted in the records has a ``model`` of dbt's that counts it by ``params``, and ``reads``: the
+    forms (and the columns of each) without which nobody can tell. ``reads_any``: one of the forms is enough.
+    """
 
     item: str
     title: str
@@ -488,6 +493,10 @@ class ReportItem:
     unit: str = ""
     definition: str = ""
     note: str = ""
+    model: str = ""
+    reads: Mapping[str, tuple[str, ...]] = attribute(default_factory=_empty)
+    reads_any: bool = False
+    params: Mapping[str, Any] = attribute(default_factory=_empty)
     place: Place = Place()
 
     @property
@@ -571,6 +580,7 @@ class Scheme:
     points by severity; ``rule_deductions``: of single rules, instead; ``dimension_weights``: factors on both.
     ``form_weights``: what a form's record counts in a doctor's or institution's score. ``pass_lines``: record, doctor,
     institution → least score, 0 to 100. ``unscored_dimensions``: what only makes lists to look into (0a.17).
+    ``report_params``: report item → parameter → value, instead of the item's own (which 口径 is compared).
     """
 
     scheme_id: str
@@ -586,6 +596,7 @@ class Scheme:
     pass_lines: Mapping[str, float] = attribute(default_factory=_empty)
     unscored_dimensions: tuple[str, ...] = ("真实性",)
     extends: str | None = None
+    report_params: Mapping[str, Mapping[str, Any]] = attribute(default_factory=_empty)
     place: Place = Place()
 
     def takes(self, rule_id: str, form_id: str) -> bool:
@@ -656,10 +667,12 @@ class Settings:
 
     ``shrink_ratio``: a delivery with less than this share of the last accepted rows is held back (contract, 2).
     ``payment_working_days``: working days after signing within which an order is to be paid that does not say itself.
+    ``difference_days``: services so many days outside a period may explain a difference between report and records.
     """
 
     shrink_ratio: float = 0.5
     payment_working_days: int = 5
+    difference_days: int = 31
 
 
 @dataclass(frozen=True)
@@ -700,6 +713,8 @@ class Catalogue:
     growth: Mapping[str, GrowthTable] = attribute(default_factory=_empty)
     repairs: Repairs = attribute(default_factory=Repairs)
     sources: Mapping[str, SourceMap] = attribute(default_factory=_empty)
+    indicators: Mapping[str, Indicator] = attribute(default_factory=_empty)
+    services: Mapping[str, Service] = attribute(default_factory=_empty)
     profiles: Mapping[str, Profile] = attribute(default_factory=_empty)
     profile: Profile | None = None  # the one in force; None: the catalogue's own figures
     fingerprint: str = ""

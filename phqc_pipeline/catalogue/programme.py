@@ -16,7 +16,7 @@ from phqc_pipeline.catalogue.faults import did_you_mean
 from phqc_pipeline.catalogue.model import Form, Place, Plan, Report, ReportItem, Sampling, Scheme, Settings
 from phqc_pipeline.catalogue.reading import SETTINGS_FILE, Reader, label, place_of
 from phqc_pipeline.catalogue.schema import PlanIn, ReportIn, ReportItemIn, SamplingIn, SettingsIn
-from phqc_pipeline.catalogue.yaml_lines import Document
+from phqc_pipeline.catalogue.yaml_lines import Document, Path_
 
 # Columns every report extract has beside its items (contract, section 2).
 REPORT_COLUMNS = ("institution_code", "institution_name", "year", "period")
@@ -24,8 +24,8 @@ _CRON_FIELD = re.compile(r"[0-9*/,\-]+")
 _CRON_BOUNDS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
 
 
-def read_reports(reader: Reader) -> dict[str, Report]:
-    """Every report of ``reports/*.yaml`` by its id."""
+def read_reports(reader: Reader, forms: Mapping[str, Form]) -> dict[str, Report]:
+    """Every report of ``reports/*.yaml`` by its id. ``forms``: what its items may be counted from."""
     found: dict[str, Report] = {}
     for document in reader.folder("reports"):
         stem = _stem(document)
@@ -38,7 +38,7 @@ def read_reports(reader: Reader) -> dict[str, Report]:
             problem = f"report_id 是 {source.report_id}，文件名却是 {stem}.yaml"
             remedy = f"把文件改名为 {source.report_id}.yaml，或改 report_id"
             reader.fault(document, ("report_id",), where, problem, remedy)
-        items = _items(reader, source, document, where)
+        items = _items(reader, source, document, where, forms)
         place = place_of(document, ())
         found[source.report_id] = Report(
             source.report_id, source.title, items, tuple(source.aliases), source.source, place
@@ -137,7 +137,9 @@ def _sampling(source: SamplingIn) -> Sampling:
     return Sampling(source.fraction, source.size, source.minimum, source.seed, tuple(dict.fromkeys(source.strata)))
 
 
-def _items(reader: Reader, source: ReportIn, document: Document, where: str) -> tuple[ReportItem, ...]:
+def _items(
+    reader: Reader, source: ReportIn, document: Document, where: str, forms: Mapping[str, Form]
+) -> tuple[ReportItem, ...]:
     found: list[ReportItem] = []
     places: dict[str, Place] = {}
     owners: dict[str, str] = {header_key(name): name for name in REPORT_COLUMNS}
@@ -156,6 +158,7 @@ def _items(reader: Reader, source: ReportIn, document: Document, where: str) -> 
         place = place_of(document, path)
         if not reader.unique(places, entry.item, place, said, "同一报表里报表项只写一次"):
             continue
+        _check_recount(reader, entry, document, path, said, forms)
         for header in (entry.item, entry.title, *entry.synonyms):
             owner = owners.setdefault(header_key(header), entry.item)
             if owner != entry.item:
@@ -172,10 +175,41 @@ def _items(reader: Reader, source: ReportIn, document: Document, where: str) -> 
                 unit=entry.unit,
                 definition=entry.definition,
                 note=entry.note,
+                model=entry.model or "",
+                reads={form_id: tuple(names) for form_id, names in entry.reads.items()},
+                reads_any=entry.reads_any,
+                params=dict(entry.params),
                 place=place,
             )
         )
     return tuple(found)
+
+
+def _check_recount(
+    reader: Reader, entry: ReportItemIn, document: Document, path: Path_, said: str, forms: Mapping[str, Form]
+) -> None:
+    """What an item says of its recount: forms and columns there are, figures and words for parameters."""
+
+    def fault(key: str, problem: str, remedy: str) -> None:
+        reader.fault(document, (*path, key), said, problem, remedy)
+
+    if entry.model and not entry.recomputed:
+        fault("model", "写了 model 而没有写 recomputed: true", "能由记录重算的项写 recomputed: true")
+    if entry.model and not entry.reads:
+        fault("model", "写了 model 而没有写 reads", "补上 reads: {表单: [列]}")
+    for form_id, names in entry.reads.items():
+        if form_id not in forms:
+            if form_id not in reader.broken:
+                fault("reads", f"没有表单 {form_id}", did_you_mean(form_id, forms, "写 forms/ 里有的表单编号"))
+            continue
+        for name in names:
+            if not forms[form_id].has(name) and name not in reader.broken:
+                remedy = did_you_mean(name, forms[form_id].by_name, "写该表单已有的字段名")
+                fault("reads", f"{form_id} 没有字段 {name}", remedy)
+    for name, value in entry.params.items():
+        plain = value if isinstance(value, list) else [value]
+        if not plain or not all(isinstance(one, (str, int, float, date)) for one in plain):
+            fault("params", f"参数 {name} 的值不能用", "写数、文字、日期或它们的列表")
 
 
 def _stem(document: Document) -> str:

@@ -327,6 +327,10 @@ class ReportItemIn(Closed):
     recomputed: bool = False
     unit: str = ""
     definition: str = ""
+    model: Name | None = None
+    reads: dict[Name, Names] = _DICT
+    reads_any: bool = False
+    params: dict[Name, Any] = _DICT
     note: str = ""
 
 
@@ -417,6 +421,7 @@ class SchemeIn(Closed):
     pass_lines: PassLinesIn = PassLinesIn()
     unscored_dimensions: list[Text] | None = None
     profile: Name | None = None
+    report_params: dict[Name, dict[Name, Any]] = _DICT
     note: str = ""
 
     @model_validator(mode="after")
@@ -594,6 +599,7 @@ class SourceIn(Closed):
 class SettingsIn(Closed):
     shrink_ratio: float = Field(default=0.5, gt=0, le=1)
     payment_working_days: int = Field(default=5, ge=1, le=250)
+    difference_days: int = Field(default=31, ge=0, le=366)
 
 
 Model = TypeVar("Model", bound=Closed)

@@ -119,6 +119,7 @@ class _Build:
             pass_lines={**(parent.pass_lines if parent else {}), **lines},
             unscored_dimensions=tuple(unscored),
             profile=parent.profile if parent and inherits_profile else said.profile,
+            report_params={**(parent.report_params if parent else {}), **said.report_params},
             extends=said.extends,
             place=place_of(source.document, ()),
         )

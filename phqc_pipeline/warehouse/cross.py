@@ -21,6 +21,7 @@ from phqc_pipeline.checks import NOT_RECEIVED
 from phqc_pipeline.home import Home
 from phqc_pipeline.warehouse.db import identifier, literal, open_duckdb
 from phqc_pipeline.warehouse.dbt_runner import DbtRun, run_dbt
+from phqc_pipeline.warehouse.report_inputs import lay_severe_records
 from phqc_pipeline.warehouse.shapes import JUDGED_FINDING, JUDGED_RESULT, PRESENT
 from phqc_pipeline.warehouse.staging import cross_rules, rule_instances
 
@@ -72,7 +73,12 @@ def run_cross(
     sample: Path | None = None,
     refused: Mapping[str, str] | None = None,
 ) -> tuple[CrossJudgement, DbtRun]:
-    """Build staging and cross models with their rules' tests, and read what they found (see ``judge_cross``)."""
+    """Build staging and cross models with their rules' tests, and read what they found (see ``judge_cross``).
+
+    The record rules' findings lie beside ``out`` (``records/``), if they were judged: what a report counts as managed
+    as required has no severe one.
+    """
+    lay_severe_records(home, out.parent / "records" / "findings")
     run = run_dbt(home, ["build", "--select", "path:models/staging", "path:models/cross"], manifest)
     told = judge_cross(
         home,

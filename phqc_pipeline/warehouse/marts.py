@@ -20,6 +20,7 @@ from phqc_pipeline.home import Home
 from phqc_pipeline.warehouse.db import columns_sql, empty_select, literal, open_duckdb
 from phqc_pipeline.warehouse.dbt_runner import DbtRun, run_dbt
 from phqc_pipeline.warehouse.night import list_nights, read_night
+from phqc_pipeline.warehouse.report_inputs import lay_report_versions
 from phqc_pipeline.warehouse.shapes import CHARGE, FILE, HEADER_PROPOSAL, NIGHT_RESULT, REJECTED_ROW, STATE, WAIVER
 
 
@@ -49,6 +50,7 @@ def build_marts(
     inputs = home.warehouse / "inputs"
     inputs.mkdir(parents=True, exist_ok=True)
     nights = list_nights(home)
+    lay_report_versions(home, cat, files)
     _runs(nights).write_parquet(inputs / "run.parquet")
     _rules(cat).write_parquet(inputs / "rule.parquet")
     with open_duckdb(scratch=home.warehouse / "tmp") as connection:

@@ -29,6 +29,7 @@ from phqc_pipeline.home import DBT_PROJECT_DIR, Home
 from phqc_pipeline.warehouse.db import columns_sql, identifier, literal
 from phqc_pipeline.warehouse.dbt_runner import parse_project
 from phqc_pipeline.warehouse.holidays import rest_days
+from phqc_pipeline.warehouse.report_vars import complete_records_sql, report_vars
 from phqc_pipeline.warehouse.verification import answered_lines
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def stage(
     inputs = home.warehouse / "inputs"
     inputs.mkdir(parents=True, exist_ok=True)
     prepare_project(home.dbt_work, cat, ctx, scheme, inputs, {one.form_id for one in deliveries})
-    generate_models(home.dbt_work, cat, ctx, deliveries, records_from)
+    generate_models(home.dbt_work, cat, ctx, deliveries, records_from, scheme=scheme)
     _deliveries(deliveries, {(one.institution_code, one.form_id) for one in held_back}).write_parquet(
         inputs / "delivery.parquet"
     )
@@ -144,6 +145,7 @@ def generate_models(
     deliveries: Sequence[Delivery],
     records_from: date | None = None,
     *,
+    scheme: Scheme | None = None,
     every_form: bool = False,
 ) -> None:
     """The models that the catalogue and the deliveries decide, into the working copy.
@@ -160,6 +162,8 @@ def generate_models(
         models = form_models(form, cat, ctx, files[form.form_id] if form in delivered else None)
         wanted.update({Path(f"{name}.sql"): sql.encode() for name, sql in models.items()})
     reports = [one for one in deliveries if one.form_id in cat.reports]
+    there = {form.form_id for form in delivered}
+    wanted[Path("complete_record.sql")] = complete_records_sql(cat, ctx, scheme, there).encode()
     wanted[Path("judged_record.sql")] = _every_record_sql(cat, delivered).encode()
     wanted[Path("reported_cell.sql")] = _reported_sql(reports).encode()
     wanted[Path("_generated.yml")] = _yaml({"version": 2, "models": _staging_docs(cat, delivered)})
@@ -193,6 +197,7 @@ def _staging_docs(cat: Catalogue, delivered: Sequence[Form]) -> list[dict[str, A
         if kind == "judged" or form.form_id in there
     ]
     found.append({"name": "judged_record", "description": "参加质控的全部记录，各表共有的几列，一条记录一行"})
+    found.append({"name": "complete_record", "description": "报表口径要求填写完整的表单：每条记录的必填项是否都填了"})
     found.append({"name": "night", "description": "当夜的日期与统计期，一行"})
     found.append({"name": "reported_cell", "description": "在用报表文件里的数，一格一行，带行号和列名"})
     return found
@@ -211,6 +216,7 @@ def project_vars(
         "forms": {form.form_id: _form_vars(form) for form in cat.forms.values()},
         "delivered": [form_id for form_id in cat.forms if delivered is None or form_id in delivered],
         "reports": {report.report_id: report.title for report in cat.reports.values()},
+        **report_vars(cat, scheme),
         "inputs": str(inputs),
     }
 

@@ -2,11 +2,8 @@
 {{ config(materialized='table') }}
 
 select
-  r.report_id, r.institution_code, r.year, r.period, r.item, r.value as reported,
-  {% if 'resident_profile' in var('forms') %}c.recomputed{% else %}null::double{% endif %} as recomputed
+  r.report_id, r.institution_code, r.year, r.period, r.item, r.value as reported, c.recomputed, s.from_day, s.to_day
 from {{ ref('report_cells') }} as r
-{% if 'resident_profile' in var('forms') %}
-left join {{ ref('archives_counted') }} as c
-  on c.report_id = r.report_id and c.institution_code = r.institution_code and c.year = r.year
-  and c.period = r.period and c.item = r.item
-{% endif %}
+left join {{ ref('report_span') }} as s on s.report_id = r.report_id and s.year = r.year and s.period = r.period
+left join {{ ref('recount') }} as c
+  on c.report_id = r.report_id and c.institution_code = r.institution_code and c.item = r.item and c.to_day = s.to_day

@@ -1,0 +1,33 @@
+-- Activities, reports and patrols of an institution, and live births, counted as they are recorded: `measure` rows, the
+-- sum of a column, or its different values; `where`/`is` a code; `since`/`until`/`hours` what was done in time.
+{% set items = items_on('recount_event') %}
+{{ config(enabled=items | length > 0, materialized='table') }}
+
+select null::varchar as report_id, null::varchar as item, null::date as from_day, null::date as to_day,
+  null::varchar as institution_code, null::double as recomputed
+where false
+
+{% for item in items %}
+{% set p = item.params %}
+{% set form = item.reads.keys() | first %}
+union all by name
+select
+  '{{ item.report_id }}' as report_id, '{{ item.item }}' as item, e.from_day, e.to_day, s._institution_code as institution_code,
+  {% if p.measure == 'sum' %}sum(coalesce(s.{{ p.column }}, {{ p.empty_is or 0 }}))
+  {% elif p.measure == 'kinds' %}count(distinct s.{{ p.column }})
+  {% else %}count(*){% endif %}::double as recomputed
+from {{ ref('judged_' ~ form) }} as s
+join {{ ref('recount_span') }} as e on s._service_date between e.from_day and e.to_day
+{% if p.hours_list %}
+left join (
+  values (null, null){% for code, hours in var('code_attrs').get(p.hours_list, {}).get(p.hours_attr, {}).items() %}, ({{ sql_text(code) }}, {{ hours }}){% endfor %}
+) as allowed (code, hours) on allowed.code = s.{{ p.hours_by }}
+{% endif %}
+where true
+  {% if p.where %}and s.{{ p.where }} in {{ sql_list(p.is) }}{% endif %}
+  {% if p.hours %}
+  and (s.{{ p.until }} <= s.{{ p.since }} + to_hours({% if p.hours_list %}coalesce(allowed.hours, {{ p.hours }}){% else %}{{ p.hours }}{% endif %}::integer)
+    {% if p.only_where %}or s.{{ p.only_where }} not in {{ sql_list(p.only_is) }}{% endif %})
+  {% endif %}
+group by all
+{% endfor %}
