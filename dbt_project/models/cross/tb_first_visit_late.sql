@@ -1,0 +1,29 @@
+-- 72小时未入户 (TB-T-001): more hours from the notice to the beginning of the day of the first visit than there may be.
+-- Reported on the person's registration, the one made last; where there is none, at the institution of the visit.
+{% set rules = rules_on('tb_first_visit_late') %}
+{{ config(enabled=rules | length > 0) }}
+
+{{ no_findings() }}
+
+{% for rule in rules %}
+union all by name
+select
+  {{ of_rule(rule) }}, institution_code,
+  case when violated then archive_no end as subject_id, case when violated then record_id end as record_id,
+  case when violated then archive_no end as archive_no, case when violated then doctor_name end as doctor_name,
+  case when violated then visit_date end as service_date,
+  case when violated then hours::varchar end as observed,
+  case when violated then '≤{{ rule.params.max_hours }}' end as expected, violated
+from (
+  select
+    coalesce(m._institution_code, v._institution_code) as institution_code, v.archive_no, m.record_id,
+    coalesce(m.doctor_name, v.doctor_name) as doctor_name, v.visit_date,
+    date_diff('hour', v.notice_date, v.visit_date::timestamp) as hours, hours > {{ rule.params.max_hours }} as violated
+  from {{ ref('judged_tb_first_visit') }} as v
+  left join {{ ref('managed_days') }} as m on m.archive_no = v.archive_no and m.disease = {{ sql_text(rule.params.disease) }}
+  where v.archive_no is not null
+  qualify row_number() over (
+    partition by v.archive_no order by coalesce(violated, false) desc, violated is null, v.visit_date desc, v._record_key
+  ) = 1
+)
+{% endfor %}
