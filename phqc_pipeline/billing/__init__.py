@@ -1,25 +1,22 @@
-"""Billing: what each order owes, from the cell of the report it is based on.
+"""Billing: orders, who may be judged, what each order owes, what is due when, and the documents that say so.
 
-Belongs here: money (Decimal throughout), amounts in words, working days, charges with their evidence.
+Belongs here: money (Decimal throughout), amounts in words, working days and service hours, orders and their states,
+charges with their evidence and versions, usage, due dates, documents.
 Does not belong here: reading order files (``extracts.registry``), recomputing figures from records (dbt).
 """
 
-from phqc_pipeline.billing.charges import CHARGE_SCHEMA, compute_charges
+from phqc_pipeline.billing.bill import Bill, make_bill
 from phqc_pipeline.billing.entitlement import entitled
 from phqc_pipeline.billing.evidence import read_report_history
-from phqc_pipeline.billing.money import amount_in_words, round_amount
 from phqc_pipeline.billing.orders import Order, read_orders
-from phqc_pipeline.billing.working_days import CalendarUnknownError, add_working_days
+from phqc_pipeline.billing.usage import read_usage
 
 __all__ = [
-    "CHARGE_SCHEMA",
-    "CalendarUnknownError",
+    "Bill",
     "Order",
-    "add_working_days",
-    "amount_in_words",
-    "compute_charges",
     "entitled",
+    "make_bill",
     "read_orders",
     "read_report_history",
-    "round_amount",
+    "read_usage",
 ]

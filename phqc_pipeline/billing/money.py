@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_FLOOR, ROUND_HALF_UP, Decimal
+from collections.abc import Sequence
+from decimal import ROUND_DOWN, ROUND_FLOOR, ROUND_HALF_UP, Decimal
 
 import cn2an
 
@@ -40,3 +41,37 @@ def amount_in_words(amount: Decimal) -> str:
         raise ValueError(f"只能书写非负且不超过两位小数的金额：{amount}")
     # The text, not a float, goes in: 0.1 + 0.2 must not reach a bill.
     return str(cn2an.an2cn(format(amount.quantize(FEN), "f"), "rmb"))
+
+
+def amount_of_words(words: str) -> Decimal:
+    """The amount in yuan that capital numerals say; the inverse of ``amount_in_words``.
+
+    Raises ValueError for what is no amount in words.
+    """
+    rest, total, found = words.strip().rstrip("整"), Decimal(0), False
+    for unit, worth in (("元", YUAN), ("角", Decimal("0.1")), ("分", FEN)):
+        if unit in rest:
+            part, rest = rest.split(unit, 1)
+            digits = part.lstrip("零") or "零"
+            total, found = total + int(cn2an.cn2an(digits, "smart")) * worth, True
+    if rest or not found:
+        raise ValueError(f"“{words}”不是大写金额")
+    return total
+
+
+def split_amount(total: Decimal, weights: Sequence[Decimal]) -> list[Decimal]:
+    """``total`` in parts of whole fen as ``weights`` say, which add up to it exactly; evenly when all weights are 0.
+
+    Fen that do not divide go to the parts cut off the most, the first of equals first.
+    """
+    if not weights:
+        return []
+    whole = sum(weights, Decimal(0))
+    shares = [weight / whole if whole else Decimal(1) / len(weights) for weight in weights]
+    parts = [(total * share).quantize(FEN, rounding=ROUND_DOWN) for share in shares]
+    fen_left = int((total - sum(parts, Decimal(0))) / FEN)
+    step = FEN if fen_left >= 0 else -FEN
+    cut_most = sorted(range(len(parts)), key=lambda at: (-abs(total * shares[at] - parts[at]), at))
+    for at in range(abs(fen_left)):
+        parts[cut_most[at % len(parts)]] += step
+    return parts

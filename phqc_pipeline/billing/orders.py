@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from calendar import monthrange
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
 import polars as pl
 
-from phqc_pipeline.billing.evidence import Cell, History
+from phqc_pipeline.billing.evidence import Cell, History, ReportedCell
 from phqc_pipeline.billing.money import ROUNDINGS
 from phqc_pipeline.billing.versions import Version, bill_versions
 from phqc_pipeline.billing.working_days import CalendarUnknownError, add_working_days
@@ -36,7 +36,8 @@ STATES = {
 class OrderLine:
     """One institution's line of an order. Amounts and prices in yuan; ``problem``: why it cannot be priced, or empty.
 
-    ``pricing``: None when the order names a kind that ``rules/billing.yaml`` does not have.
+    ``pricing``: None when the order names a kind that ``rules/billing.yaml`` does not have. ``payment_days``: working
+    days after signing, where the order says so itself.
     """
 
     order_no: str
@@ -52,6 +53,7 @@ class OrderLine:
     pricing_id: str
     pricing: Pricing | None
     minimum: Decimal | None
+    payment_days: int | None
     due_on: date | None
     problem: str
 
@@ -157,12 +159,7 @@ def read_orders(
     for row in orders.iter_rows(named=True):
         lines.setdefault(row["order_no"], []).append(_line(row, terms, payment_working_days))
     return [
-        Order(
-            order_no,
-            tuple(sorted(found, key=lambda line: (line.institution_code, line.cell))),
-            tuple(sorted(paid.get(order_no, ()))),
-            {line.cell: _versions(line, history, until, judged or {}) for line in found},
-        )
+        _order(order_no, found, sorted(paid.get(order_no, ())), history, until, judged or {})
         for order_no, found in sorted(lines.items())
     ]
 
@@ -182,14 +179,11 @@ def _line(row: Mapping[str, Any], terms: BillingTerms, payment_working_days: int
         problems.append(f"计费方式 {pricing_id} 不在 rules/billing.yaml 里")
     if row["rounding"] not in ROUNDINGS:
         problems.append(f"取整方式 {row['rounding']} 未定义")
-    due_on = None
+    due_on, own_days = None, row.get("payment_working_days")
     try:
-        days = int(row.get("payment_working_days") or payment_working_days)
-        due_on = add_working_days(row["signed_on"], days) if row["signed_on"] else None
+        due_on = add_working_days(row["signed_on"], own_days or payment_working_days) if row["signed_on"] else None
     except CalendarUnknownError as unknown:
         problems.append(str(unknown))
-    except ValueError:
-        problems.append(f"order.csv 的 payment_working_days“{row['payment_working_days']}”不是天数，请写整数，如 10")
     cell = (
         row["institution_code"],
         row["basis_report"],
@@ -211,29 +205,54 @@ def _line(row: Mapping[str, Any], terms: BillingTerms, payment_working_days: int
         pricing_id=pricing_id,
         pricing=pricing,
         minimum=None if row.get("minimum_amount") is None else _decimal(row["minimum_amount"]),
+        payment_days=own_days,
         due_on=due_on,
         problem="；".join(problems),
     )
 
 
-def _versions(
-    line: OrderLine, history: History, until: date, judged: Mapping[tuple[str, str], int]
-) -> tuple[Version, ...]:
-    pricing = line.pricing
-    if pricing is None or line.rounding not in ROUNDINGS:
+def _order(
+    order_no: str,
+    lines: Sequence[OrderLine],
+    payments: Sequence[tuple[date, Decimal]],
+    history: History,
+    until: date,
+    judged: Mapping[tuple[str, str], int],
+) -> Order:
+    versions: dict[Cell, tuple[Version, ...]] = {}
+    finished: list[OrderLine] = []
+    for line in sorted(lines, key=lambda line: line.cell):
+        cells = [cell for cell in history.get(line.cell, ()) if cell.delivered_on <= until]
+        versions[line.cell] = _versions(line, cells, judged.get((order_no, line.institution_code)))
+        lacking = "" if versions[line.cell] or line.pricing is None else _lacking(line, cells)
+        finished.append(replace(line, problem="；".join(filter(None, (lacking, line.problem)))))
+    return Order(order_no, tuple(finished), tuple(payments), versions)
+
+
+def _versions(line: OrderLine, cells: Sequence[ReportedCell], judged: int | None) -> tuple[Version, ...]:
+    if line.pricing is None or line.rounding not in ROUNDINGS:
         return ()
-    cells: Sequence[Any] = [cell for cell in history.get(line.cell, ()) if cell.delivered_on <= until]
     return bill_versions(
         cells,
-        pricing,
+        line.pricing,
         unit_price=line.unit_price,
         rounding=line.rounding,
         signed_on=line.signed_on,
         service_from=line.service_from,
         service_to=line.service_to,
         minimum=line.minimum,
-        judged=judged.get((line.order_no, line.institution_code)),
+        judged=judged,
     )
+
+
+def _lacking(line: OrderLine, cells: Sequence[ReportedCell]) -> str:
+    """Why there is no bill yet."""
+    if line.pricing is not None and line.pricing.basis == "judged":
+        return "服务期内还没有质控过记录"
+    _, report, year, period, item = line.cell
+    told = any(cell.value is not None for cell in cells)
+    what = "报表该格不是非负整数" if told else "未收到报表或该格为空"
+    return f"{what}：{report} {year} 年 {period} {item}"
 
 
 def _decimal(value: Any) -> Decimal:

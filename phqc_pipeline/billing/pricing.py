@@ -9,6 +9,7 @@ from calendar import isleap
 from dataclasses import dataclass
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal, localcontext
+from fractions import Fraction
 
 from phqc_pipeline.billing.money import round_amount
 from phqc_pipeline.catalogue.pricing import Pricing, Tier
@@ -16,6 +17,7 @@ from phqc_pipeline.catalogue.pricing import Pricing, Tier
 #: Division by the days of a year has no end; fifty digits decide every rounding of a sum of eighteen.
 _PRECISION = 50
 _SHOWN = Decimal("0.0001")
+_YEARS_SHOWN = Decimal("0.000001")
 
 
 @dataclass(frozen=True)
@@ -45,17 +47,19 @@ def price_of(
     """
     with localcontext() as context:
         context.prec = _PRECISION
-        years = service_years(service_from, service_to) if pricing.by_days else Decimal(1)
-        exact = _by_tiers(quantity, unit_price, pricing) * years
+        years = service_years(service_from, service_to) if pricing.by_days else Fraction(1)
+        # Multiplied before it is divided: what comes out even must not fall a hair short of it and be rounded down.
+        exact = _by_tiers(quantity, unit_price, pricing) * years.numerator / years.denominator
         least = minimum if minimum is not None else pricing.minimum
         is_minimum = least is not None and exact < least
         if is_minimum:
             assert least is not None
             exact = least
-        return Price(exact.quantize(_SHOWN, ROUND_HALF_UP), round_amount(exact, rounding), years, is_minimum)
+        told = (Decimal(years.numerator) / years.denominator).quantize(_YEARS_SHOWN, ROUND_HALF_UP)
+        return Price(exact.quantize(_SHOWN, ROUND_HALF_UP), round_amount(exact, rounding), told, is_minimum)
 
 
-def service_years(service_from: date, service_to: date) -> Decimal:
+def service_years(service_from: date, service_to: date) -> Fraction:
     """Years from the first day to the last, both included; the rest of a year by its days.
 
     An end written as the anniversary (2024-11-01 to 2025-11-01, as the founding contract has it) is whole years.
@@ -67,9 +71,7 @@ def service_years(service_from: date, service_to: date) -> Decimal:
     days = service_to.toordinal() - begun.toordinal() + 1
     if years and days == 1:
         days = 0
-    with localcontext() as context:
-        context.prec = _PRECISION
-        return years + Decimal(days) / (_years_later(service_from, years + 1) - begun).days
+    return years + Fraction(days, (_years_later(service_from, years + 1) - begun).days)
 
 
 def _years_later(day: date, years: int) -> date:

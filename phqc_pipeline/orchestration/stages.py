@@ -20,7 +20,7 @@ from typing import Any
 
 import polars as pl
 
-from phqc_pipeline.billing import compute_charges
+from phqc_pipeline.billing import make_bill, read_report_history, read_usage
 from phqc_pipeline.checks import RecordJudgement
 from phqc_pipeline.checks import judge_records as judge_record_rules
 from phqc_pipeline.extracts import take_in as take_in_extracts
@@ -37,12 +37,13 @@ from phqc_pipeline.warehouse import (
     input_fingerprint,
     list_nights,
     read_night,
-    read_report_figures,
+    read_recomputed,
     recover_folders,
     run_cross,
 )
 from phqc_pipeline.warehouse import publish as publish_warehouse
 from phqc_pipeline.warehouse import stage as stage_warehouse
+from phqc_pipeline.warehouse.billing_shapes import BILLING
 
 Say = Callable[[str], None]
 
@@ -152,21 +153,22 @@ def newest(session: Session) -> date:
 
 
 def charge(session: Session) -> pl.DataFrame:
-    """What each order owes, by the reports in force on the newest night."""
+    """What each order owes on the newest night, and every other table of ``billing``; returns the charges."""
     day = newest(session)
     _ensure_staged(session, day)
-    values, recomputed = read_report_figures(session.home)
-    charges = compute_charges(
-        session.registry.orders,
-        session.registry.payments,
-        values,
-        recomputed,
+    bill = make_bill(
+        session.registry,
+        session.cat,
+        read_report_history(session.books, session.registry.orders, day),
+        read_recomputed(session.home),
+        read_usage(session.home, day),
         day,
-        payment_working_days=session.cat.settings.payment_working_days,
     )
-    session.home.warehouse.mkdir(parents=True, exist_ok=True)
-    charges.write_parquet(_charges_path(session))
-    return charges
+    for name, table in bill.tables.items():
+        path = _billing_path(session, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        table.write_parquet(path)
+    return bill.tables["charge"]
 
 
 def build(session: Session) -> DbtRun:
@@ -181,7 +183,7 @@ def build(session: Session) -> DbtRun:
         rejected=books.rejected(day),
         proposals=books.header_proposals(day),
         waivers=session.registry.waivers,
-        charges=pl.read_parquet(_charges_path(session)),
+        billing={name: pl.read_parquet(_billing_path(session, name)) for name in BILLING},
     )
 
 
@@ -227,8 +229,8 @@ def _staged_path(session: Session) -> Path:
     return session.home.warehouse / "staged_for"
 
 
-def _charges_path(session: Session) -> Path:
-    return session.home.warehouse / "charges.parquet"
+def _billing_path(session: Session, table: str) -> Path:
+    return session.home.warehouse / "billing" / f"{table}.parquet"
 
 
 def _later_nights(session: Session, day: date) -> list[date]:

@@ -1,6 +1,6 @@
 """The warehouse: staging and cross rules in dbt, nights on disk, the life of findings, marts, publishing.
 
-A night calls, in this order: ``stage``, ``run_cross``, ``assemble_night``, ``fold``, ``read_report_figures`` (for
+A night calls, in this order: ``stage``, ``run_cross``, ``assemble_night``, ``fold``, ``read_recomputed`` (for
 billing), ``build_marts``, ``publish``. Each is a plain function of what lies in the home and what it is handed; what it
 leaves is complete or not there. No connection to the working DuckDB file may be open while one of them runs.
 """
@@ -9,7 +9,7 @@ from phqc_pipeline.warehouse.cross import CrossJudgement, run_cross
 from phqc_pipeline.warehouse.dbt_runner import DbtError, DbtRun, NodeResult, parse_project, run_dbt
 from phqc_pipeline.warehouse.files import recover_folders
 from phqc_pipeline.warehouse.life import fold
-from phqc_pipeline.warehouse.marts import MartError, build_marts, read_report_figures
+from phqc_pipeline.warehouse.marts import MartError, build_marts, read_recomputed
 from phqc_pipeline.warehouse.night import assemble_night, input_fingerprint, list_nights, read_night
 from phqc_pipeline.warehouse.publishing import Published, PublishError, publish
 from phqc_pipeline.warehouse.staging import prepare_project, stage
@@ -31,7 +31,7 @@ __all__ = [
     "prepare_project",
     "publish",
     "read_night",
-    "read_report_figures",
+    "read_recomputed",
     "recover_folders",
     "run_cross",
     "run_dbt",

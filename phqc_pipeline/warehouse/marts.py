@@ -17,11 +17,12 @@ import polars as pl
 from phqc_pipeline.catalogue import Catalogue
 from phqc_pipeline.catalogue.ruleset import is_generic
 from phqc_pipeline.home import Home
+from phqc_pipeline.warehouse.billing_shapes import BILLING
 from phqc_pipeline.warehouse.db import columns_sql, empty_select, literal, open_duckdb
 from phqc_pipeline.warehouse.dbt_runner import DbtRun, run_dbt
 from phqc_pipeline.warehouse.night import list_nights, read_night
 from phqc_pipeline.warehouse.report_inputs import lay_report_versions
-from phqc_pipeline.warehouse.shapes import CHARGE, FILE, HEADER_PROPOSAL, NIGHT_RESULT, REJECTED_ROW, STATE, WAIVER
+from phqc_pipeline.warehouse.shapes import FILE, HEADER_PROPOSAL, NIGHT_RESULT, REJECTED_ROW, STATE, WAIVER
 
 
 class MartError(RuntimeError):
@@ -36,14 +37,15 @@ def build_marts(
     files: pl.DataFrame | None,
     rejected: Iterable[Path] | pl.DataFrame | None,
     waivers: pl.DataFrame | None,
-    charges: pl.DataFrame | None,
+    billing: Mapping[str, pl.DataFrame] | None = None,
     proposals: pl.DataFrame | None = None,
     manifest: Any = None,
 ) -> DbtRun:
     """Build and test everything that is published, in the working DuckDB file.
 
     ``state``: the newest night's state (``life.fold``). ``files``, ``rejected``: the books' ``ingest.file`` and
-    ``ingest.rejected_row`` (a frame, or Parquet files). ``waivers``: the registry's; ``charges``: billing's frame;
+    ``ingest.rejected_row`` (a frame, or Parquet files). ``waivers``: the registry's; ``billing``: its
+    tables by name (``billing_shapes``), empty without;
     ``proposals``: the books' ``ingest.header_proposal``.
     Raises MartError when a model failed or a test of what was built did, naming each.
     """
@@ -59,7 +61,9 @@ def build_marts(
         proposed = _shaped(connection, "header_proposal", proposals, HEADER_PROPOSAL)
         _lay(connection, inputs / "header_proposal.parquet", proposed)
         _lay(connection, inputs / "waiver.parquet", _shaped(connection, "waiver", waivers, WAIVER))
-        _lay(connection, inputs / "charge.parquet", _shaped(connection, "charge", charges, CHARGE))
+        for table, shape in BILLING.items():
+            told = _shaped(connection, f"billing_{table}", (billing or {}).get(table), shape)
+            _lay(connection, inputs / f"billing_{table}.parquet", told)
         _lay(connection, inputs / "rejected_row.parquet", _rejected_sql(connection, rejected))
         if state is None:
             _lay(connection, inputs / "state.parquet", empty_select(STATE))
@@ -73,20 +77,15 @@ def build_marts(
     return run
 
 
-def read_report_figures(home: Home) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """What billing needs of the cross run: reported cells (institution_code, report_id, year, period, item, value,
-    file_id, row_number, column_name) and recomputed figures (institution_code, report_id, year, period, item,
-    recomputed)."""
+def read_recomputed(home: Home) -> pl.DataFrame:
+    """What billing needs of the cross run: the figures recomputed from records (institution_code, report_id, year,
+    period, item, recomputed)."""
     with open_duckdb(home.warehouse_db, scratch=home.warehouse / "tmp") as connection:
-        values = connection.execute(
-            "SELECT institution_code, report_id, year, period, item, value, file_id, row_number, column_name "
-            "FROM stg.report_cells"
-        ).pl()
-        recomputed = connection.execute(
+        found: pl.DataFrame = connection.execute(
             "SELECT institution_code, report_id, year, period, item, recomputed FROM stg.report_comparison "
             "WHERE recomputed IS NOT NULL"
         ).pl()
-    return values, recomputed
+    return found
 
 
 def _runs(nights: list[Path]) -> pl.DataFrame:

@@ -122,32 +122,3 @@ WAIVER: dict[str, str] = {
     "from_date": "DATE",
     "until_date": "DATE",
 }
-
-#: What billing works out: ``billing.charge``.
-CHARGE: dict[str, str] = {
-    "order_no": "VARCHAR",
-    "institution_code": "VARCHAR",
-    "basis_report": "VARCHAR",
-    "basis_year": "INTEGER",
-    "basis_period": "VARCHAR",
-    "basis_item": "VARCHAR",
-    "quantity": "BIGINT",
-    "unit_price": "DECIMAL(12, 4)",
-    "amount_exact": "DECIMAL(18, 4)",
-    "amount": "DECIMAL(18, 2)",
-    "amount_words": "VARCHAR",
-    "due_on": "DATE",
-    "quantity_from_records": "BIGINT",
-    "quantity_difference": "BIGINT",
-    "penalty": "DECIMAL(18, 2)",
-    "status": "VARCHAR",
-    "reason": "VARCHAR",
-    "evidence_file_id": "VARCHAR",
-    "evidence_row": "BIGINT",
-    "evidence_column": "VARCHAR",
-    "snapshot_date": "DATE",
-    "currency": "VARCHAR",
-    "rounding": "VARCHAR",
-    "signed_on": "DATE",
-    "paid": "DECIMAL(18, 2)",
-}

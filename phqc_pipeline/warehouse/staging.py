@@ -77,7 +77,7 @@ _RECORD_COLUMNS = {**dict.fromkeys(_TOLD_OF_RECORDS, "VARCHAR"), "created_at": "
 #: An identity number by which people may be told apart: right in structure and check digit (reports.md, section 2).
 _VALID_ID = "id_checksum_ok(id_card_no) and id_birth_date(id_card_no) is not null"
 _INSTITUTION: Mapping[str, Any] = dict.fromkeys(
-    ("institution_code", "institution_name", "level", "parent_code"), pl.String
+    ("institution_code", "institution_name", "level", "parent_code", "region_code"), pl.String
 )
 _DOCTOR: Mapping[str, Any] = {
     **dict.fromkeys(("institution_code", "doctor_name"), pl.String),

@@ -1,187 +1,172 @@
-"""Billing: the founding contract to the fen, and money that never drifts."""
+"""Charges and their versions: the founding contract to the fen, corrections that overwrite nothing."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
-from functools import partial
 
-import cn2an
 import polars as pl
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from phqc_pipeline.billing import (
-    CHARGE_SCHEMA,
-    CalendarUnknownError,
-    add_working_days,
-    amount_in_words,
-    compute_charges,
-    round_amount,
-)
-from phqc_pipeline.billing.money import ROUNDINGS
+from phqc_pipeline.billing.bill import Bill, make_bill
+from phqc_pipeline.billing.evidence import Cell, ReportedCell
+from phqc_pipeline.billing.frames import schema_of
+from phqc_pipeline.billing.usage import Usage
+from phqc_pipeline.catalogue import load_catalogue
+from phqc_pipeline.home import DEFAULT_RULES
+from tests.billing.test_entitlement import CELL, FOUNDING, PAID, TOWN, registry, reported
 
-INSTITUTION = "654301101000"
-charge = partial(compute_charges, payment_working_days=5)
-
-
-def order(**changes: object) -> pl.DataFrame:
-    row = {
-        "order_no": "PHQC-2024-001",
-        "institution_code": INSTITUTION,
-        "basis_report": "r_archive",
-        "basis_year": 2023,
-        "basis_period": "Y",
-        "basis_item": "ehr_electronic",
-        "unit_price": "0.6",
-        "currency": "CNY",
-        "rounding": "yuan_down",
-        "signed_on": date(2024, 10, 25),
-        "service_from": date(2024, 11, 1),
-        "service_to": date(2025, 11, 1),
-        "penalty_rate": "0.05",
-    }
-    return pl.DataFrame([{**row, **changes}])
-
-
-def reported(value: float | None) -> pl.DataFrame:
-    return pl.DataFrame(
-        [
-            {
-                "institution_code": INSTITUTION,
-                "report_id": "r_archive",
-                "year": 2023,
-                "period": "Y",
-                "item": "ehr_electronic",
-                "value": value,
-                "file_id": "f1",
-                "row_number": 2,
-                "column_name": "已建立电子健康档案人数",
-            }
-        ],
-        schema_overrides={"value": pl.Float64},
-    )
+CATALOGUE = load_catalogue(DEFAULT_RULES)
+DAY = date(2024, 12, 31)
+NO_USE = Usage(pl.DataFrame(), pl.DataFrame())
 
 
 def recomputed(value: int | None) -> pl.DataFrame:
+    names = ("institution_code", "report_id", "year", "period", "item")
     return pl.DataFrame(
-        [
-            {
-                "institution_code": INSTITUTION,
-                "report_id": "r_archive",
-                "year": 2023,
-                "period": "Y",
-                "item": "ehr_electronic",
-                "recomputed": value,
-            }
-        ],
-        schema_overrides={"recomputed": pl.Float64},
+        [{**dict(zip(names, CELL, strict=True)), "recomputed": value}], schema_overrides={"recomputed": pl.Float64}
     )
+
+
+def bill(
+    *cells: ReportedCell,
+    payments: tuple[tuple[date, str], ...] = (PAID,),
+    counted: int | None = 10129,
+    day: date = DAY,
+    usage: Usage = NO_USE,
+    **changes: object,
+) -> Bill:
+    history: dict[Cell, tuple[ReportedCell, ...]] = {CELL: cells} if cells else {}
+    known = registry(pl.DataFrame([{**FOUNDING, **changes}]), *payments)
+    return make_bill(known, CATALOGUE, history, recomputed(counted), usage, day)
+
+
+def row(made: Bill, table: str = "charge") -> dict:
+    return made.tables[table].row(0, named=True)
 
 
 def test_founding_contract() -> None:
     """服务合同: 10,129 人 × 0.6 元 = ¥6,077 元整, five working days, penalty 5 %."""
-    row = charge(order(), None, reported(10129), recomputed(10129), date(2024, 12, 31)).row(0, named=True)
-    assert row["quantity"] == 10129
-    assert row["amount_exact"] == Decimal("6077.40")
-    assert row["amount"] == Decimal("6077")
-    assert row["amount_words"] == "陆仟零柒拾柒元整"
-    assert row["penalty"] == Decimal("303.85")
-    assert row["due_on"] == date(2024, 11, 1)
-    assert (row["quantity_from_records"], row["quantity_difference"]) == (10129, 0)
-    assert (row["evidence_file_id"], row["evidence_row"], row["status"]) == ("f1", 2, "charged")
+    made = bill(reported(10129))
+    charge = row(made)
+    assert charge["quantity"] == 10129
+    assert charge["amount_exact"] == Decimal("6077.40")
+    assert charge["amount"] == Decimal("6077")
+    assert charge["amount_words"] == "陆仟零柒拾柒元整"
+    assert charge["penalty"] == Decimal("303.85")
+    assert charge["due_on"] == date(2024, 11, 1)
+    assert (charge["quantity_from_records"], charge["quantity_difference"]) == (10129, 0)
+    evidence = ("evidence_file_id", "evidence_row", "evidence_column", "evidence_sha256", "evidence_text")
+    assert [charge[name] for name in evidence] == ["f1020", 2, "已建立电子健康档案人数", "0" * 64, "10129"]
+    assert (charge["status"], charge["version"], charge["adjustments"]) == ("charged", 1, Decimal(0))
+    order = row(made, "order")
+    assert (order["state"], order["is_entitled"], order["balance"]) == ("active", True, Decimal(0))
+    assert (order["notice_on"], order["settled_on"]) == (date(2025, 10, 1), date(2024, 10, 30))
 
 
 def test_money_columns_are_decimals() -> None:
-    charges = charge(order(), None, reported(10129), recomputed(None), date(2024, 12, 31))
-    assert {name: charges.schema[name] for name in ("unit_price", "amount_exact", "amount", "penalty")} == {
-        name: CHARGE_SCHEMA[name] for name in ("unit_price", "amount_exact", "amount", "penalty")
-    }
+    for name, table in bill(reported(10129), reported(9000, date(2024, 12, 1))).tables.items():
+        assert dict(table.schema) == schema_of(name)
+        assert not [column for column, kind in table.schema.items() if kind.is_float()]
 
 
 @pytest.mark.parametrize(
-    ("value", "words"), [(None, "未收到报表或该格为空"), (-1, "不是非负整数"), (10.5, "不是非负整数")]
+    ("cells", "words"),
+    [
+        ((), "未收到报表或该格为空"),
+        ((ReportedCell(DAY, None, "", "f1", "0", 2, "x"),), "未收到报表或该格为空"),
+        ((reported(-1),), "不是非负整数"),
+        ((reported(10.5),), "不是非负整数"),
+    ],
 )
-def test_a_cell_that_is_no_count_is_not_guessed(value: float | None, words: str) -> None:
-    row = charge(order(), None, reported(value), recomputed(3), date(2024, 12, 31)).row(0, named=True)
-    assert (row["status"], row["amount"]) == ("not_evaluable", None)
-    assert words in row["reason"]
-    assert row["quantity_from_records"] == 3
+def test_a_cell_that_is_no_count_is_not_guessed(cells: tuple[ReportedCell, ...], words: str) -> None:
+    charge = row(bill(*cells, counted=3))
+    assert (charge["status"], charge["amount"]) == ("not_evaluable", None)
+    assert words in charge["reason"]
+    assert charge["quantity_from_records"] == 3
 
 
 def test_no_order_no_charge() -> None:
-    assert charge(None, None, reported(1), recomputed(1), date(2024, 12, 31)).is_empty()
+    made = make_bill(registry(None), CATALOGUE, {}, recomputed(1), NO_USE, DAY)
+    assert [name for name, table in made.tables.items() if not table.is_empty()] == []
 
 
 def test_payments_up_to_the_snapshot_count() -> None:
-    payments = pl.DataFrame(
-        {
-            "order_no": ["PHQC-2024-001"] * 2,
-            "paid_on": [date(2024, 10, 30), date(2025, 1, 5)],
-            "amount": ["6000", "77"],
-            "invoice_no": ["1", "2"],
-        }
-    )
-    row = charge(order(), payments, reported(10129), recomputed(1), date(2024, 12, 31)).row(0, named=True)
-    assert row["paid"] == Decimal("6000.00")
-
-
-def test_make_up_working_days_count() -> None:
-    """2024-09-29 (Sunday) was worked for the National Day holiday of 1 to 7 October."""
-    assert add_working_days(date(2024, 9, 27), 1) == date(2024, 9, 29)
-    assert add_working_days(date(2024, 9, 30), 1) == date(2024, 10, 8)
+    parts = (date(2024, 10, 30), "6000"), (date(2025, 1, 5), "77")
+    assert row(bill(reported(10129), payments=parts))["paid"] == Decimal("6000.00")
+    assert row(bill(reported(10129), payments=parts), "order")["balance"] == Decimal("77.00")
 
 
 def test_a_year_without_calendar_is_said_not_guessed() -> None:
-    with pytest.raises(CalendarUnknownError, match="2003"):
-        add_working_days(date(2003, 6, 1), 5)
-    signed = date(2003, 6, 1)
-    row = charge(order(signed_on=signed), None, reported(10129), recomputed(1), date(2024, 12, 31)).row(0, named=True)
-    assert (row["due_on"], row["status"]) == (None, "not_evaluable")
-    assert "2003" in row["reason"]
+    charge = row(bill(reported(10129), signed_on=date(2003, 6, 1)))
+    assert (charge["due_on"], charge["status"]) == (None, "not_evaluable")
+    assert "2003" in charge["reason"]
+    assert row(bill(reported(10129), payments=(), signed_on=date(2003, 6, 1)), "order")["state"] == "awaiting_payment"
 
 
-AMOUNTS = st.decimals(min_value=0, max_value=Decimal("99999999"), places=4, allow_nan=False)
+@pytest.mark.parametrize(("agreed", "due"), [(None, date(2024, 11, 1)), (10, date(2024, 11, 8))])
+def test_an_orders_own_payment_term_wins(agreed: int | None, due: date) -> None:
+    assert row(bill(reported(10129), payment_working_days=agreed))["due_on"] == due
 
 
-@given(AMOUNTS, st.sampled_from(sorted(ROUNDINGS)))
-def test_rounding_is_never_off_by_its_unit(exact: Decimal, rounding: str) -> None:
-    unit, _ = ROUNDINGS[rounding]
-    rounded = round_amount(exact, rounding)
-    assert rounded % unit == 0
-    assert abs(rounded - exact) < unit
-    if rounding == "yuan_down":
-        assert rounded <= exact
+CORRECTED = (reported(10129), reported(10200, date(2024, 12, 1)), reported(10200, date(2024, 12, 8)),
+             reported(10000, date(2024, 12, 20)))  # fmt: skip
 
 
-def read_words(words: str) -> Decimal:
-    """The figure that an amount in words says; 元, 角 and 分 apart, since cn2an reads no money back."""
-    rest, total = words.rstrip("整"), Decimal(0)
-    for unit, worth in (("元", Decimal(1)), ("角", Decimal("0.1")), ("分", Decimal("0.01"))):
-        if unit in rest:
-            part, rest = rest.split(unit)
-            digits = part.lstrip("零") or "零"
-            total += Decimal(int(cn2an.cn2an(digits, "smart"))) * worth
-    return total
+def test_a_correction_makes_a_version_and_an_adjustment() -> None:
+    made = bill(*CORRECTED)
+    versions = made.tables["charge_version"].select("version", "made_on", "quantity", "amount", "is_current").rows()
+    assert versions == [
+        (1, date(2024, 10, 20), 10129, Decimal("6077.00"), False),
+        (2, date(2024, 12, 1), 10200, Decimal("6120.00"), False),
+        (3, date(2024, 12, 20), 10000, Decimal("6000.00"), True),
+    ]
+    changes = made.tables["adjustment"].select("kind", "adjustment", "adjustment_words", "due_on").rows()
+    assert changes == [
+        ("补收", Decimal("43.00"), "肆拾叁元整", date(2024, 12, 6)),
+        ("退抵", Decimal("-120.00"), "负壹佰贰拾元整", date(2024, 12, 27)),
+    ]
+    charge = row(made)
+    assert (charge["amount"], charge["first_amount"], charge["adjustments"]) == (
+        Decimal("6000.00"),
+        Decimal("6077.00"),
+        Decimal("-77.00"),
+    )
 
 
-@given(st.decimals(min_value=0, max_value=Decimal("99999999"), places=2, allow_nan=False))
-def test_words_read_back_to_the_figure(amount: Decimal) -> None:
-    assert read_words(amount_in_words(amount)) == amount
+def test_a_day_sees_only_the_versions_made_by_then() -> None:
+    seen = [
+        bill(*CORRECTED, day=day).tables["charge_version"].height for day in (date(2024, 11, 30), date(2024, 12, 1))
+    ]
+    assert seen == [1, 2]
 
 
-def test_unknown_rounding_is_refused() -> None:
-    with pytest.raises(ValueError, match="取整方式"):
-        round_amount(Decimal(1), "fen_down")
+def test_what_the_report_said_by_the_day_of_signing_is_the_first_bill() -> None:
+    made = bill(reported(9000, date(2024, 10, 1)), reported(10129), reported(10129, DAY))
+    assert made.tables["charge_version"].select("version", "quantity").rows() == [(1, 10129)]
+    assert row(made)["evidence_file_id"] == "f1231"  # the newest delivery that says the same
 
 
-@pytest.mark.parametrize(
-    ("agreed", "due", "words"),
-    [(None, date(2024, 11, 1), ""), ("10", date(2024, 11, 8), ""), ("十天", None, "“十天”不是天数")],
-)
-def test_an_orders_own_payment_term_wins(agreed: str | None, due: date | None, words: str) -> None:
-    agreed_order = order(payment_working_days=agreed)
-    row = charge(agreed_order, None, reported(10129), recomputed(1), date(2024, 12, 31)).row(0, named=True)
-    assert row["due_on"] == due
-    assert words in row["reason"]
+def test_an_order_without_credit_keeps_its_amount() -> None:
+    kind = CATALOGUE.billing.pricing["per_reported_record"]
+    terms = replace(CATALOGUE.billing, pricing={"per_reported_record": replace(kind, credit=False)})
+    known = registry(pl.DataFrame([FOUNDING]), PAID)
+    made = make_bill(known, replace(CATALOGUE, billing=terms), {CELL: CORRECTED}, recomputed(1), NO_USE, DAY)
+    assert row(made)["amount"] == Decimal("6120.00")
+    assert made.tables["adjustment"]["kind"].to_list() == ["补收", "不变"]
+
+
+def test_use_is_charged_by_the_months_of_the_service() -> None:
+    months = pl.DataFrame(
+        [
+            (TOWN, "2024-10", date(2024, 10, 5), date(2024, 10, 5), 1, 900, 10, 9000, 1),
+            (TOWN, "2024-11", date(2024, 11, 1), date(2024, 11, 30), 30, 1000, 10, 10000, 5),
+            (TOWN, "2024-12", date(2024, 12, 1), date(2024, 12, 31), 31, 1100, 10, 11000, 4),
+        ],
+        schema=list(schema_of("usage")),
+        orient="row",
+    )
+    made = bill(usage=Usage(pl.DataFrame(), months), pricing="per_judged_record", unit_price=Decimal("0.02"))
+    charge = row(made)
+    assert (charge["quantity"], charge["amount_exact"], charge["status"]) == (2100, Decimal("42"), "charged")

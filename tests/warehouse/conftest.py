@@ -92,7 +92,7 @@ class Small:
             files=book_of(self.deliveries) if self.files is None else self.files,
             rejected=None,
             waivers=self.waivers,
-            charges=self.charges,
+            billing={"charge": self.charges} if self.charges is not None else None,
         )
 
     def publish(self) -> None:

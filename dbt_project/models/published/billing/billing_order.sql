@@ -1,0 +1,3 @@
+-- Worked out by phqc_pipeline/billing; loaded as it is.
+{{ config(alias='order') }}
+select * from {{ input('billing_order') }}
