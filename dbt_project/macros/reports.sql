@@ -14,7 +14,7 @@
 
 {# Whether a form's dictionary has a column. #}
 {% macro has_column(form_id, column) %}
-  {{ return(column in var('forms')[form_id].columns) }}
+  {{ return(form_id in var('forms') and column in var('forms')[form_id].columns) }}
 {% endmacro %}
 
 {# Who a record is about (reports.md 4.2): the person of its archive, else its own right identity number, else the
