@@ -252,8 +252,8 @@ def _keys(form: Form) -> list[pl.Expr]:
         for name in ("record_id", "archive_no", "doctor_name")
     )
     return [
-        pl.col(RECORD_KEY).alias("subject_id"),
-        record_id.alias("record_id"),
+        mask_misplaced_id(pl.col(RECORD_KEY)).alias("subject_id"),
+        mask_misplaced_id(record_id).alias("record_id"),
         mask_misplaced_id(archive_no).alias("archive_no"),
         doctor_name.alias("doctor_name"),
         service_date_of(form).alias("service_date"),

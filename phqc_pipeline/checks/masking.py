@@ -8,6 +8,8 @@ A mask depends on the cell alone, never on how many other cells there are, so th
 
 from __future__ import annotations
 
+import hashlib
+
 import polars as pl
 
 STARS = "*"
@@ -20,8 +22,9 @@ _HARMLESS = ("无", "-", "/", "—")
 # ``\d`` also takes full-width digits.
 _NUMBER_LIKE = r"^[\d.+A-Za-z]{9,64}$"
 _PHONE_LIKE = r"^[\d+()（）\s-]{7,}$"
-_DAY = r"(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])"
-_IDENTITY = rf"^\d{{6}}((18|19|20)\d\d{_DAY}\d{{3}}[\dXx]|\d\d{_DAY}\d{{3}})$"
+_DAY = r"(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])"
+_IDENTITY = rf"^[0-9]{{6}}((18|19|20)[0-9][0-9]{_DAY}[0-9]{{3}}[0-9Xx]|[0-9][0-9]{_DAY}[0-9]{{3}})$"
+_HASH = 4
 _SUSPECT = r"\d{3}[\s-]?\d{4}[\s-]?\d{4}"
 _SHAPES: tuple[tuple[str, str], ...] = (
     (r"(^|\D)(\d{4})\d{10}(\d{3}[\dXxＸｘ])(\D|$)", "${1}${2}**********${3}${4}"),
@@ -53,12 +56,33 @@ def suspect(texts: pl.Series) -> pl.Series:
     return texts.str.contains(_SUSPECT)
 
 
-def mask_misplaced_id(number: pl.Expr) -> pl.Expr:
-    """An archive number as it is, unless an identity number stands in its place: that is masked.
+def mask_misplaced_id(key: pl.Expr) -> pl.Expr:
+    """A key (record, archive, household number) as it is, unless an identity number stands in its place.
 
-    Only what has a date of birth where an identity number has it; other wrong numbers must stay apart from each other.
+    That is masked, with four figures of its hash behind it: two people must not become one subject, and four figures
+    tell nobody which of ten thousand million numbers it was. Only what has a date of birth where an identity number has
+    it.
     """
-    return pl.when(number.str.contains(_IDENTITY)).then(_mask_id_number(number)).otherwise(number)
+    return key.map_batches(_misplaced_masked, return_dtype=pl.String)
+
+
+def mask_misplaced_id_duckdb(key: str) -> str:
+    """The same as SQL over the column ``key``."""
+    last = f"substr({key}, length({key}) - 3)"
+    masked = f"left({key}, 4) || repeat('{STARS}', length({key}) - 8) || {last} || '-' || left(md5({key}), {_HASH})"
+    return (
+        f"case when length({key}) in (15, 18) and regexp_full_match({key}, '{_IDENTITY.strip('^$')}') "
+        f"then {masked} else {key} end"
+    )
+
+
+def _misplaced_masked(keys: pl.Series) -> pl.Series:
+    suspects = keys.filter(keys.str.contains(_IDENTITY).fill_null(False)).unique()
+    if suspects.is_empty():
+        return keys
+    masked = suspects.to_frame("key").select(_mask_id_number(pl.col("key"))).to_series().to_list()
+    hashes = [hashlib.md5(key.encode()).hexdigest()[:_HASH] for key in suspects]
+    return keys.replace(suspects, [f"{text}-{hash_}" for text, hash_ in zip(masked, hashes, strict=True)])
 
 
 def _mask_name(text: pl.Expr) -> pl.Expr:

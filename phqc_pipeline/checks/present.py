@@ -13,6 +13,7 @@ import polars as pl
 
 from phqc_pipeline.catalogue import Form
 from phqc_pipeline.checks.lake import INSTITUTION, RECORD_KEY
+from phqc_pipeline.checks.masking import mask_misplaced_id
 
 PRESENT_SCHEMA: dict[str, pl.DataType] = {
     "institution_code": pl.String(),
@@ -48,7 +49,7 @@ class PresentWriter:
     def add(self, batch: pl.DataFrame, judged: pl.Series | None) -> None:
         """The rows of one batch; ``judged`` says which of them are (None: all)."""
         for kind, column in self._subjects.items():
-            subjects = batch.select(INSTITUTION, pl.col(column).alias("subject_id"))
+            subjects = batch.select(INSTITUTION, mask_misplaced_id(pl.col(column)).alias("subject_id"))
             subjects = subjects if judged is None else subjects.filter(judged)
             if kind != "record":  # records are unique already
                 subjects = subjects.drop_nulls().unique()

@@ -24,7 +24,9 @@ import yaml
 
 from phqc_pipeline.catalogue import Catalogue, Context, Field, Form, Rule, Scheme
 from phqc_pipeline.catalogue.expressions import parse_expression, to_duckdb, unusable_duckdb, usable_duckdb
+from phqc_pipeline.checks.masking import mask_misplaced_id_duckdb
 from phqc_pipeline.checks.population import JUDGED_STATUSES
+from phqc_pipeline.checks.present import SUBJECTS
 from phqc_pipeline.home import DBT_PROJECT_DIR, Home
 from phqc_pipeline.warehouse.db import columns_sql, identifier, literal
 from phqc_pipeline.warehouse.dbt_runner import parse_project
@@ -84,6 +86,7 @@ _DOCTOR: Mapping[str, Any] = {
     **dict.fromkeys(("from_date", "to_date"), pl.Date),
 }
 _GENERATED = "generated"
+_KEY_COLUMNS = frozenset({"record_id", *SUBJECTS.values()})
 #: A tag of models that are steps on the way to others, nothing to look at by themselves.
 INTERNAL = "internal"
 
@@ -386,7 +389,10 @@ where coalesce(r.is_current, true)
 def _judged_sql(form: Form, cat: Catalogue, ctx: Context) -> str:
     cells = []
     for column in form.fields:
-        cells.append(f"{usable_duckdb(column, 's')} as {identifier(column.name)}")
+        value = usable_duckdb(column, "s")
+        # Keys go on into findings: an identity number typed into one must not (contract, section 3).
+        value = mask_misplaced_id_duckdb(value) if column.name in _KEY_COLUMNS else value
+        cells.append(f"{value} as {identifier(column.name)}")
         unusable = unusable_duckdb(column, "s")
         if unusable is not None:
             cells.append(f"{unusable} as {identifier(column.name + '__unusable')}")
@@ -404,8 +410,8 @@ def _judged_sql(form: Form, cat: Catalogue, ctx: Context) -> str:
     listed = ",\n  ".join(cells)
     return f"""-- {form.title}：参加质控的记录；不可用的格子读作空（0a.1、0a.5、0a.9）
 select
-  s._row_number, s._record_key, s._institution_code, s.station_code, s._file_id, s._copies,
-  {service} as _service_date,
+  s._row_number, {mask_misplaced_id_duckdb("s._record_key")} as _record_key, s._institution_code, s.station_code,
+  s._file_id, s._copies, {service} as _service_date,
   {listed}
 from {{{{ ref('stg_{form.form_id}') }}}} as s
 where {" and ".join(takes_part)}
