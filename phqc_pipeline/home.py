@@ -92,6 +92,11 @@ class Home:
         return self.published / "phqc.duckdb"
 
     @property
+    def templates(self) -> Path:
+        """Word templates of the clerk's own, used instead of ours of the same name."""
+        return self.root / "templates"
+
+    @property
     def handbook(self) -> Path:
         """The rule handbook (``phqc rules docs``)."""
         return self.root / "handbook"

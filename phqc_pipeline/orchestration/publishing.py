@@ -52,9 +52,9 @@ def published_asset(marts: Sequence[AssetKey]) -> AssetsDefinition:
         deps=list(marts),
         description="published/phqc.duckdb 整个替换，以及各机构的整改清单和质控报告",
     )
-    def published(session: SessionResource) -> MaterializeResult:
+    def published(context: AssetExecutionContext, session: SessionResource) -> MaterializeResult:
         with stage("发布", "多为磁盘已满或 published/ 不可写；已打开旧文件的读者不受影响"):
-            done, folders = stages.publish(session.session)
+            done, folders = stages.publish(session.session, context.log.warning)
         return MaterializeResult(
             metadata={
                 "数据仓库": MetadataValue.path(str(done.path)),

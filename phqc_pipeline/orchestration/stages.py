@@ -187,7 +187,7 @@ def build(session: Session) -> DbtRun:
     )
 
 
-def publish(session: Session) -> tuple[Published, list[Path]]:
+def publish(session: Session, say: Say = print) -> tuple[Published, list[Path]]:
     """The published file, replaced whole, and each institution's reports; returns both and the reports' folders."""
     published = publish_warehouse(session.home)
     folders = write_reports(
@@ -196,6 +196,8 @@ def publish(session: Session) -> tuple[Published, list[Path]]:
         session.cat,
         session.registry.institutions,
         newest(session),
+        session.home.templates,
+        say,
     )
     return published, folders
 

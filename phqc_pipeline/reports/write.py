@@ -15,6 +15,7 @@ import polars as pl
 
 from phqc_pipeline.catalogue import Catalogue
 from phqc_pipeline.reports.corrections import read_corrections, write_corrections
+from phqc_pipeline.reports.documents import BULLETIN_NAME, LETTER_NAME, Say, write_bulletin, write_letter
 from phqc_pipeline.reports.facts import ALL, InstitutionFacts, Place, judged_institutions, read_facts
 from phqc_pipeline.reports.lines import read_lines
 from phqc_pipeline.reports.page import PAGE_NAME, write_page
@@ -24,11 +25,18 @@ COMMISSION_FOLDER = "全部机构"
 
 
 def write_reports(
-    database: Path, published: Path, cat: Catalogue, institutions: pl.DataFrame | None, snapshot: date
+    database: Path,
+    published: Path,
+    cat: Catalogue,
+    institutions: pl.DataFrame | None,
+    snapshot: date,
+    templates: Path | None = None,
+    say: Say = print,
 ) -> list[Path]:
     """Write the workbook, page and documents of every institution in ``database``, and the commission's.
 
-    ``institutions``: the registry's (institution_code, institution_name, level). Returns the institutions' folders.
+    ``institutions``: the registry's (institution_code, institution_name, level). ``templates``: a folder of Word
+    templates of the clerk's own; ``say`` is told when one cannot be used. Returns the institutions' folders.
     Files are written aside and renamed, so that a reader never opens half a workbook; what an earlier night left and
     this one does not write any more is removed.
     """
@@ -38,28 +46,31 @@ def write_reports(
         for code in judged_institutions(con):
             folder = published / code
             folder.mkdir(parents=True, exist_ok=True)
-            place = places.get(code, Place(code, code))
-            _write_institution(con, folder, cat, read_facts(con, cat, place, snapshot, places))
+            facts = read_facts(con, cat, places.get(code, Place(code, code)), snapshot, places)
+            corrections = _write_working_files(con, folder, cat, facts)
+            with _aside(folder / PAGE_NAME) as path:
+                write_page(path, facts, WORKBOOK_NAME)
+            with _aside(folder / LETTER_NAME) as path:
+                write_letter(path, facts, corrections, templates, say)
             folders.append(folder)
         everybody = published / COMMISSION_FOLDER
         everybody.mkdir(parents=True, exist_ok=True)
-        _write_commission(everybody, read_facts(con, cat, Place(ALL, "全部机构"), snapshot, places))
+        facts = read_facts(con, cat, Place(ALL, "全部机构"), snapshot, places)
+        with _aside(everybody / PAGE_NAME) as path:
+            write_page(path, facts, WORKBOOK_NAME)
+        with _aside(everybody / BULLETIN_NAME) as path:
+            write_bulletin(path, facts, templates, say)
     return folders
 
 
-def _write_institution(con: duckdb.DuckDBPyConnection, folder: Path, cat: Catalogue, facts: InstitutionFacts) -> None:
+def _write_working_files(con: duckdb.DuckDBPyConnection, folder: Path, cat: Catalogue, facts: InstitutionFacts) -> int:
+    """What is worked with: the workbooks, and the proposed corrections; returns how many cells these are."""
     lines = read_lines(con, cat, facts.institution_code)
     written = {name for name, _ in write_workbooks(folder, lines, facts)}
     _remove_others(folder, "整改清单*.xlsx", written)
     corrections = read_corrections(con, cat, facts.institution_code)
     _remove_others(folder, "建议更正*.csv", set(write_corrections(folder, corrections, cat)))
-    with _aside(folder / PAGE_NAME) as path:
-        write_page(path, facts, WORKBOOK_NAME)
-
-
-def _write_commission(folder: Path, facts: InstitutionFacts) -> None:
-    with _aside(folder / PAGE_NAME) as path:
-        write_page(path, facts, WORKBOOK_NAME)
+    return corrections.height
 
 
 def _places(institutions: pl.DataFrame | None) -> dict[str, Place]:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import csv
 import re
-from datetime import datetime
+from datetime import date, datetime
 from functools import cache
 from pathlib import Path
 
+import docx
 import duckdb
 import openpyxl
+import polars as pl
+import pytest
 
-from tests.end_to_end.tiny import INSTITUTION, deliver, judge, register, visits
+from phqc_pipeline.home import Home
+from phqc_pipeline.reports import write_reports
+from tests.end_to_end.tiny import INSTITUTION, catalogue, deliver, judge, register, visits
 
 BOOK, PAGE, EVERYBODY = "整改清单.xlsx", "质控报告.html", "全部机构"
 
@@ -91,12 +96,20 @@ def test_workbook_can_be_filtered_and_answered(small_home: Path) -> None:
         assert sheet.column_dimensions["X"].hidden == (header[23] == "问题编号")
 
 
-def test_a_cell_that_looks_like_a_formula_stays_text(tmp_path: Path) -> None:
-    home = register(tmp_path)
-    evil = "=cmd|' /C calc'!A0"
-    deliver(home, "2024-12-31", visits(3, v1={"person_name": evil, "glasses_code": evil}))
+EVIL = "=cmd|' /C calc'!A0"
+
+
+@pytest.fixture(scope="module")
+def tiny_home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """A school of three pupils, one of whom has a formula for a name."""
+    home = register(tmp_path_factory.mktemp("school"))
+    deliver(home, "2024-12-31", visits(3, v1={"person_name": EVIL, "glasses_code": EVIL}))
     judge(home, "2024-12-31")
-    folder = home.published / INSTITUTION
+    return home
+
+
+def test_a_cell_that_looks_like_a_formula_stays_text(tiny_home: Home) -> None:
+    folder = tiny_home.published / INSTITUTION
     seen = [
         cell
         for sheet in openpyxl.load_workbook(folder / BOOK).worksheets
@@ -104,7 +117,7 @@ def test_a_cell_that_looks_like_a_formula_stays_text(tmp_path: Path) -> None:
         for cell in row
         if str(cell.value).startswith("=")
     ]
-    assert evil in [cell.value for cell in seen]
+    assert EVIL in [cell.value for cell in seen]
     assert all(cell.data_type == "s" and cell.quotePrefix for cell in seen)
     assert "<script" not in (folder / PAGE).read_text(encoding="utf-8")
 
@@ -168,3 +181,41 @@ def test_import_files_hold_the_same_corrections_in_the_forms_own_columns(small_h
                     row.pop("健康档案编号", None)
                     found += [(row["记录编号"], title, cell) for title, cell in row.items() if cell]
         assert sorted(one for one in found if one[1] != "记录编号") == listed
+
+
+def words(path: Path) -> str:
+    document = docx.Document(str(path))
+    cells = [cell.text for table in document.tables for row in table.rows for cell in row.cells]
+    return "\n".join([*(paragraph.text for paragraph in document.paragraphs), *cells])
+
+
+def test_documents_say_the_figures_and_nothing_of_a_person(small_home: Path, small: duckdb.DuckDBPyConnection) -> None:
+    (findings,) = small.execute("SELECT count(*) FROM qc.finding_current WHERE state <> 'waived'").fetchone()
+    bulletin = words(small_home / "published" / EVERYBODY / "通报.docx")
+    assert f"待整改问题{findings:,}个" in bulletin
+    for code, name, score in small.execute(
+        "SELECT institution_code, institution_name, mean_score FROM mart.institution_quality"
+    ).fetchall():
+        letter = words(small_home / "published" / code / "反馈函.docx")
+        assert letter.count(name)
+        assert f"得分{score:.1f}分" in letter
+        assert name in bulletin
+        assert "{{" not in letter + bulletin
+    assert not re.search(r"\d{15}", bulletin)
+
+
+def test_a_clerks_own_template_is_used_unless_it_is_broken(tiny_home: Home, tmp_path: Path) -> None:
+    templates = tmp_path / "templates"
+    templates.mkdir()
+    for name, text in (("反馈函.docx", "{{ institution }}另有{{ findings }}个问题"), ("通报.docx", "{{ nonsense }}")):
+        document = docx.Document()
+        document.add_paragraph(text)
+        document.save(str(templates / name))
+    said: list[str] = []
+    institutions = pl.read_csv(tiny_home.registry / "institution.csv", infer_schema=False)
+    written, day = tmp_path / "published", date(2024, 12, 31)
+    folders = write_reports(tiny_home.published_db, written, catalogue(), institutions, day, templates, said.append)
+    assert re.fullmatch(r"\S+另有[\d,]+个问题", words(folders[0] / "反馈函.docx").strip())
+    assert "数据质量情况的通报" in words(written / EVERYBODY / "通报.docx")
+    assert len(said) == 1
+    assert "nonsense" in said[0]
