@@ -1,6 +1,8 @@
--- 一人一档: how many of one thing hang on another among the profiles — archives on one identity number (UNI-U-001),
--- identity numbers on one archive (UNI-U-002), archives on one telephone (UNI-U-006)? Across institutions; every archive
--- of a group is reported, with the size of the group and nothing of the others (0a.10).
+-- 一人一档: how many of one thing hang on another among the profiles — archives on one identity number (UNI-U-001; in its
+-- old and new form UNI-U-005), identity numbers on one archive (UNI-U-002), archives on one telephone (UNI-U-006, 007),
+-- heads of one household (UNI-U-008), institutions that hold one archive as active (UNI-U-009)? Across institutions;
+-- every archive of a group is reported, with the size of the group and nothing of the others (0a.10). Where `mixed` is
+-- given, a group must also hold more than one value of it.
 {% set rules = rules_on('person_identity') %}
 {{ config(enabled=rules | length > 0) }}
 
@@ -19,18 +21,20 @@ from (
     select
       _institution_code, archive_no, record_id, doctor_name, _service_date,
       case when {{ rule.params.where }} then {{ rule.params.by }} end as held_by,
-      {{ rule.params.count }} as counted
+      {{ rule.params.count }} as counted, {{ rule.params.mixed or 'null' }} as mixed
     from {{ ref('judged_' ~ rule.form_id) }}
     where archive_no is not null and {{ in_force(rule) }}
   ),
   sizes as (
-    select held_by, count(distinct counted) as size from members where held_by is not null group by held_by
+    select held_by, count(distinct counted) as size, count(distinct mixed) as kinds
+    from members where held_by is not null group by held_by
   )
   -- one row an archive and institution
   select
     m._institution_code as institution_code, m.archive_no, arg_max(m.record_id, s.size) as record_id,
     arg_max(m.doctor_name, s.size) as doctor_name, arg_max(m._service_date, s.size) as service_date,
-    max(s.size) as size, max(s.size) > {{ rule.params.max_count }} as violated
+    max(s.size) as size,
+    bool_or(s.size > {{ rule.params.max_count }}{% if rule.params.mixed %} and s.kinds > 1{% endif %}) as violated
   from members as m left join sizes as s on s.held_by = m.held_by
   group by all
 )

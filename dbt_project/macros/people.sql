@@ -1,0 +1,53 @@
+{# Who is known as a patient of the rule's disease (`history_code` among past diseases, or `disease` in the register):
+   archive_no, known. `known` is NULL where the profile's past diseases are empty and no register speaks. #}
+{% macro patients(rule) %}
+select archive_no, bool_or(known) as known
+from (
+  select archive_no, list_contains(past_disease_codes, {{ sql_text(rule.params.history_code) }}) as known
+  from {{ ref('judged_resident_profile') }}
+  union all
+  select archive_no, true from {{ ref('judged_chronic_registry') }} where disease = {{ sql_text(rule.params.disease) }}
+)
+where archive_no is not null group by archive_no
+{% endmacro %}
+
+{# Whether somebody joined to `patients` as `t` is one: not so, where neither profile nor register has the person. #}
+{% macro is_patient(t) -%}
+  case when {{ t }}.archive_no is null then false else {{ t }}.known end
+{%- endmacro %}
+
+{# Whole years from a birth to a day (0a.15): born on 29 February turns on 1 March in common years. #}
+{% macro age_on(day, birth) -%}
+  case when {{ day }} >= {{ birth }} then year({{ day }}) - year({{ birth }})
+    - case when month({{ day }}) * 100 + day({{ day }}) < month({{ birth }}) * 100 + day({{ birth }}) then 1 else 0 end end
+{%- endmacro %}
+
+{# The last record of each person on a form, as far as today. #}
+{% macro latest_of(form_id, columns) %}
+select
+  archive_no, _service_date, _institution_code, _record_key, record_id, doctor_name
+  {%- for column in columns %}, {{ column }}{% endfor %}
+from {{ ref('judged_' ~ form_id) }}
+where archive_no is not null and _service_date <= (select today from {{ ref('night') }})
+qualify row_number() over (
+  partition by archive_no order by _service_date desc, created_at desc nulls last, _record_key desc
+) = 1
+{% endmacro %}
+
+{# A column measured on several forms, one row a person and day: the last entered of the day. Columns: form_id, keys,
+   birth_date, value. `columns`: form → columns, of which the greatest counts. #}
+{% macro measured(columns, from_date, to_date) %}
+select * from (
+  {% for form_id, names in columns.items() %}
+  select
+    '{{ form_id }}' as form_id, archive_no, _service_date, created_at, _record_key, _institution_code, record_id,
+    doctor_name, birth_date, greatest({{ names | join(', ') }}) as value
+  from {{ ref('judged_' ~ form_id) }}
+  {% if not loop.last %}union all{% endif %}
+  {% endfor %}
+)
+where archive_no is not null and value is not null and _service_date between {{ from_date }} and {{ to_date }}
+qualify row_number() over (
+  partition by archive_no, _service_date order by created_at desc nulls last, _record_key desc
+) = 1
+{% endmacro %}

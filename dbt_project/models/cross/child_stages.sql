@@ -1,0 +1,38 @@
+-- 儿童按月龄的服务 (CHT-T-001): children who reached an age, and a month of grace after it, in the period, and of whom there
+-- is no record of that age. Ages reached before the archive was opened are not the institution's.
+{% set rules = rules_on('child_stages') %}
+{{ config(enabled=rules | length > 0) }}
+
+{{ no_findings() }}
+
+{% for rule in rules %}
+{% set service = other_forms(rule) | first %}
+union all by name
+select
+  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated', 'archive_no', 'archive_date') }},
+  case when violated then '缺 ' || lacking || ' 月龄' end as observed,
+  case when violated then due || ' 月龄' end as expected, violated
+from (
+  with stages as (
+    select p._institution_code, p._record_key, p.archive_no, p.record_id, p.doctor_name, p.archive_date, stage,
+      (p.birth_date + to_months(stage + {{ rule.params.grace_months }}))::date as due_on
+    from {{ ref('judged_' ~ rule.form_id) }} as p
+    cross join (select unnest({{ rule.params.stages }}) as stage)
+    where p.archive_no is not null and p.archive_status = {{ sql_text(rule.params.active_status) }}
+  ),
+  done as (select distinct archive_no, month_stage from {{ ref('judged_' ~ service) }}),
+  told as (
+    select s.* exclude (stage, due_on), stage,
+      case when s.due_on >= n.period_start and s.due_on < least(n.period_end, n.today) and s.archive_date <= s.due_on
+        then d.archive_no is null end as lacks
+    from stages as s cross join {{ ref('night') }} as n
+    left join done as d on d.archive_no = s.archive_no and d.month_stage = s.stage::varchar
+  )
+  select
+    _institution_code, archive_no, min(record_id) as record_id, min(doctor_name) as doctor_name, min(archive_date) as archive_date,
+    array_to_string(list_sort(list(distinct stage) filter (lacks)), '、') as lacking,
+    array_to_string(list_sort(list(distinct stage) filter (lacks is not null)), '、') as due,
+    bool_or(lacks) as violated
+  from told group by _institution_code, archive_no
+)
+{% endfor %}

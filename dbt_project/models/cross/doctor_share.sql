@@ -1,0 +1,24 @@
+-- 医生结果过于集中 (TCM-A-002): the share of one outcome among all of a doctor's records at an institution.
+{% set rules = rules_on('doctor_share') %}
+{{ config(enabled=rules | length > 0) }}
+
+{{ no_findings() }}
+
+{% for rule in rules %}
+union all by name
+select
+  {{ of_rule(rule) }}, institution_code, doctor_name as subject_id, null::varchar as record_id, null::varchar as archive_no,
+  doctor_name, null::date as service_date,
+  case when violated then round(100.0 * share, 1) || '%（' || hits || '/' || records || '）' end as observed,
+  case when violated then '≤{{ (100 * rule.params.max_share) | round | int }}%' end as expected, violated
+from (
+  select
+    _institution_code as institution_code, doctor_name, count({{ rule.params.column }}) as records,
+    count(*) filter ({{ rule.params.column }} = {{ sql_text(rule.params.code) }}) as hits,
+    round(hits / nullif(records, 0), 6) as share,
+    case when records >= {{ rule.params.min_records }} then share > {{ rule.params.max_share }} end as violated
+  from {{ ref('judged_' ~ rule.form_id) }}
+  where doctor_name is not null
+  group by all
+)
+{% endfor %}

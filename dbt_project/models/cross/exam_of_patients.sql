@@ -1,0 +1,31 @@
+-- 体检与患者身份 (EXM-C-018: a known patient's last examination lacks a check; EXM-L-010, EXM-L-011: somebody not known as a
+-- patient with a high value, and no advice to have it checked again).
+{% set rules = rules_on('exam_of_patients') %}
+{{ config(enabled=rules | length > 0) }}
+
+{{ no_findings() }}
+
+{% for rule in rules %}
+union all by name
+select
+  {{ of_rule(rule) }}, _institution_code as institution_code,
+  {{ of_record('violated', 'archive_no' if rule.subject_kind == 'person' else '_record_key') }},
+  case when violated then {% if rule.params.limit is defined %}{{ plain_number('high') }}{% else %}null::varchar{% endif %} end as observed,
+  null::varchar as expected, violated
+from (
+  with known as ({{ patients(rule) }}),
+  {% if rule.params.limit is defined %}
+  exams as (
+    select *, greatest({{ rule.params.columns | join(', ') }}) as high from {{ ref('judged_' ~ rule.form_id) }}
+    where {{ in_force(rule) }}
+  )
+  select e.*, case when e.high >= {{ rule.params.limit }} and not ({{ is_patient('k') }})
+    then not list_contains(e.{{ rule.params.advice_column }}, {{ sql_text(rule.params.advice) }}) end as violated
+  {% else %}
+  exams as ({{ latest_of(rule.form_id, [rule.params.needed, rule.params.needed ~ '__unusable as unusable']) }})
+  select e.*, case when {{ is_patient('k') }}
+    then case when not coalesce(e.unusable, false) then e.{{ rule.params.needed }} is null end end as violated
+  {% endif %}
+  from exams as e left join known as k on k.archive_no = e.archive_no
+)
+{% endfor %}

@@ -1,0 +1,31 @@
+-- 活动档案无动态 (XFM-X-018): an archive called active whose last record on any form, its own opening included, lies years
+-- back.
+{% set rules = rules_on('inactive_archive') %}
+{{ config(enabled=rules | length > 0) }}
+
+{{ no_findings() }}
+
+{% for rule in rules %}
+union all by name
+select
+  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated', 'archive_no', 'last_service') }},
+  case when violated then last_service::varchar end as observed,
+  case when violated then '≥' || (today - {{ rule.params.max_days }})::varchar end as expected, violated
+from (
+  with services as (
+    select archive_no, max(_service_date) as last_service from {{ ref('judged_record') }}
+    where archive_no is not null group by all
+  )
+  select
+    p._institution_code, p.archive_no, p.record_id, p.doctor_name, s.last_service, n.today,
+    case when p.archive_status = {{ sql_text(rule.params.active_status) }}
+      then s.last_service < n.today - {{ rule.params.max_days }} end as violated
+  from {{ ref('judged_' ~ rule.form_id) }} as p
+  cross join {{ ref('night') }} as n
+  left join services as s on s.archive_no = p.archive_no
+  where p.archive_no is not null
+  qualify row_number() over (
+    partition by p._institution_code, p.archive_no order by coalesce(violated, false) desc, violated is null, p._record_key
+  ) = 1
+)
+{% endfor %}

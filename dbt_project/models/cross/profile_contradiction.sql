@@ -1,0 +1,26 @@
+-- 与档案矛盾: people with records on a form whom their profile says cannot or would not have them — men with records of a
+-- pregnancy (XFM-X-015), mothers archived as unmarried (XFM-X-016). One finding a person, on the last such record.
+{% set rules = rules_on('profile_contradiction') %}
+{{ config(enabled=rules | length > 0) }}
+
+{{ no_findings() }}
+
+{% for rule in rules %}
+{% set profile = other_forms(rule) | first %}
+union all by name
+select
+  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated', 'archive_no') }},
+  case when violated then told end as observed, null::varchar as expected, violated
+from (
+  with profiles as (
+    select archive_no, max({{ rule.params.column }}) filter ({{ rule.params.column }} in {{ sql_list(rule.params.codes) }}) as bad,
+      max({{ rule.params.column }}) as told
+    from {{ ref('judged_' ~ profile) }} where archive_no is not null group by all
+  )
+  select r.*, coalesce(p.bad, p.told) as told, case when p.told is not null then p.bad is not null end as violated
+  from {{ ref('judged_' ~ rule.form_id) }} as r
+  left join profiles as p on p.archive_no = r.archive_no
+  where r.archive_no is not null
+  qualify row_number() over (partition by r.archive_no order by r._service_date desc nulls last, r._record_key desc) = 1
+)
+{% endfor %}

@@ -1,0 +1,35 @@
+-- 与当年体检不符 (TCM-L-013, TCM-L-014: a question graded by a measurement; ELD-X-001: the same grade told twice): a record
+-- against the person's examination of the same year that is nearest to it. Of a rule on people, their last record.
+{% set rules = rules_on('same_year_exam') %}
+{{ config(enabled=rules | length > 0) }}
+
+{{ no_findings() }}
+
+{% for rule in rules %}
+{% set there = rule.params.there %}
+union all by name
+select
+  {{ of_rule(rule) }}, _institution_code as institution_code,
+  {{ of_record('violated', 'archive_no' if rule.subject_kind == 'person' else '_record_key') }},
+  case when violated then {{ plain_number('here') }} end as observed,
+  case when violated then {{ plain_number('wanted') }} end as expected, violated
+from (
+  with records as (
+    {% if rule.subject_kind == 'person' %}{{ latest_of(rule.form_id, [rule.params.here]) }}
+    {% else %}select * from {{ ref('judged_' ~ rule.form_id) }} where {{ in_force(rule) }}{% endif %}
+  )
+  select
+    r._institution_code, r._record_key, r.archive_no, r.record_id, r.doctor_name, r._service_date, r.{{ rule.params.here }} as here,
+    {% if rule.params.bands is defined %}
+    case when e.{{ there }} is not null then 1{% for limit in rule.params.bands %} + (e.{{ there }} >= {{ limit }})::int{% endfor %} end
+    {% else %}e.{{ there }}{% endif %} as wanted,
+    here <> wanted as violated
+  from records as r
+  left join {{ ref('judged_' ~ rule.params.exam) }} as e
+    on e.archive_no = r.archive_no and year(e._service_date) = year(r._service_date)
+  qualify row_number() over (
+    partition by r._institution_code, r._record_key
+    order by abs(e._service_date - r._service_date) nulls last, e._service_date desc, e._record_key desc
+  ) = 1
+)
+{% endfor %}
