@@ -23,6 +23,8 @@ FOLDER = Path(__file__).parents[1] / "scenarios"
 TODAY = date(2024, 12, 31)
 PROFILE = "resident_profile"
 _DOCTOR = "李医生"
+#: ``archive:a`` in a cell is the archive number of ``a``.
+_ARCHIVE_OF = "archive:"
 #: What a row says beside its columns.
 _WHOSE = ("who", "at", "record_id", "station")
 _WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
@@ -201,6 +203,8 @@ def _lake_rows(cat: Catalogue, one: Scenario) -> dict[tuple[str, str], list[dict
         cells = {name: _plain(value) for name, value in row.items() if name not in _WHOSE}
         if "station" in row:
             cells["station_code"] = one.institution(row) + row["station"]
+        named = {name: value for name, value in cells.items() if str(value).startswith(_ARCHIVE_OF)}
+        cells |= {name: one.archive_no(value[len(_ARCHIVE_OF) :]) for name, value in named.items()}
         who = row.get("who")
         if who is not None:
             own = one.archive_no(who)
