@@ -668,11 +668,13 @@ class Settings:
     ``shrink_ratio``: a delivery with less than this share of the last accepted rows is held back (contract, 2).
     ``payment_working_days``: working days after signing within which an order is to be paid that does not say itself.
     ``difference_days``: services so many days outside a period may explain a difference between report and records.
+    ``verification_margin``: how far from 1 the WHO's verification factor may lie.
     """
 
     shrink_ratio: float = 0.5
     payment_working_days: int = 5
     difference_days: int = 31
+    verification_margin: float = 0.1
 
 
 @dataclass(frozen=True)

@@ -600,6 +600,7 @@ class SettingsIn(Closed):
     shrink_ratio: float = Field(default=0.5, gt=0, le=1)
     payment_working_days: int = Field(default=5, ge=1, le=250)
     difference_days: int = Field(default=31, ge=0, le=366)
+    verification_margin: float = Field(default=0.1, gt=0, lt=1)
 
 
 Model = TypeVar("Model", bound=Closed)

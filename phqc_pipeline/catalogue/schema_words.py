@@ -302,6 +302,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "shrink_ratio": "行数不足上次几成的交付先扣下待确认",
         "payment_working_days": "付款期限：自签订之日起几个工作日",
         "difference_days": "报表与记录有差异时，服务日期在期外几天之内的列为可能的跨期",
+        "verification_margin": "核对因子（重算÷上报）与 1 相差多少以内算相符",
     },
     "BillingIn": {
         "": "计费：订单的各项约定和计费方式",

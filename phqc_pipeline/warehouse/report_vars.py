@@ -34,6 +34,7 @@ def report_vars(cat: Catalogue, scheme: Scheme | None) -> dict[str, Any]:
         "indicators": _indicators(cat),
         "services": [_plain(vars(one)) for one in cat.services.values()],
         "difference_days": cat.settings.difference_days,
+        "verification_margin": cat.settings.verification_margin,
     }
 
 

@@ -1,23 +1,32 @@
--- 报表与记录 (RPT-R-002): a reported figure against the same figure counted in the records. Only where both stand: what
--- cannot be compared is not applicable. The finding's period is the report's.
+-- 报表与记录 (RPT-R-001 … 024): reported figures against the same figures counted in the records. Only where both stand:
+-- what cannot be compared is not applicable. A rule may watch several items (`cells`): one of them off is enough. The
+-- finding's period is the report's.
 {% set rules = rules_on('report_reconciliation') %}
 {{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 
 {% for rule in rules %}
+{% set cells = rule.params.cells or [rule.params.item] %}
 union all by name
 select
   {{ of_rule(rule, report_period()) }},
   institution_code, institution_code as subject_id, null::varchar as record_id, null::varchar as archive_no,
   null::varchar as doctor_name, null::date as service_date,
-  case when violated then reported::bigint::varchar end as observed,
-  case when violated then recomputed::bigint::varchar end as expected, violated
+  case when violated then observed end as observed, case when violated then expected end as expected, violated
 from (
   select
-    *, case when reported is not null and recomputed is not null
-      then abs(reported - recomputed) > {{ rule.params.tolerance }} end as violated
-  from {{ ref('report_comparison') }}
-  where report_id = '{{ rule.form_id }}' and item = {{ sql_text(rule.params.item) }}
+    institution_code, year, period, bool_or(is_off) as violated,
+    string_agg({% if cells | length > 1 %}title || ' ' || {% endif %}{{ figure('reported') }}, '；' order by item) filter (is_off) as observed,
+    string_agg({% if cells | length > 1 %}title || ' ' || {% endif %}{{ figure('recomputed') }}, '；' order by item) filter (is_off) as expected
+  from (
+    select
+      c.*, i.title, case when reported is not null and recomputed is not null then abs(reported - recomputed)
+        > greatest({{ rule.params.tolerance }}, {{ rule.params.relative_tolerance or 0 }} * recomputed) end as is_off
+    from {{ ref('report_comparison') }} as c
+    join {{ ref('report_item') }} as i on i.report_id = c.report_id and i.item = c.item
+    where c.report_id = '{{ rule.form_id }}' and c.item in {{ sql_list(cells) }}
+  )
+  group by institution_code, year, period
 )
 {% endfor %}

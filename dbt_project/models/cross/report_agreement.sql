@@ -1,0 +1,41 @@
+-- 报表之间与比率 (RPT-R-043 a reported rate is not its numerator over its denominator, RPT-R-044 two reports give one
+-- figure differently). A rate is an item whose parameters name its numerator and denominator.
+{% set rules = rules_on('report_agreement') %}
+{{ config(enabled=rules | length > 0) }}
+
+{{ no_findings() }}
+
+{% for rule in rules if rule.params.same %}
+union all by name
+select
+  {{ of_rule(rule, report_period()) }},
+  institution_code, institution_code as subject_id, null::varchar as record_id, null::varchar as archive_no,
+  null::varchar as doctor_name, null::date as service_date,
+  case when violated then {{ figure('here') }} end as observed, case when violated then {{ figure('there') }} end as expected, violated
+from (
+  select a.institution_code, a.year, a.period, a.value as here, b.value as there, a.value <> b.value as violated
+  from {{ ref('report_cells') }} as a
+  left join {{ ref('report_cells') }} as b
+    on b.institution_code = a.institution_code and b.year = a.year and b.period = a.period and b.item = '{{ rule.params.same[1] }}'
+  where a.report_id = '{{ rule.form_id }}' and a.item = '{{ rule.params.same[0] }}'
+)
+{% endfor %}
+
+{% for rule in rules if not rule.params.same %}
+{% for item in var('report_items') if item.report_id == rule.form_id and item.params.numerator and item.params.denominator %}
+union all by name
+select
+  {{ of_rule(rule, report_period()) }},
+  institution_code, institution_code as subject_id, null::varchar as record_id, null::varchar as archive_no,
+  null::varchar as doctor_name, null::date as service_date,
+  case when violated then {{ figure('rate') }} end as observed, case when violated then {{ figure('round(counted, 2)') }} end as expected, violated
+from (
+  select
+    institution_code, year, period, max(value) filter (item = '{{ item.item }}') as rate,
+    {{ item.params.factor or 100 }} * max(value) filter (item = '{{ item.params.numerator }}')
+      / nullif(max(value) filter (item = '{{ item.params.denominator }}'), 0) as counted,
+    round(abs(rate - counted), 6) > {{ rule.params.tolerance }} as violated
+  from {{ ref('report_cells') }} group by institution_code, year, period
+)
+{% endfor %}
+{% endfor %}
