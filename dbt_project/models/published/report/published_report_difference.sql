@@ -62,8 +62,9 @@ drafts as (
 
 outside as (
   select
-    d.*, s.archive_no, s.record_id, '跨期' as cause,
-    '服务日期 ' || s._service_date || case when s._service_date > d.to_day then ' 在期后' else ' 在期前' end as detail
+    d.*, s.archive_no, case when s.archive_no is null then s.record_id end as record_id, '跨期' as cause,
+    '服务日期 ' || min(s._service_date)
+      || case when min(s._service_date) > d.to_day then ' 在期后' else ' 在期前' end as detail
   from differing as d
   join watched as w on w.report_id = d.report_id and w.item = d.item
   join {{ ref('judged_record') }} as s
@@ -74,6 +75,7 @@ outside as (
     from {{ ref('recount_person') }} as p
     where p.report_id = d.report_id and p.item = d.item and p.to_day = d.to_day and p.archive_no = s.archive_no
   )
+  group by all
 ),
 
 late as (
