@@ -185,7 +185,10 @@ class Obstacles:
         missing = self._missing[institution, form_id]
         if form_id in self._cat.reports:
             items = self._cat.reports[form_id].by_item
-            return [f"{items[name].title}（{form_id}.{name}）" for name in sorted(missing & set(rule.reads.get(form_id, ())))]
+            return [
+                f"{items[name].title}（{form_id}.{name}）"
+                for name in sorted(missing & set(rule.reads.get(form_id, ())))
+            ]
         form = self._cat.forms[form_id]
         asked = rule.reads.get(form_id, rule.own_reads) or ("archive_no", "service_date", *form.stage)
         read = {form.service_date if name == "service_date" else name for name in asked}
