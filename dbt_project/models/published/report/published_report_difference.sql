@@ -64,7 +64,7 @@ outside as (
   select
     d.*, s.archive_no, case when s.archive_no is null then s.record_id end as record_id, '跨期' as cause,
     '服务日期 ' || min(s._service_date)
-      || case when min(s._service_date) > d.to_day then ' 在期后' else ' 在期前' end as detail
+      || case when bool_or(s._service_date > d.to_day) then ' 在期后' else ' 在期前' end as detail
   from differing as d
   join watched as w on w.report_id = d.report_id and w.item = d.item
   join {{ ref('judged_record') }} as s
