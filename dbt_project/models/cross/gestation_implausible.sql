@@ -1,0 +1,31 @@
+-- 分娩孕周 (PRG-L-011): the days from the last period, as the last first antenatal record before a delivery tells it, to
+-- that delivery. One finding a woman.
+{% set rules = rules_on('gestation_implausible') %}
+{{ config(enabled=rules | length > 0) }}
+
+{{ no_findings() }}
+
+{% for rule in rules %}
+union all by name
+select
+  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated', 'archive_no') }},
+  case when violated then days::varchar end as observed,
+  case when violated then '{{ rule.params.min_days }}～{{ rule.params.max_days }}' end as expected, violated
+from (
+  with paired as (
+    select d.*, d._service_date - b.lmp_date as days
+    from {{ ref('judged_' ~ rule.form_id) }} as d
+    left join {{ ref('judged_' ~ other_forms(rule) | first) }} as b
+      on b.archive_no = d.archive_no and b._service_date between d._service_date - {{ rule.params.look_back_days }} and d._service_date
+    where d.archive_no is not null and {{ in_force(rule, 'd._service_date') }}
+    qualify row_number() over (
+      partition by d._institution_code, d._record_key order by b._service_date desc nulls last, b._record_key desc
+    ) = 1
+  )
+  select *, days not between {{ rule.params.min_days }} and {{ rule.params.max_days }} as violated
+  from paired
+  qualify row_number() over (
+    partition by archive_no order by coalesce(violated, false) desc, violated is null, _service_date desc, _record_key
+  ) = 1
+)
+{% endfor %}
