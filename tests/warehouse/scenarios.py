@@ -83,7 +83,8 @@ def read_scenarios(only: str | None = None) -> list[Scenario]:
 
 def id_number(birth: date, sex: str, number: int) -> str:
     """A made-up identity number right in structure and check digit."""
-    body = f"654301{birth:%Y%m%d}{(2 * number + (1 if sex == '1' else 0)) % 1000:03d}"
+    block, order = divmod(2 * number + (1 if sex == "1" else 0), 1000)
+    body = f"{654301 + block % 1000}{birth:%Y%m%d}{order:03d}"
     return body + "10X98765432"[sum(int(d) * w for d, w in zip(body, _WEIGHTS, strict=True)) % 11]
 
 

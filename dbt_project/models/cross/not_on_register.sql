@@ -1,6 +1,6 @@
 -- 不在登记名单: a record of an institution that is not in the institutions' register (COM-F-016), or signed by somebody
 -- who was not on the doctors' list on the day of service (COM-F-017). The list is that of the record's own institution
--- or of the one that delivers it; where neither has a list nothing can be said.
+-- or of the one that delivers it; where neither has a list nothing is judged.
 {% set rules = rules_on('not_on_register') %}
 {{ config(enabled=rules | length > 0) }}
 
@@ -48,12 +48,10 @@ from (
     join listed as l on l.name = {{ normal_name('s.doctor_name') }} and s.day between l.from_date and l.to_date
       and (l.institution_code = s.own_code or l.institution_code = s.deliverer)
   )
-  select r.*, case
-    when r.doctor_name is not null and (
-      r.own_code in (select institution_code from listed) or r.deliverer in (select institution_code from listed)
-    ) then f.doctor_name is null end as violated
+  select r.*, case when r.doctor_name is not null then f.doctor_name is null end as violated
   from records as r
   left join found as f on f.deliverer = r.deliverer and f.own_code = r.own_code and f.doctor_name = r.doctor_name
     and f.day = coalesce(r._service_date, (select today from {{ ref('night') }}))
+  where r.own_code in (select institution_code from listed) or r.deliverer in (select institution_code from listed)
 )
 {% endfor %}

@@ -34,9 +34,9 @@ from (
     where round(km, 6) > {{ rule.params.max_km }} group by all
   )
   select p._institution_code, p.archive_no, p.record_id, p.doctor_name, w.day, w.km,
-    case when k.archive_no is not null then w.archive_no is not null end as violated
+    w.archive_no is not null as violated
   from {{ ref('judged_' ~ rule.form_id) }} as p
-  left join (select distinct archive_no from placed) as k on k.archive_no = p.archive_no
+  semi join placed as k on k.archive_no = p.archive_no
   left join worst as w on w.archive_no = p.archive_no
   where p.archive_no is not null
   qualify row_number() over (partition by p._institution_code, p.archive_no order by p._record_key) = 1
