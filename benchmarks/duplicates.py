@@ -3,8 +3,8 @@
     .venv/bin/python benchmarks/duplicates.py [--residents 300000] [--write] [--train]
 
 Residents are those of the sample (households, twins, namesakes), to which known duplicates are added: a name off by a
-character, the old number of 15 digits, no number or a mistyped one, another telephone, village or birth date. Twins with
-names alike and numbers of their own are added as well: they must not match. ``--train`` fits the weights of
+character, the old number of 15 digits, no number or a mistyped one, another telephone, village or birth date. Twins
+with names alike and numbers of their own are added as well: they must not match. ``--train`` fits the weights of
 ``rules/linkage/residents.json`` on archives made with another seed, so that what is measured was not trained on.
 """
 
@@ -127,7 +127,9 @@ def _twins(people: pl.DataFrame, random: np.random.Generator, count: int) -> pl.
     )
     return rows.with_columns(
         (pl.col("who") + 10_000_000).alias("who"),
-        pl.format("{}{}", pl.col("archive_no").str.slice(0, 11), pl.Series(900000 + np.arange(count))).alias("archive_no"),
+        pl.format("{}{}", pl.col("archive_no").str.slice(0, 11), pl.Series(900000 + np.arange(count))).alias(
+            "archive_no"
+        ),
         pl.Series([_one_off(name, random) for name in rows["name"]]).alias("name"),
         pl.Series([body + _check(body) for body in bodies]).alias("number"),
     )
@@ -163,7 +165,9 @@ def _measured(residents: int) -> tuple[str, ...]:
     strong = links.filter(pl.col("probability") >= model["merge_from"])
     for side in "ab":
         strong = strong.join(
-            who.rename({"institution_code": f"institution_{side}", "archive_no": f"archive_{side}", "who": f"who_{side}"}),
+            who.rename(
+                {"institution_code": f"institution_{side}", "archive_no": f"archive_{side}", "who": f"who_{side}"}
+            ),
             on=[f"institution_{side}", f"archive_{side}"],
         )
     right = strong.filter(pl.col("who_a") == pl.col("who_b")).height
@@ -181,7 +185,9 @@ def _measured(residents: int) -> tuple[str, ...]:
 
 
 _BLOCKED_BY = "blocking_rules_to_generate_predictions"
-_COMPARED = "SELECT l.unique_id AS a, r.unique_id AS b FROM person AS l JOIN person AS r ON l.unique_id < r.unique_id AND {}"
+_COMPARED = (
+    "SELECT l.unique_id AS a, r.unique_id AS b FROM person AS l JOIN person AS r ON l.unique_id < r.unique_id AND {}"
+)
 
 
 def train(residents: int = 60_000) -> None:
@@ -223,7 +229,8 @@ def train(residents: int = 60_000) -> None:
     model = {
         "how_made": (
             "benchmarks/duplicates.py --train：生成的档案（种子 7，60,000 人，5% 重复，另有双胞胎），u 由随机对估计，"
-            "m 由已知真相的对估计；固定为数据，夜间不训练。没有出现过的档次取 0.001；一人两个有效号码取 1e-8，使双胞胎不被合并。"
+            "m 由已知真相的对估计；固定为数据，夜间不训练。没有出现过的档次取 0.001；"
+            "一人两个有效号码取 1e-8，使双胞胎不被合并。"
         ),
         "publish_from": 0.5,
         "merge_from": 0.95,
@@ -243,7 +250,7 @@ def _labels(linker: Any, connection: Any) -> Any:
 
 NEVER_SEEN = 0.001  # of a level no pair of the training data had, such as another sex
 TWO_NUMBERS = "都有效而不同"
-# Set, not trained: what twins share (birth, sex, telephone, village, half the name) hangs together, which the model takes
+# Set, not trained: what twins share (birth, sex, telephone, village, half the name) hangs together; the model takes it
 # for independent evidence. So small that even archives alike in everything else are shown for checking, not merged.
 ONE_PERSON_TWO_NUMBERS = 1e-8
 SHARED_BY_AT_MOST = 20  # UNI-U-007: above it a telephone is taken for the doctor's or the village's

@@ -19,6 +19,7 @@ from phqc_pipeline.reports.documents import BULLETIN_NAME, LETTER_NAME, Say, wri
 from phqc_pipeline.reports.facts import ALL, InstitutionFacts, Place, judged_institutions, read_facts
 from phqc_pipeline.reports.lines import read_lines
 from phqc_pipeline.reports.page import PAGE_NAME, write_page
+from phqc_pipeline.reports.sampling import SHEET_NAME, write_sampling_sheet
 from phqc_pipeline.reports.workbook import WORKBOOK_NAME, write_workbooks
 
 COMMISSION_FOLDER = "全部机构"
@@ -47,6 +48,8 @@ def write_reports(
             folder = published / code
             folder.mkdir(parents=True, exist_ok=True)
             facts = read_facts(con, cat, places.get(code, Place(code, code)), snapshot, places)
+            with _aside(folder / SHEET_NAME) as path:
+                write_sampling_sheet(path, con, cat, code)
             corrections = _write_working_files(con, folder, cat, facts)
             with _aside(folder / PAGE_NAME) as path:
                 write_page(path, facts, WORKBOOK_NAME)

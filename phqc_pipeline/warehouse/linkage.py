@@ -5,8 +5,8 @@ Does not belong here: which archive to keep (``dbt_project/models/marts/merge_pr
 (``benchmarks/duplicates.py --train``: no night trains, so nights can be repeated), the exact rules UNI-U-*.
 
 Fellegi and Sunter's model weighs the evidence: numbers, names, birth dates, sexes, telephones, villages. Two valid and
-different numbers tell twins and namesakes apart. Only pairs that share enough to be worth a look are weighed; each way of
-sharing is selective, so that the pairs grow as the archives do.
+different numbers tell twins and namesakes apart. Only pairs that share enough to be worth a look are weighed; each way
+of sharing is selective, so that the pairs grow as the archives do.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from typing import Any
 import duckdb
 import polars as pl
 
-from phqc_pipeline.home import Home
-from phqc_pipeline.warehouse.db import literal, open_duckdb
+from phqc_pipeline.home import DEFAULT_RULES, Home
+from phqc_pipeline.warehouse.db import empty_select, literal, open_duckdb
 
 #: What links two archives: empty where nothing was linked. ``agreement_*``: the level of each comparison, 0 the worst,
 #: -1 where one side has no value.
@@ -52,25 +52,41 @@ ARCHIVE: dict[str, str] = {
     "phone": "VARCHAR",
     "village": "VARCHAR",
 }
+#: What else is told of an archive: nothing that names a person.
+FACTS: dict[str, str] = {
+    "institution_code": "VARCHAR",
+    "archive_no": "VARCHAR",
+    "archive_status": "VARCHAR",
+    "archive_date": "DATE",
+    "has_valid_number": "BOOLEAN",
+    "has_phone": "BOOLEAN",
+}
+_MODEL = Path("linkage") / "residents.json"
 _COMPARED = ("number", "name", "birth", "sex", "phone", "village")
 
 
 def read_model(rules: Path) -> dict[str, Any]:
-    """``rules/linkage/residents.json``: splink's settings with trained weights, and this project's thresholds."""
-    model: dict[str, Any] = json.loads((rules / "linkage" / "residents.json").read_text(encoding="utf-8"))
+    """``linkage/residents.json`` of the catalogue, else the project's own: splink's settings with trained weights, and
+    the thresholds."""
+    path = rules / _MODEL if (rules / _MODEL).is_file() else DEFAULT_RULES / _MODEL
+    model: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return model
 
 
-def link_warehouse(home: Home, rules: Path) -> pl.DataFrame:
-    """The links (``LINK``) among the archives of the home's working file; none without a model in the catalogue."""
-    if not (rules / "linkage" / "residents.json").is_file():
-        return pl.DataFrame(schema=dict.fromkeys(LINK, pl.String))
+def link_warehouse(home: Home, rules: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The links (``LINK``) among the archives of the home's working file, and what is told of each archive
+    (``FACTS``). Both are empty where the catalogue has no resident profile with these columns."""
     with open_duckdb(home.warehouse_db, scratch=home.warehouse / "tmp", read_only=True) as connection:
+        there = {row[0] for row in connection.execute(_COLUMNS).fetchall()}
+        if _NEEDED - there:
+            return _none(LINK), _none(FACTS)
         archives = connection.execute(_ARCHIVES).to_arrow_table()
     with open_duckdb(scratch=home.warehouse / "tmp") as connection:
         connection.register("given", archives)
         connection.execute("CREATE TABLE archive AS FROM given")
-        return link_archives(connection, read_model(rules))
+        facts: pl.DataFrame = connection.execute(_FACTS).pl()
+        links = link_archives(connection, read_model(rules)) if facts.height > 1 else _none(LINK)
+    return links, facts
 
 
 def link_archives(connection: duckdb.DuckDBPyConnection, model: Mapping[str, Any]) -> pl.DataFrame:
@@ -99,9 +115,9 @@ def prepare(connection: duckdb.DuckDBPyConnection, shared_by_at_most: int) -> No
 def make_linker(connection: duckdb.DuckDBPyConnection, settings: Mapping[str, Any]) -> Any:
     """splink on the table ``person``, without a word on the terminal."""
     warnings.filterwarnings("ignore", module="splink")
-    logging.getLogger("splink").setLevel(logging.ERROR)
     from splink import DuckDBAPI, Linker
 
+    logging.getLogger("splink").setLevel(logging.ERROR)  # after the import, which sets its own
     return Linker("person", dict(settings), db_api=DuckDBAPI(connection))
 
 
@@ -129,6 +145,28 @@ def _group(connection: duckdb.DuckDBPyConnection, merge_from: float) -> None:
             return
 
 
+def _none(shape: Mapping[str, str]) -> pl.DataFrame:
+    with duckdb.connect() as connection:
+        empty: pl.DataFrame = connection.execute(empty_select(dict(shape))).pl()
+    return empty
+
+
+_COLUMNS = """SELECT column_name FROM duckdb_columns()
+    WHERE schema_name = 'stg' AND table_name = 'judged_resident_profile'"""
+_NEEDED = frozenset(
+    (
+        *("archive_no", "person_name", "birth_date", "sex_code", "id_card_no", "_id_ok", "phone", "village_name"),
+        *("region_code", "archive_status", "archive_date"),
+    )
+)
+_FACTS = """
+    SELECT institution_code, archive_no, archive_status, archive_date, coalesce(number_ok, false) AS has_valid_number,
+        phone IS NOT NULL AS has_phone
+    FROM archive
+    QUALIFY row_number() OVER (
+        PARTITION BY institution_code, archive_no ORDER BY archive_status, archive_date, phone
+    ) = 1
+    ORDER BY institution_code, archive_no"""
 _LINKS = """
     SELECT split_part(a, '|', 1) AS institution_a, split_part(a, '|', 2) AS archive_a,
         split_part(b, '|', 1) AS institution_b, split_part(b, '|', 2) AS archive_b,
@@ -149,17 +187,18 @@ _PERSON = """CREATE OR REPLACE TABLE person AS
     FROM archive
     -- one row an archive and institution, whatever the order they came in
     QUALIFY row_number() OVER (
-        PARTITION BY institution_code, archive_no ORDER BY number_ok DESC NULLS LAST, number, name, birth, phone, village
+        PARTITION BY institution_code, archive_no
+        ORDER BY number_ok DESC NULLS LAST, number, name, birth, phone, village
     ) = 1"""
 
 _ARCHIVES = f"""
-    SELECT {", ".join(ARCHIVE)} FROM (
+    SELECT {", ".join(ARCHIVE)}, archive_status, archive_date FROM (
         SELECT _institution_code AS institution_code, archive_no,
             upper(nfc_normalize(regexp_replace(regexp_replace(person_name, '[\\s\\x{{3000}}]', '', 'g'),
                 '[•・．.‧]', '·', 'g'))) AS name,
             strftime(birth_date, '%Y%m%d') AS birth, sex_code AS sex, upper(id_card_no) AS number, _id_ok AS number_ok,
             CASE WHEN regexp_full_match(phone, {literal("1[3-9][0-9]{9}|0[0-9]{2,3}-?[0-9]{7,8}")}) THEN phone END
                 AS phone,
-            coalesce(village_name, region_code) AS village
+            coalesce(village_name, region_code) AS village, archive_status, archive_date
         FROM stg.judged_resident_profile WHERE archive_no IS NOT NULL
     )"""

@@ -20,9 +20,11 @@ from phqc_pipeline.home import Home
 from phqc_pipeline.warehouse.billing_shapes import BILLING
 from phqc_pipeline.warehouse.db import columns_sql, empty_select, literal, open_duckdb
 from phqc_pipeline.warehouse.dbt_runner import DbtRun, run_dbt
+from phqc_pipeline.warehouse.linkage import link_warehouse
 from phqc_pipeline.warehouse.night import list_nights, read_night
 from phqc_pipeline.warehouse.report_inputs import lay_report_versions
 from phqc_pipeline.warehouse.shapes import FILE, HEADER_PROPOSAL, NIGHT_RESULT, REJECTED_ROW, STATE, WAIVER
+from phqc_pipeline.warehouse.verification import sampling_plan
 
 
 class MartError(RuntimeError):
@@ -69,6 +71,10 @@ def build_marts(
             _lay(connection, inputs / "state.parquet", empty_select(STATE))
     if state is not None:
         _point(inputs / "state.parquet", state)
+    links, archives = link_warehouse(home, cat.directory)
+    links.write_parquet(inputs / "duplicate_link.parquet")
+    archives.write_parquet(inputs / "archive.parquet")
+    sampling_plan(cat.directory).write_parquet(inputs / "sampling.parquet")
     run = run_dbt(home, ["build", "--select", "path:models/published", "path:models/marts"], manifest)
     broken = run.failed()
     if broken:
