@@ -20,7 +20,7 @@ ranked as (
   select
     a.*, f.archive_status, f.archive_date, coalesce(f.has_valid_number, false) as has_valid_number,
     coalesce(s.services, 0) as services, s.last_service,
-    bool_or(m.agreement_number = 2) over (partition by a.group_id) as disputed,
+    m.group_id is not null as disputed,
     count(*) over (partition by a.group_id) as archives,
     row_number() over (
       partition by a.group_id
@@ -28,8 +28,7 @@ ranked as (
         f.archive_date nulls last, a.institution_code, a.archive_no
     ) as place
   from archives as a
-  left join (select group_id, max(agreement_number) filter (agreement_number = 2) as agreement_number from members group by all)
-    as m on m.group_id = a.group_id
+  left join (select distinct group_id from members where agreement_number = 2) as m on m.group_id = a.group_id
   left join {{ input('archive') }} as f on f.institution_code = a.institution_code and f.archive_no = a.archive_no
   left join services as s on s.institution_code = a.institution_code and s.archive_no = a.archive_no
 )
