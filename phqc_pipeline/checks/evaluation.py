@@ -214,10 +214,10 @@ class Undecided:
         violated: dict[int, Counts] = {}
         for place, (_, _, own) in enumerate(self.counted):
             if own is True or (own and found[own]):
-                rows = self._unsuppressed(place, flags, everyone).arg_true()
+                rows = np.flatnonzero(self._unsuppressed(place, flags, everyone).to_numpy())
                 if len(rows):
                     judged.violations.append(Violations(place, rows))
-                    violated[place] = _by_owner(rows.to_numpy(), starts)
+                    violated[place] = _by_owner(rows, starts)
         table = [
             [totals[checked], totals[applicable], violated.get(place, none)]
             for place, (checked, applicable, _) in enumerate(self.counted)
@@ -288,6 +288,8 @@ def _sums(flag: pl.Series, starts: Sequence[int]) -> Counts:
 
 def _by_owner(rows: np.ndarray, starts: Sequence[int]) -> np.ndarray:
     """How many of the rows (ascending positions) each stretch has."""
+    if len(starts) == 1:
+        return np.array([len(rows)], np.int64)
     return np.diff(np.searchsorted(rows, starts), append=len(rows))
 
 

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from phqc_pipeline.catalogue import Catalogue, Context, Form, RuleCheck
@@ -45,6 +46,9 @@ FINDING_SCHEMA: dict[str, pl.DataType] = {
 }
 TEXTS = ("observed", "expected", "message", "suggestion")
 
+Positions = np.ndarray  # int64, ascending
+
+_TEXTS_AT_ONCE = 2_000_000  # made together though not all are wanted: about 60 bytes each
 _CELLS_AT_ONCE = 5_000_000  # gathered before findings are made of them: some 20 bytes each
 _ROWS_AT_ONCE = 250_000  # findings written together: about 400 bytes each
 _WITHOUT_CODE = {name: kind for name, kind in FINDING_SCHEMA.items() if name != "institution_code"}
@@ -55,7 +59,7 @@ class Violations:
     """The rows (positions in the batch, ascending) on which one check is violated."""
 
     position: int  # of the check among the builder's judgements
-    rows: pl.Series
+    rows: Positions
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,7 @@ class _Gathered:
     """The violating rows of one batch, and by check (position) which of them violate it."""
 
     cells: pl.DataFrame
-    rows: Mapping[int, pl.Series]
+    rows: Mapping[int, Positions]
 
 
 class FindingBuilder:
@@ -100,10 +104,11 @@ class FindingBuilder:
         if not violations:
             return
         shown = self._key_columns.union(*(self._shown[found.position] for found in violations))
-        rows = pl.concat(found.rows for found in violations).unique().sort()
+        rows = np.unique(np.concatenate([found.rows for found in violations]))
         cells = batch.select(INSTITUTION, *(name for name in batch.columns if name in shown))
         cells = cells.select(pl.all().gather(rows))
-        self._waiting.append(_Gathered(cells, {found.position: rows.search_sorted(found.rows) for found in violations}))
+        places = {found.position: np.searchsorted(rows, found.rows) for found in violations}
+        self._waiting.append(_Gathered(cells, places))
         self._waiting_cells += cells.height * cells.width
         if self._waiting_cells >= _CELLS_AT_ONCE:
             yield self.drain()
@@ -120,32 +125,25 @@ class FindingBuilder:
         texts = [_texts(Wording(self._cat, check, self._ctx, self._missing_columns, known, made)) for check in checks]
         needed = {name for text in texts for name in _columns_of(text)}
         whole = with_empty_columns(cells, {*needed, *self._key_columns}, self._schema)
-        in_order = whole.select(pl.all().gather(pl.concat(rows.values())))
-        heights = [len(found) for found in rows.values()]
-        columns = {column.name: column for column in in_order.iter_columns()}
-        written, start = [], 0
-        for height, text in zip(heights, texts, strict=True):
-            theirs = {name: columns[name].slice(start, height) for name in _columns_of(text)}
-            written.append(_written(theirs, height, text))
-            start += height
-        which = pl.select(
-            pl.int_range(len(checks), dtype=pl.UInt32).repeat_by(pl.Series(heights, dtype=pl.UInt32)).explode()
-        )
-        fixed = _constants(self._form, checks).select(pl.all().gather(which.to_series()))
-        keys = in_order.select(INSTITUTION, *self._keys)
-        return pl.concat([keys, fixed, pl.concat(written)], how="horizontal").select(INSTITUTION, *_WITHOUT_CODE)
+        order = np.concatenate(list(rows.values()))
+        few = whole.height * len(TEXTS) * len(checks) <= _TEXTS_AT_ONCE
+        written = (_worded_together if few else _worded_apart)(whole, list(rows.values()), texts)
+        which = np.repeat(np.arange(len(checks)), [len(found) for found in rows.values()])
+        fixed = _constants(self._form, checks).select(pl.all().gather(which))
+        keys = whole.select(INSTITUTION, *self._keys).select(pl.all().gather(order))
+        return pl.concat([keys, fixed, written], how="horizontal").select(INSTITUTION, *_WITHOUT_CODE)
 
-    def _together(self, waiting: Sequence[_Gathered]) -> tuple[pl.DataFrame, dict[int, pl.Series]]:
+    def _together(self, waiting: Sequence[_Gathered]) -> tuple[pl.DataFrame, dict[int, Positions]]:
         """The cells of all batches (a column that a batch lacks is empty there), and every check's rows in them."""
         names = list(dict.fromkeys(name for part in waiting for name in part.cells.columns))
-        found: dict[int, list[pl.Series]] = {}
+        found: dict[int, list[Positions]] = {}
         start = 0
         for part in waiting:
             for position, rows in part.rows.items():
                 found.setdefault(position, []).append(rows + start)
             start += part.cells.height
         cells = pl.concat(with_empty_columns(part.cells, names, self._schema).select(names) for part in waiting)
-        return cells.rechunk(), {position: pl.concat(found[position]) for position in sorted(found)}
+        return cells.rechunk(), {position: np.concatenate(found[position]) for position in sorted(found)}
 
 
 class FindingWriter:
@@ -208,17 +206,67 @@ def _columns_of(texts: Mapping[str, Text]) -> set[str]:
     return {name for text in texts.values() if isinstance(text, pl.Expr) for name in text.meta.root_names()}
 
 
-def _written(cells: Mapping[str, pl.Series], rows: int, texts: Mapping[str, Text]) -> pl.DataFrame:
-    """The texts of one check's findings, of the cells of its rows."""
-    computed = [text.alias(name) for name, text in texts.items() if isinstance(text, pl.Expr)]
-    found = pl.DataFrame(list(cells.values())).select_seq(computed) if computed else pl.DataFrame()
-    fixed = {name: text for name, text in texts.items() if not isinstance(text, pl.Expr)}
-    return pl.DataFrame(
-        [
-            pl.Series(name, [fixed[name]], pl.String).new_from_index(0, rows) if name in fixed else found[name]
-            for name in TEXTS
-        ]
-    )
+def _worded_together(
+    cells: pl.DataFrame, rows: Sequence[Positions], texts: Sequence[Mapping[str, Text]]
+) -> pl.DataFrame:
+    """The texts of every check's findings, check by check.
+
+    Every text is made of every row, whichever it is for: with few rows and hundreds of checks, as a night on a township
+    has them, a select of its own for each check would cost ten times that.
+    """
+    computed = {
+        f"{place} {name}": text
+        for place, one in enumerate(texts)
+        for name, text in one.items()
+        if isinstance(text, pl.Expr)
+    }
+    made = cells.select(pl.lit(True).alias("row"), *(text.alias(name) for name, text in computed.items()))
+    if made.height != cells.height:  # none of them reads a cell
+        made = made.select(pl.all().repeat_by(cells.height).explode())
+    columns = {column.name: column for column in made.iter_columns()}
+    return pl.DataFrame([_one_text(name, columns, cells.height, rows, texts) for name in TEXTS])
+
+
+def _one_text(
+    name: str,
+    columns: Mapping[str, pl.Series],
+    height: int,
+    rows: Sequence[Positions],
+    texts: Sequence[Mapping[str, Text]],
+) -> pl.Series:
+    """One of the texts of every check's findings: all that was made stands one below the other, and the constants
+    behind it; what is wanted is taken out at once."""
+    made = [columns[column] for place in range(len(rows)) if (column := f"{place} {name}") in columns]
+    constants: list[Text] = []
+    wanted, base = [], 0
+    for place, found in enumerate(rows):
+        if f"{place} {name}" in columns:
+            wanted.append(found + base)
+            base += height
+        else:
+            wanted.append(np.full(len(found), height * len(made) + len(constants)))
+            constants.append(texts[place][name])
+    whole = pl.concat([*made, pl.Series(constants, dtype=pl.String)])
+    return whole.gather(np.concatenate(wanted)).alias(name)
+
+
+def _worded_apart(cells: pl.DataFrame, rows: Sequence[Positions], texts: Sequence[Mapping[str, Text]]) -> pl.DataFrame:
+    """The same, each check's texts made of its own rows alone."""
+    columns = {column.name: column for column in cells.iter_columns()}
+    written = []
+    for found, one in zip(rows, texts, strict=True):
+        computed = [text.alias(name) for name, text in one.items() if isinstance(text, pl.Expr)]
+        theirs = pl.DataFrame([columns[name].gather(found) for name in sorted(_columns_of(one))])
+        made = theirs.select_seq(computed) if computed else theirs
+        fixed = {name: text for name, text in one.items() if not isinstance(text, pl.Expr)}
+        written.append(
+            pl.DataFrame([_always(fixed[name], len(found), name) if name in fixed else made[name] for name in TEXTS])
+        )
+    return pl.concat(written)
+
+
+def _always(text: Text, rows: int, name: str = "") -> pl.Series:
+    return pl.Series(name, [text], pl.String).new_from_index(0, rows)
 
 
 def _constants(form: Form, checks: Sequence[RuleCheck]) -> pl.DataFrame:
