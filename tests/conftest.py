@@ -9,6 +9,11 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from hypothesis import settings
+
+# A busy machine is slow now and then; no test is about time.
+settings.register_profile("phqc", deadline=None)
+settings.load_profile("phqc")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
