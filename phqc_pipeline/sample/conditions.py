@@ -157,6 +157,11 @@ def _diseases(people: pl.DataFrame, age: Ints, times: Times, burden: float, chan
         diagnosed, registered = _registration(birth, archive, leave, least_age, times, chance)
         found[name] = has & (registered + 75 <= np.minimum(leave, times.today - 40))
         found[f"{name}_diagnosis"], found[f"{name}_register"] = diagnosed, registered
+    # Who has both is registered for both on one day, so that the first visit is soon for either.
+    both = found["htn"] & found["dm"]
+    earlier = np.minimum(found["htn_diagnosis"], found["dm_diagnosis"])
+    found["htn_diagnosis"] = np.where(both, earlier, found["htn_diagnosis"])
+    found["htn_register"] = np.where(both, found["dm_register"], found["htn_register"])
     found["leave_day"] = leave
     return found
 
@@ -193,6 +198,8 @@ def _other_diseases(
         able &= registered + 75 <= np.minimum(leave, times.today - 40)
         found[name] = _some(able, share * burden, chance)
         found[f"{name}_diagnosis"], found[f"{name}_register"] = diagnosed, registered
+    # A mental disorder is put on record within three months of its diagnosis (SMI-T-005).
+    found["smi_diagnosis"] = np.maximum(found["smi_diagnosis"], found["smi_register"] - chance.integers(size, 31, 88))
     found["tb_diagnosis"] = found["tb_register"] - chance.integers(size, 2, 8)
     found["tb_again"] = chance.flags(size, 0.12)
     days = np.where(found["tb_again"], _RETREATMENT, _TREATMENT) + chance.integers(size, 0, 12)

@@ -58,7 +58,11 @@ def examinations(
 
 
 def _schedule(people: pl.DataFrame, times: Times, chance: Chance) -> tuple[Ints, Ints]:
-    """Each village is examined in its own weeks of the year; newcomers soon after they come."""
+    """Each village is examined in its own weeks of the year; newcomers soon after they come.
+
+    Hypertensives are examined before their first visit: when registered, or in the year before the history (HTN-C-010).
+    Patients of tuberculosis are weighed when treatment begins, whenever that is (TB-X-002).
+    """
     size = people.height
     birth_year = parts(people["birth"].to_numpy())[0]
     archive = people["archive_day"].to_numpy()
@@ -67,13 +71,15 @@ def _schedule(people: pl.DataFrame, times: Times, chance: Chance) -> tuple[Ints,
     follows = np.isin(people["status"].to_numpy(), ["1", "2", "3", "4"])
     persons: list[Ints] = []
     found: list[Ints] = []
-    for year in times.years:
+    htn, registered = people["htn"].to_numpy(), people["htn_register"].to_numpy()
+    for year in (times.years[0] - 1, *times.years):
         begin, end = year_start(year), year_start(year + 1) - 1
         elder = follows & (year - birth_year >= 65)
         patient = (people["htn"].to_numpy() & (people["htn_register"].to_numpy() <= end - 30)) | (
             people["dm"].to_numpy() & (people["dm_register"].to_numpy() <= end - 30)
         )
         patient |= people["smi"].to_numpy() & (people["smi_register"].to_numpy() <= end - 30)
+        patient |= (starts := htn & (registered >= begin) & (registered <= end))
         other = follows & (people["age"].to_numpy() >= 20) & (people["person"].to_numpy() % 47 == year % 47)
         day = nearest_working_day(begin + 70 + (village * 37) % 190 + chance.integers(size, -20, 24))
         newcomer = day < archive + 2
@@ -83,11 +89,18 @@ def _schedule(people: pl.DataFrame, times: Times, chance: Chance) -> tuple[Ints,
             working_day_at_or_before(np.full(size, min(end, times.today))),
             day,
         )
+        day = np.where(starts, np.minimum(day, registered), day)
         able = (day >= np.maximum(archive, begin)) & (day <= np.minimum(end, times.today)) & (day < leave - 3)
-        chosen = (elder | patient | other) & able
+        # Before the history those alone who were under management when it began.
+        wanted = elder | patient | other if year in times.years else htn & (registered < times.history_start)
+        chosen = wanted & able
         persons.append(np.flatnonzero(chosen))
         found.append(day[chosen])
-    return np.concatenate(persons), np.concatenate(found)
+    person, day = np.concatenate(persons), np.concatenate(found)
+    ill = people["tb"].to_numpy() & (people["tb_register"].to_numpy() >= times.history_start)
+    begun, ended = people["tb_register"].to_numpy(), people["tb_end"].to_numpy()
+    ill[person[(day >= begun[person]) & (day <= ended[person])]] = False
+    return np.concatenate([person, np.flatnonzero(ill)]), np.concatenate([day, begun[ill]])
 
 
 def _self_care_columns(mine: pl.DataFrame, columns: dict[str, Any]) -> dict[str, Any]:
@@ -165,7 +178,11 @@ def _vitals(
 ) -> dict[str, Any]:
     size = len(day)
     htn = mine["htn"].to_numpy()
-    sbp = np.clip(chance.normal(size, mine["sbp"].to_numpy() + np.where(htn, 12, 0), 6), 104, np.where(htn, 158, 137))
+    sbp = np.clip(
+        chance.normal(size, mine["sbp"].to_numpy() + np.where(htn, 12, 0), 6),
+        np.where(htn, 116, 104),
+        np.where(htn, 158, 137),
+    )
     sbp_left = np.round(sbp)
     sbp_right = np.round(np.clip(sbp_left + chance.integers(size, -6, 6), 102, np.where(htn, 160, 138)))
     dbp_left = np.round(

@@ -80,7 +80,7 @@ def _registrations(
     agrees = chance.flags(size, 0.95)
     columns = envelope(people, person, np.full(size, smi_doctor(institution)), np.zeros(size, bool), institution)
     columns |= _guardians(mine, address, institution, chance)
-    columns |= _danger(chance.flags(size, 0.2), chance.flags(size, 0.08), chance.flags(size, 0.04), chance)
+    columns |= _danger(person, chance.flags(size, 0.2), chance.flags(size, 0.08), chance.flags(size, 0.04))
     symptoms = {
         code: chance.flags(size, share) for code, share in zip("13457", (0.5, 0.45, 0.3, 0.25, 0.2), strict=True)
     }
@@ -148,10 +148,11 @@ def _was_locked(person: Ints) -> Any:
     return person * 31 % 100 < 5
 
 
-def _danger(minor: Any, trouble: Any, harm: Any, chance: Chance) -> dict[str, Any]:
-    """What a patient did to others or to himself, and how often; 7 where nothing."""
-    size = len(minor)
-    count = chance.integers(size, 1, 3).astype(np.float64)
+def _danger(person: Ints, minor: Any, trouble: Any, harm: Any) -> dict[str, Any]:
+    """What a patient did to others or to himself, and how often so far (SMI-X-004); 7 where nothing."""
+    told = pl.DataFrame({"person": person, "minor": minor})
+    often = told.select(pl.col("minor").cast(pl.Float64).cum_sum().over("person")).to_series().to_numpy()
+    count = np.minimum(often, 3.0)
     return {
         "danger_codes": codes((minor, "1"), (trouble, "2"), (harm, "5"), otherwise="7"),
         "danger_minor": where(minor, count),
@@ -200,7 +201,7 @@ def _visits(
     since = np.where(again, np.roll(day, 1), day - 80)
     at_home = chance.flags(size, 0.6)
     columns = envelope(people, person, np.full(size, smi_doctor(institution)), np.zeros(size, bool), institution)
-    columns |= _state(klass, chance)
+    columns |= _state(person, klass, chance)
     columns |= _treatment(person, klass, chance)
     columns |= _end(mine, person, day, chance)
     away = (before == UNSTABLE) & (day - since >= 8)
@@ -227,7 +228,7 @@ def _visits(
     return frame(cat.forms["smi_followup"], columns, size)
 
 
-def _state(klass: np.ndarray, chance: Chance) -> dict[str, Any]:
+def _state(person: Ints, klass: np.ndarray, chance: Chance) -> dict[str, Any]:
     """Danger, symptoms, insight, social functions as they fit the class."""
     size = len(klass)
     unstable, improved = klass == UNSTABLE, klass == IMPROVED
@@ -238,7 +239,7 @@ def _state(klass: np.ndarray, chance: Chance) -> dict[str, Any]:
     harm = (risk == "4") & chance.flags(size, 0.4)
     other = improved & chance.flags(size, 0.04)
     insight = np.array(["1", "2", "3"])
-    columns = _danger(np.isin(risk, ["1", "2"]) & chance.flags(size, 0.5), dangerous & ~harm, harm, chance)
+    columns = _danger(person, np.isin(risk, ["1", "2"]) & chance.flags(size, 0.5), dangerous & ~harm, harm)
     grades = np.array(["1", "2", "3"])
     worse = np.where(unstable, 1, 0)
     functions = ("sleep_code", "diet_code", "social_selfcare_code", "social_housework_code", "social_study_code")

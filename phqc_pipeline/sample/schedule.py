@@ -32,9 +32,11 @@ def quarterly(patients: pl.DataFrame, registered: Ints, times: Times, chance: Ch
     for year in times.years:
         begin, end = year_start(year), year_start(year + 1) - 1
         fresh = registered >= begin
-        base = np.where(fresh, registered + chance.integers(count, 0, 50), begin + patients["phase"].to_numpy())
+        soon = np.minimum(registered + chance.integers(count, 0, 50), np.maximum(registered, end - 8))
+        base = np.where(fresh, soon, begin + patients["phase"].to_numpy())
         for quarter in range(4):
             day = nearest_working_day(base + STEP * quarter + chance.integers(count, -2, 2))
+            day = np.where(fresh & (quarter == 0), np.maximum(day, registered), day)
             kept = (day >= np.maximum(registered, begin)) & (day <= np.minimum(end, times.today)) & (day < leave)
             found.append((patients["person"].to_numpy()[kept], day[kept]))
     return np.concatenate([one for one, _ in found]), np.concatenate([one for _, one in found])

@@ -51,18 +51,21 @@ class Events:
 
 
 def follow_ups(
-    people: pl.DataFrame, institution: Institution, times: Times, cat: Catalogue, seed: int
+    people: pl.DataFrame, exams: pl.DataFrame, institution: Institution, times: Times, cat: Catalogue, seed: int
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The records of both forms. A patient with both diseases has one of each on a visit, with the same pressure."""
+    """The records of both forms. A patient with both diseases has one of each on a visit, with the same pressure.
+
+    ``exams``: the records of 健康体检表, whose pressure is not far from that of a visit in the same week (HTN-X-005).
+    """
     chance = institution.chance(seed, "visits")
     events = _schedule(people, times, chance)
     order = np.lexsort((events.day, events.person))
     events = events.take(order)
-    shared = _measurements(people, events, times, chance)
+    shared = _measurements(people, events, _examined(events, exams), times, chance)
     columns = _common_columns(people, events, shared, institution, times, chance)
     htn, dm = events.htn != "", events.dm != ""
     htn_columns = columns | _htn_columns(people, events, shared, chance)
-    dm_columns = columns | _dm_columns(people, events, shared, chance)
+    dm_columns = columns | _dm_columns(people, events, shared, times, chance)
     size = len(events.person)
     return (
         frame(cat.forms["htn_followup"], htn_columns, size).filter(pl.Series(htn)),
@@ -125,8 +128,13 @@ def _again(events: Events, step: int, odds: float, times: Times, leave: Ints, ch
     return made.take((day <= times.today) & (day < leave[due.person]) & (day > due.day))
 
 
-def _measurements(people: pl.DataFrame, events: Events, times: Times, chance: Chance) -> dict[str, np.ndarray]:
-    """What is measured at each visit, fitting its class: pressure, glucose, weight, heart rate."""
+def _measurements(
+    people: pl.DataFrame, events: Events, examined: np.ndarray, times: Times, chance: Chance
+) -> dict[str, np.ndarray]:
+    """What is measured at each visit, fitting its class: pressure, glucose, weight, heart rate.
+
+    ``examined``: the systolic pressure of an examination in the same week, NaN where there is none.
+    """
     size = len(events.person)
     mine = people[events.person]
     age = whole_years(mine["birth"].to_numpy(), events.day)
@@ -142,6 +150,8 @@ def _measurements(people: pl.DataFrame, events: Events, times: Times, chance: Ch
     high = np.clip(high, np.where(elder, 152, 142), 174)
     crisis = raised & (events.htn == RAISED) & chance.flags(size, 0.012)
     sbp = np.round(np.where(crisis, chance.integers(size, 182, 194), np.where(raised, high, low)))
+    near = ~np.isnan(examined)
+    sbp = np.where(near, np.clip(sbp, examined - 36, examined + 36), sbp)
     dbp_low = np.clip(chance.normal(size, mine["dbp"].to_numpy() + 2, 5), 60, 88)
     dbp_high = np.clip(chance.normal(size, 92, 6), 78, 106)
     dbp = np.round(np.where(crisis, chance.integers(size, 98, 108), np.where(raised, dbp_high, dbp_low)))
@@ -161,6 +171,8 @@ def _measurements(people: pl.DataFrame, events: Events, times: Times, chance: Ch
     fbg = np.where(
         diabetic_high, high_glucose, np.clip(chance.normal(size, mine["glucose"].to_numpy() + 0.8, 0.45), 4.4, 6.9)
     )
+    untreated = no_drugs & (events.dm != "")
+    fbg = np.where(untreated, np.maximum(fbg, 6.2 + np.arange(size) % 6 / 10), fbg)  # ill all the same (DM-X-002)
     height = np.round(mine["height"].to_numpy() + chance.integers(size, -1, 1) * 0.1, 1)
     measured = np.round(np.clip(weight, 40.5, 124.0), 1)
     return {
@@ -175,6 +187,22 @@ def _measurements(people: pl.DataFrame, events: Events, times: Times, chance: Ch
         "fbg": np.round(fbg, 1),
         "phone": (events.step > 0) & chance.flags(size, 0.3),
     }
+
+
+def _examined(events: Events, exams: pl.DataFrame) -> np.ndarray:
+    """The higher side's systolic pressure of an examination no more than 8 days before or after each visit."""
+    visits = pl.DataFrame({"_person": events.person, "day": events.day}).with_row_index("visit")
+    pressure = exams.select(
+        "_person",
+        pl.col("exam_date").cast(pl.Int32).alias("exam"),
+        pl.max_horizontal("sbp_left", "sbp_right").alias("sbp"),
+    )
+    both = visits.join(pressure.with_columns(pl.col("_person").cast(pl.Int64)), on="_person")
+    near = both.filter((pl.col("day") - pl.col("exam")).abs() <= 8).group_by("visit").agg(pl.col("sbp").last())
+    found: np.ndarray = (
+        visits.join(near, on="visit", how="left", maintain_order="left")["sbp"].cast(pl.Float64).to_numpy()
+    )
+    return found
 
 
 def _weights(mine: pl.DataFrame, day: Ints, times: Times) -> np.ndarray:
@@ -290,6 +318,22 @@ def _treatment(events: Events, mine: pl.DataFrame, klass: np.ndarray, chance: Ch
     }
 
 
+def _tested(events: Events, chosen: Bools, able: Bools, today: int) -> Bools:
+    """Visits with a test of HbA1c: those chosen, and for whoever is tested at all one in the last year (DM-T-006)."""
+    visits = pl.DataFrame({
+        "person": events.person,
+        "able": able & (events.dm != ""),
+        "chosen": chosen,
+        "late": events.day >= today - 340,
+    })  # fmt: skip
+    test, late = pl.col("chosen") & pl.col("able"), pl.col("late") & pl.col("able")
+    ever, last = test.any().over("person"), pl.int_range(pl.len()).filter(late).max().over("person")
+    recent = (test & late).any().over("person")
+    added = ever & ~recent & (pl.int_range(pl.len()).over("person") == last).fill_null(False)
+    kept = visits.select((test & (recent | late.any().over("person"))) | added).to_series()
+    return kept.to_numpy()
+
+
 def _htn_columns(people: pl.DataFrame, events: Events, shared: dict[str, np.ndarray], chance: Chance) -> dict[str, Any]:
     size = len(events.day)
     mine = people[events.person]
@@ -318,7 +362,9 @@ def _htn_columns(people: pl.DataFrame, events: Events, shared: dict[str, np.ndar
     return columns | _referral(events, klass, urgent, "连续两次血压控制不满意", chance)
 
 
-def _dm_columns(people: pl.DataFrame, events: Events, shared: dict[str, np.ndarray], chance: Chance) -> dict[str, Any]:
+def _dm_columns(
+    people: pl.DataFrame, events: Events, shared: dict[str, np.ndarray], times: Times, chance: Chance
+) -> dict[str, Any]:
     size = len(events.day)
     mine = people[events.person]
     klass = events.dm
@@ -327,7 +373,7 @@ def _dm_columns(people: pl.DataFrame, events: Events, shared: dict[str, np.ndarr
     insulin = takes & mine["insulin"].to_numpy()
     fbg = shared["fbg"]
     weak = chance.flags(size, 0.02)
-    tested = chance.flags(size, 0.22) & (fbg <= 10)
+    tested = _tested(events, chance.flags(size, 0.22), fbg <= 10, times.today)
     hba1c = np.round(np.maximum(fbg * 0.9 + 1.5, 1.5 * fbg + 1.6 - 3.6), 1)  # DM-L-007: within 4 of the estimate
     food = mine["person"].to_numpy() % 6 * 50.0 + 200
     columns = _treatment(events, mine, klass, chance)

@@ -252,8 +252,9 @@ class _Maker:
             "resident_profile": profiles(people, place, times, cat, seed),
             "chronic_registry": registry(people, place, times, cat, seed),
         }
-        frames["htn_followup"], frames["t2dm_followup"] = follow_ups(people, place, times, cat, seed)
-        frames["health_exam"], frames["elderly_self_care"] = examinations(people, place, times, cat, seed)
+        exams, assessed = examinations(people, place, times, cat, seed)
+        frames["htn_followup"], frames["t2dm_followup"] = follow_ups(people, exams, place, times, cat, seed)
+        frames["health_exam"], frames["elderly_self_care"] = exams, assessed
         always = set(frames)
         for made in MAKERS:
             frames |= made(people, place, times, cat, seed)

@@ -39,7 +39,7 @@ from (
   from {{ ref('judged_' ~ rule.form_id) }} as h
   left join registered as r on r.archive_no = h.archive_no
   left join told as t on t.archive_no = h.archive_no
-  where h.archive_no is not null and {{ in_force(rule, '(select period_end from ' ~ ref('night') ~ ')') }}
+  where h.archive_no is not null
     {% if rule.form_id == 'chronic_registry' %}and h.disease = {{ sql_text(rule.params.disease) }}{% endif %}
   qualify row_number() over (
     partition by h.archive_no {%- if rule.form_id != 'chronic_registry' %}, h._institution_code{% endif %}

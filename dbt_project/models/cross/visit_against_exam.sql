@@ -39,7 +39,7 @@ from (
       {% else %}true{% endif %} as is_near
     from {{ ref('judged_' ~ rule.form_id) }} as v
     join exams as e on e.archive_no = v.archive_no
-    where {{ in_force(rule, 'v._service_date') }} and v._service_date <= (select today from {{ ref('night') }})
+    where v._service_date <= (select today from {{ ref('night') }})
   )
   select
     *,
