@@ -98,13 +98,19 @@ _SURE = """
         WHERE f.subject_kind = 'record' AND f.suggestion <> '' AND NOT contains(f.suggestion, '*')
           AND EXISTS (FROM _grounds g WHERE g.form_id = f.form_id AND g.rule_id = f.rule_id AND g.field = f.field)
     ),
+    resting AS (
+        SELECT f.finding_id, f.form_id, f.subject_id, f.archive_no, g.ground FROM proposed AS f
+        JOIN _grounds g ON g.form_id = f.form_id AND g.rule_id = f.rule_id AND g.field = f.field AND g.ground <> f.field
+    ),
     shaky AS (
         -- something else is wrong with a cell it rests on: of the record, or of the person (one number, two archives)
-        SELECT DISTINCT f.finding_id FROM proposed AS f
-        JOIN _grounds g ON g.form_id = f.form_id AND g.rule_id = f.rule_id AND g.field = f.field AND g.ground <> f.field
-        JOIN open AS o ON o.field = g.ground AND o.finding_id <> f.finding_id
-          AND (o.form_id = f.form_id AND o.subject_kind = 'record' AND o.subject_id = f.subject_id
-               OR o.subject_kind = 'person' AND o.archive_no = f.archive_no)
+        SELECT f.finding_id FROM resting AS f
+        JOIN open AS o ON o.form_id = f.form_id AND o.subject_id = f.subject_id AND o.field = f.ground
+        WHERE o.subject_kind = 'record'
+        UNION
+        SELECT f.finding_id FROM resting AS f
+        JOIN open AS o ON o.archive_no = f.archive_no AND o.field = f.ground
+        WHERE o.subject_kind = 'person'
         UNION
         SELECT DISTINCT f.finding_id FROM proposed AS f
         JOIN _doubts d USING (rule_id)

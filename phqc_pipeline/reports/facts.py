@@ -152,7 +152,9 @@ def read_facts(
             "SELECT count(*) FROM report.reconciliation WHERE {mine} AND reported IS NOT NULL AND recomputed IS NULL"
         )[0][0],
         indicators=_indicators(ask, cat),
-        charges=ask.frame("SELECT * FROM billing.charge WHERE {mine} ORDER BY institution_code, order_no"),
+        charges=_with_item_title(
+            ask.frame("SELECT * FROM billing.charge WHERE {mine} ORDER BY institution_code, order_no"), cat, "basis_"
+        ),
         further=_further(ask),
     )
 
@@ -309,10 +311,11 @@ def _with_form_title(frame: pl.DataFrame, cat: Catalogue) -> pl.DataFrame:
     )
 
 
-def _with_item_title(frame: pl.DataFrame, cat: Catalogue) -> pl.DataFrame:
+def _with_item_title(frame: pl.DataFrame, cat: Catalogue, prefix: str = "") -> pl.DataFrame:
+    """``item_title`` of the columns ``report_id`` (``basis_report``) and ``item`` (``basis_item``)."""
     titles = {f"{report}.{item}": title for (report, item), title in item_titles(cat).items()}
     return frame.with_columns(
-        item_title=pl.concat_str("report_id", pl.lit("."), "item").replace_strict(
-            titles, default=pl.col("item"), return_dtype=pl.String
-        )
+        item_title=pl.concat_str(f"{prefix}report" if prefix else "report_id", pl.lit("."), f"{prefix}item")
+        .replace_strict(titles, default=pl.col(f"{prefix}item"), return_dtype=pl.String)
+        .fill_null("")
     )

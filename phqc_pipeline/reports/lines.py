@@ -27,7 +27,7 @@ _TEXTS = ("observed", "expected", "message", "suggestion")
 #: Of findings with one root, what each says is kept; of suggestions the first.
 _JOINED = {"message": "\n", "basis": "\n"}
 _FIRST_KNOWN = ("suggestion",)
-_NO_LINES = {
+LINE_SCHEMA = {
     **dict.fromkeys(
         ("finding_id", "root_id", "severity", "form_id", "subject_kind", "doctor_name", "person_name", "id_number",
          "archive_no", "record_id", "field", *_TEXTS, "rule_id", "state", "source_path", "places", "form_title",
@@ -53,7 +53,7 @@ def read_lines(con: duckdb.DuckDBPyConnection, cat: Catalogue, institution_code:
     ).fetchall()
     parts = [_findings_of_form(con, cat, institution_code, form_id) for (form_id,) in forms]
     if not parts:
-        return pl.DataFrame(schema=_NO_LINES)
+        return pl.DataFrame(schema=LINE_SCHEMA)
     found = _in_full(con, pl.concat(parts, how="vertical_relaxed"))
     return _ordered(_one_line_a_root(_titled(found, cat)), cat)
 
@@ -76,8 +76,8 @@ def _findings_of_form(
         personal = [column for column in form.fields if column.personal]
         columns |= {"source_path": "file.path", "row_number": "r._row_number"}
         joins = f"""
-            LEFT JOIN records."{form_id}" r
-              ON f.subject_kind = 'record' AND r._institution_code = $1 AND r._record_key = f.subject_id
+            LEFT JOIN (SELECT * FROM records."{form_id}" WHERE _institution_code = $1) r
+              ON r._record_key = CASE f.subject_kind WHEN 'record' THEN f.subject_id END
             LEFT JOIN ingest.file file ON file.file_id = r._file_id"""
         if form.has("archive_no"):
             columns |= _of_person(form)

@@ -6,6 +6,7 @@ Belongs here: which figures of ``facts`` stand where, under which words. Does no
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 
 import polars as pl
 from markupsafe import Markup
@@ -260,7 +261,8 @@ def _charges(facts: InstitutionFacts) -> Section | None:
     shape = Shape().text("order_no", "订单", "lead")
     if facts.is_all:
         shape.text("institution_code", "机构")
-    shape.whole("quantity", "计费数量").cell("单价（元）", lambda row: f"{row['unit_price'].normalize():f}", "n")
+    shape.cell("计费依据", lambda row: f"{row['item_title']}（{period_text(row['basis_year'], row['basis_period'])}）")
+    shape.whole("quantity", "计费数量").cell("单价（元）", lambda row: price_text(row["unit_price"]), "n")
     shape.cell("应付（元）", lambda row: "—" if row["amount"] is None else f"{row['amount']:,.2f}", "n")
     shape.cell("大写", lambda row: row["amount_words"] or row.get("reason") or "")
     shape.cell("付款期限", lambda row: row["due_on"] or "—").whole("quantity_from_records", "按档案重算")
@@ -300,10 +302,16 @@ def _stacked(name: str, caption: str, frame: pl.DataFrame, label: str) -> Chart:
     return Chart(caption, Markup(charts.stacked_bars(name, caption, frame[label].to_list(), parts)))
 
 
-def period_text(year: int, period: str) -> str:
+def price_text(price: Decimal | None) -> str:
+    """0.6; — where nothing is counted by the piece."""
+    return "—" if price is None else f"{price.normalize():f}"
+
+
+def period_text(year: int | None, period: str | None) -> str:
     """2024 and ``Y``, ``Q1``, ``M03`` as 2024 年, 2024 年第 1 季度, 2024 年 3 月."""
+    period = period or "Y"
     if period.startswith("Q"):
         return f"{year} 年第 {period[1:]} 季度"
     if period.startswith("M"):
         return f"{year} 年 {int(period[1:])} 月"
-    return f"{year} 年"
+    return f"{year} 年" if year else ""
