@@ -73,6 +73,9 @@ def nightly(
     rules: RulesOption = None,
     snapshot: Annotated[str | None, typer.Option("--date", help="数据日期；默认为最近一个有数据的日期")] = None,
     plan: Annotated[str, typer.Option(help="质控计划")] = "nightly",
+    institution: Annotated[
+        list[str] | None, typer.Option(help="只判这家机构（机构编码），可写几次；不写即计划内的全部")
+    ] = None,
     demo: Annotated[bool, typer.Option("--demo", hidden=True, help="没有数据时先生成演示数据")] = False,
 ) -> None:
     """运行一夜质控：取数、判定、整改跟踪、核对、计费、发布。"""
@@ -82,6 +85,8 @@ def nightly(
     cat = _catalogue(rules)
     if plan not in cat.plans:
         _refuse(f"没有质控计划 {plan!r}，现有：{'、'.join(sorted(cat.plans)) or '（无）'}")
+    if not cat.plans[plan].active:
+        _refuse(f"质控计划 {plan} 已停用：在 rules/plans/ 里把它的 active 改为 true，或换一个计划")
     dates = where.landing_dates()
     if demo and not dates:
         typer.echo("交付目录是空的，先生成演示数据……")
@@ -99,7 +104,7 @@ def nightly(
         read_registry(where, cat)  # a registry that cannot be used is wrong usage, told before anything is run
         from phqc_pipeline.orchestration.run import run_night
 
-        outcome = run_night(where, cat, day, plan)
+        outcome = run_night(where, cat, day, plan, institution or ())
         if outcome.error:
             typer.echo(outcome.error, err=True)
             raise typer.Exit(FAILED)

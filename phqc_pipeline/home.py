@@ -66,7 +66,7 @@ class Home:
 
     @property
     def nights(self) -> Path:
-        """One immutable folder of judgements a snapshot date."""
+        """One immutable folder of judgements a snapshot date and plan."""
         return self.root / "nights"
 
     @property
@@ -115,8 +115,14 @@ class Home:
         """The demonstration extracts' answer key and particulars."""
         return self.root / "sample"
 
-    def night(self, snapshot: date) -> Path:
-        return self.nights / snapshot.isoformat()
+    def night(self, snapshot: date, plan_id: str, part: str = "") -> Path:
+        """The folder of one plan's night; ``part``: a run by hand over some institutions only has one of its own."""
+        return self.nights / ".".join([snapshot.isoformat(), plan_id, *([part] if part else [])])
+
+    @property
+    def kept(self) -> Path:
+        """Catalogues, registries and dbt projects that nights were judged by, one folder a fingerprint."""
+        return self.nights / ".kept"
 
     def landing_dates(self) -> list[date]:
         """Every date for which some institution has a landing folder, in order."""

@@ -23,6 +23,7 @@ from typing import Literal
 import polars as pl
 
 from phqc_pipeline.catalogue.model import Catalogue, Form, Report
+from phqc_pipeline.extracts.answer_book import ANSWER_FORM
 from phqc_pipeline.extracts.header import INSTITUTION_CODE
 from phqc_pipeline.extracts.lake_file import write_whole
 from phqc_pipeline.extracts.proposals import PROPOSAL_SCHEMA, proposal_rows
@@ -258,7 +259,7 @@ class Books:
     def _decisions(self) -> dict[tuple[str, str], dict[date, _Decision]]:
         series: dict[tuple[str, str], dict[date, list[FileRecord]]] = {}
         for record in self.records:
-            if record.form_id:
+            if record.form_id and record.form_id != ANSWER_FORM:
                 days = series.setdefault((record.institution_code, record.form_id), {})
                 days.setdefault(record.snapshot_date, []).append(record)
         return {key: self._decide(days) for key, days in series.items()}
@@ -271,6 +272,7 @@ class Books:
         for days in self._decisions.values():
             for decision in days.values():
                 found.update(decision.statuses)
+        found.update(_answer_statuses([record for record in self.records if record.form_id == ANSWER_FORM]))
         return found
 
     def _decide(self, days: Mapping[date, Sequence[FileRecord]]) -> dict[date, _Decision]:
@@ -333,6 +335,18 @@ def missing_columns(target: Form | Report, columns: AbstractSet[str]) -> list[st
     """Columns of the dictionary as it is now that a file lacks; the institution's never, the folder tells it (0a.8)."""
     names = [column.name for column in target.fields] if isinstance(target, Form) else list(target.by_item)
     return [name for name in names if name not in columns and name != INSTITUTION_CODE]
+
+
+def _answer_statuses(records: Sequence[FileRecord]) -> Iterator[tuple[str, tuple[Status, str]]]:
+    """Each answered workbook stands for itself: several may be handed in on one date (one a doctor)."""
+    last = {record.path: record.order for record in sorted(records, key=lambda record: record.order)}
+    for record in records:
+        if record.order < last[record.path]:
+            yield record.file_id, ("superseded", "同名文件后来又交了一次，以新的为准")
+        elif record.loaded:
+            yield record.file_id, ("accepted", record.note)
+        else:
+            yield record.file_id, ("quarantined", record.reason)
 
 
 def accept_file(home: Home, cat: Catalogue, file_id: str) -> str:

@@ -16,6 +16,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from phqc_pipeline.catalogue.model import Catalogue, Form, Report
+from phqc_pipeline.extracts.answer_book import AnswerBook, is_answer_name
 from phqc_pipeline.home import Home, parse_folder_date
 
 #: The contract's first snapshot date.
@@ -33,7 +34,7 @@ _DEBRIS_NAMES = frozenset({"thumbs.db", "desktop.ini", "ehthumbs.db"})
 # An upload that still runs, by the names the usual programs give it.
 _UPLOADING = (".part", ".partial", ".filepart", ".tmp", ".crdownload", ".download", ".uploading", ".!ut")
 
-Target = Form | Report
+Target = Form | Report | AnswerBook
 
 
 @dataclass(frozen=True)
@@ -87,13 +88,13 @@ def target_id(target: Target | None) -> str:
     """``form_id`` or ``report_id``; empty for an unknown form."""
     if target is None:
         return ""
-    return target.form_id if isinstance(target, Form) else target.report_id
+    return target.report_id if isinstance(target, Report) else target.form_id
 
 
 def file_names(cat: Catalogue) -> dict[str, Target]:
     """Names a landing file may begin with, as compared, longest first."""
     names: dict[str, Target] = {}
-    targets: list[Target] = [*cat.forms.values(), *cat.reports.values()]
+    targets: list[Form | Report] = [*cat.forms.values(), *cat.reports.values()]
     for target in targets:
         for name in target.names:
             names.setdefault(_key(name), target)
@@ -109,6 +110,8 @@ def match_name(name: str, names: Mapping[str, Target]) -> tuple[Target | None, s
     key = _key(name)
     ending = next((ending for ending in ENDINGS if key.endswith(ending)), "")
     stem = key[: len(key) - len(ending)] if ending else key
+    if is_answer_name(name):
+        return AnswerBook(), ending, key, NO_PART
     begin = next((known for known in names if _begins(stem, known)), None)
     if begin is None:
         return None, ending, key, NO_PART

@@ -23,7 +23,7 @@ import polars as pl
 from phqc_pipeline.catalogue.model import Catalogue, Form, Report
 from phqc_pipeline.extracts.books import FileRecord, lake_path, missing_columns, rejected_path
 from phqc_pipeline.extracts.cells import Converters
-from phqc_pipeline.extracts.find import LandingFile, Target
+from phqc_pipeline.extracts.find import LandingFile
 from phqc_pipeline.extracts.header import INSTITUTION_CODE, Known, Mapped, form_headers, map_columns
 from phqc_pipeline.extracts.lake_file import LakeWriter
 from phqc_pipeline.extracts.read_csv import open_csv
@@ -49,6 +49,7 @@ _OPENERS: Mapping[str, Callable[[Path, Known], Table]] = {
 _SHOWN_NAMES = 10  # columns listed in a note before it only counts
 
 Rows = FormRows | ReportRows
+Target = Form | Report
 
 
 @dataclass
@@ -85,7 +86,7 @@ def load_file(
     catalogue, where files are to share what their columns' texts mean.
     """
     target = file.target
-    assert target is not None
+    assert isinstance(target, (Form, Report))
     with _told_to_clerks():
         table, mapped, rows = _open(cat, file, target, owner, converters)
     with (

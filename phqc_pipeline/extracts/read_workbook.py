@@ -93,6 +93,32 @@ def open_xls(path: Path, known: Known) -> Table:
     return _table(sheet, head, rows, patches, book.epoch_1904)
 
 
+def read_sheets(path: Path, ending: str) -> Iterator[tuple[str, list[list[Any]]]]:
+    """Every worksheet's name and rows (from the sheet's first row on, cells as Python values, empty ones ``""``).
+
+    For small workbooks of our own; guarded against damage and size as the others are.
+    """
+    _check_content(path, ending)
+    try:
+        if ending == ".xlsx":
+            with zipfile.ZipFile(path) as archive:
+                guarded = _Xlsx.read(archive)
+            for name in guarded.sheets:
+                _check_size(guarded, name)
+    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ElementTree.ParseError, expat.ExpatError):
+        raise UnreadableError("xlsx 工作簿不完整或已损坏，打不开；请重新保存或重新上传") from None
+    except (NotImplementedError, RuntimeError):
+        raise UnreadableError("xlsx 工作簿加了密码或用了不支持的压缩方式；请去掉密码后重新保存") from None
+    book = _calamine(path)
+    for entry in book.sheets_metadata:
+        if entry.typ != python_calamine.SheetTypeEnum.WorkSheet:
+            continue
+        try:
+            yield entry.name, book.get_sheet_by_name(entry.name).to_python(skip_empty_area=False)
+        except BaseException as error:
+            raise _unless_ours(error) from None
+
+
 @dataclass
 class _Sheet:
     """One worksheet's part in the package, as measured."""

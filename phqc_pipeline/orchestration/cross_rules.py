@@ -35,7 +35,7 @@ def cross_rules_asset(models: DbtModels) -> AssetsDefinition:
     def judge(context: AssetExecutionContext, session: Session) -> tuple[Sequence[NodeResult], Mapping[str, int | str]]:
         remedy = "看 warehouse/dbt/target/node_results.json 里哪个模型没有建成；单个模型出错只影响它承担的规则"
         with stage("判定跨记录规则", remedy):
-            for day in snapshots(context):
+            for day in snapshots(context, session):
                 judged, run = stages.judge_cross(session, day)
                 for error in judged.errors:
                     context.log.warning(error)

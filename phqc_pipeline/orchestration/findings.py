@@ -24,7 +24,7 @@ GROUP = "findings"
 )
 def night(context: AssetExecutionContext, session: SessionResource) -> MaterializeResult:
     with stage("写下当夜判定", "多为磁盘已满；重跑即可，未写完的不会留下"):
-        for day in snapshots(context):
+        for day in snapshots(context, session.session):
             told = stages.lay_down(session.session, day)
     return MaterializeResult(
         metadata={"运行编号": told["run_id"], "问题": told["findings"], "参加质控的记录": told["records_checked"]}
@@ -40,7 +40,7 @@ def night(context: AssetExecutionContext, session: SessionResource) -> Materiali
 )
 def later_nights(context: AssetExecutionContext, session: SessionResource) -> MaterializeResult:
     with stage("重判后面的夜", "看日志里是哪一夜；单独用 phqc nightly --date 那一天 再运行一次"):
-        again = stages.settle_later(session.session, snapshots(context), context.log.info)
+        again = stages.settle_later(session.session, snapshots(context, session.session), context.log.info)
     return MaterializeResult(metadata={"重新判定": "、".join(day.isoformat() for day in again) or "无"})
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dagster import AssetsDefinition, AssetSelection, AssetSpec, Definitions, define_asset_job, in_process_executor
 
-from phqc_pipeline.catalogue import Catalogue
+from phqc_pipeline.catalogue import Catalogue, Plan
 from phqc_pipeline.home import Home
 from phqc_pipeline.orchestration import findings, landing, publishing
 from phqc_pipeline.orchestration.cross_rules import cross_rules_asset
@@ -38,19 +38,20 @@ def build_definitions(home: Home, cat: Catalogue, session: SessionResource | Non
         publishing.marts_asset(marts),
         publishing.published_asset([spec.key for spec in marts.assets.values()]),
     ]
+    active = [plan for plan in cat.plans.values() if plan.active]
     jobs = {
         plan.plan_id: define_asset_job(
             plan.plan_id,
             selection=AssetSelection.all(),
             partitions_def=SNAPSHOTS,
             executor_def=in_process_executor,  # one process: the home's lock and the catalogue span the run
-            config={"resources": {"session": {"config": {"plan": plan.plan_id}}}},
-            description=f"{plan.title}：取数、判定、跟踪、计费、发布",
+            config={"resources": {"session": {"config": {"plan": plan.plan_id, "institutions": [], "dates": []}}}},
+            description=_described(plan, cat),
         )
-        for plan in cat.plans.values()
+        for plan in active
     }
-    schedules = [plan_schedule(plan, jobs[plan.plan_id]) for plan in cat.plans.values()]
-    first = next(iter(cat.plans.values()), None)
+    schedules = [plan_schedule(plan, jobs[plan.plan_id]) for plan in active]
+    first = main_plan(cat)
     return Definitions(
         assets=assets,
         jobs=list(jobs.values()),
@@ -59,3 +60,21 @@ def build_definitions(home: Home, cat: Catalogue, session: SessionResource | Non
         resources={"session": session or SessionResource()},
         executor=in_process_executor,
     )
+
+
+def main_plan(cat: Catalogue) -> Plan | None:
+    """The plan that runs when deliveries arrive: of those at work the widest, of equals the first."""
+    active = [plan for plan in cat.plans.values() if plan.active]
+    return min(
+        active,
+        key=lambda plan: (plan.sampling is not None, plan.institutions is not None, plan.forms is not None),
+        default=None,
+    )
+
+
+def _described(plan: Plan, cat: Catalogue) -> str:
+    whom = "全部机构" if plan.institutions is None else f"{len(plan.institutions)} 家机构"
+    forms = "全部表单" if plan.forms is None else f"{len(plan.forms)} 张表单"
+    share = "全部记录" if plan.sampling is None else "分层抽样"
+    told = f"方案“{cat.schemes[plan.scheme].title}”，{whom}，{forms}，{share}"
+    return f"{plan.title}：{told}。取数、判定、跟踪、计费、发布"

@@ -47,7 +47,7 @@ def registry(session: SessionResource) -> MaterializeResult:
 )
 def lake(context: AssetExecutionContext, session: SessionResource) -> MaterializeResult:
     with stage("取数入湖", "看日志里最后处理的是哪个文件；多为磁盘已满或没有读写权限。已收下的文件不会重复处理"):
-        until = snapshots(context)[-1]
+        until = snapshots(context, session.session)[-1]
         files = stages.take_in(session.session, until, context.log.info)
         day = files.filter(files["snapshot_date"] == until)
         counts = dict(day.group_by("status").len().iter_rows())

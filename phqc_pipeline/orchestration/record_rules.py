@@ -66,7 +66,7 @@ def record_judgement_asset(cat: Catalogue) -> AssetsDefinition:
         context: AssetExecutionContext, session: SessionResource
     ) -> Iterator[MaterializeResult | AssetCheckResult]:
         with stage("判定单条记录", "看日志里是哪张表；规则出错只影响它自己，整步失败多为磁盘已满或数据湖文件损坏"):
-            for day in snapshots(context):
+            for day in snapshots(context, session.session):
                 done = stages.judge_records(session.session, day, context.log.info)
             results = stages.record_results(session.session, day)
         yield MaterializeResult(

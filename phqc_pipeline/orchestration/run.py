@@ -25,8 +25,10 @@ class Outcome:
     error: str = ""
 
 
-def run_night(home: Home, cat: Catalogue, day: date, plan_id: str) -> Outcome:
-    """Run the plan's job for one snapshot date through Dagster; the home's lock is taken by the run itself."""
+def run_night(home: Home, cat: Catalogue, day: date, plan_id: str, institutions: Sequence[str] = ()) -> Outcome:
+    """Run the plan's job for one snapshot date through Dagster; the home's lock is taken by the run itself.
+
+    ``institutions``: those alone (empty: all of the plan's)."""
     from phqc_pipeline.orchestration.instance import prepare_instance
 
     prepare_instance(home)
@@ -44,7 +46,7 @@ def run_night(home: Home, cat: Catalogue, day: date, plan_id: str) -> Outcome:
             partition_key=day.isoformat(),
             raise_on_error=False,
             run_config={
-                "resources": {"session": {"config": {"plan": plan_id}}},
+                "resources": {"session": {"config": {"plan": plan_id, "institutions": list(institutions)}}},
                 # The event log keeps everything; the terminal gets the summary, or the failure in Chinese.
                 "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
             },

@@ -103,8 +103,6 @@ def changed_and_still(seen: dict[str, str], looked: dict[str, str], asked: dict[
 
 def judged_since(home: Home, day: str) -> bool:
     """Whether a night of that date was laid down after the last of its deliveries arrived."""
-    night = home.nights / day / "night.json"
-    if not night.is_file():
-        return False
+    laid_down = max((path.stat().st_mtime_ns for path in home.nights.glob(f"{day}.*/night.json")), default=0)
     arrived = max(path.stat().st_mtime_ns for path in home.landing.glob(f"*/{day}/*"))
-    return night.stat().st_mtime_ns >= arrived
+    return laid_down >= arrived

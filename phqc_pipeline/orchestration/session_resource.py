@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from datetime import date, datetime
 
 from dagster import ConfigurableResource, Failure, InitResourceContext
 from pydantic import Field, PrivateAttr
@@ -15,9 +16,10 @@ from pydantic import Field, PrivateAttr
 from phqc_pipeline.catalogue import Catalogue, CatalogueError, for_plan, load_catalogue
 from phqc_pipeline.catalogue.faults import describe
 from phqc_pipeline.extracts import RegistryError
-from phqc_pipeline.home import Home, resolve_home, resolve_rules
+from phqc_pipeline.extracts.find import FIRST_DATE
+from phqc_pipeline.home import Home, parse_folder_date, resolve_home, resolve_rules
 from phqc_pipeline.orchestration.instance import fail_unfinished_runs, held_open
-from phqc_pipeline.orchestration.lock import HomeBusyError, hold_home
+from phqc_pipeline.orchestration.lock import SHANGHAI, HomeBusyError, hold_home
 from phqc_pipeline.orchestration.session import Session
 from phqc_pipeline.orchestration.stages import recover
 
@@ -29,6 +31,13 @@ class SessionResource(ConfigurableResource):
     """
 
     plan: str = Field(default="nightly", description="质控计划（rules/plans/ 里的 plan_id）")
+    institutions: list[str] = Field(
+        default=[],
+        description="只判这些机构（机构编码）；空为计划内的全部。只判一部分的另算一次运行，不替换全部机构的那一夜",
+    )
+    dates: list[str] = Field(
+        default=[], description="改判这些数据日期（YYYY-MM-DD）；空为所选分区的日期。要有那一天或更早的交付"
+    )
 
     _session: Session | None = PrivateAttr(default=None)
 
@@ -54,7 +63,17 @@ class SessionResource(ConfigurableResource):
             if self.plan not in cat.plans:
                 plans = "、".join(cat.plans)
                 raise Failure(description=f"没有质控计划 {self.plan}，现有：{plans}", allow_retries=False)
-            session = Session(home, for_plan(cat, self.plan), self.plan, run_id)
+            if not cat.plans[self.plan].active:
+                raise Failure(description=f"质控计划 {self.plan} 已停用（active: false）", allow_retries=False)
+            session = Session(
+                home,
+                for_plan(cat, self.plan),
+                self.plan,
+                run_id,
+                base=cat,
+                only=tuple(sorted(set(self.institutions))),
+                dates=tuple(sorted({_day(text) for text in self.dates})),
+            )
             _ = session.registry
         except CatalogueError as invalid:
             raise Failure(description=describe(invalid.faults), allow_retries=False) from None
@@ -70,6 +89,14 @@ class SessionResource(ConfigurableResource):
         if self._session is None:
             raise RuntimeError("会话只在一次运行之内可用")
         return self._session
+
+
+def _day(text: str) -> date:
+    day, today = parse_folder_date(text), datetime.now(SHANGHAI).date()
+    if day is None or not FIRST_DATE <= day <= today:
+        told = f"数据日期“{text}”应写成 YYYY-MM-DD，且在 {FIRST_DATE} 至今天（{today}）之间"
+        raise Failure(description=told, allow_retries=False)
+    return day
 
 
 def session_with(cat: Catalogue) -> SessionResource:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import date, datetime
 from pathlib import Path
@@ -21,8 +21,9 @@ from typing import Any
 import polars as pl
 
 from phqc_pipeline.billing import make_bill, read_report_history, read_usage
-from phqc_pipeline.checks import RecordJudgement
+from phqc_pipeline.checks import RecordJudgement, draw_sample
 from phqc_pipeline.checks import judge_records as judge_record_rules
+from phqc_pipeline.extracts import answer_files
 from phqc_pipeline.extracts import take_in as take_in_extracts
 from phqc_pipeline.orchestration.lock import SHANGHAI
 from phqc_pipeline.orchestration.session import Session
@@ -35,6 +36,8 @@ from phqc_pipeline.warehouse import (
     build_marts,
     fold,
     input_fingerprint,
+    keep_versions,
+    leading_night,
     list_nights,
     read_night,
     read_recomputed,
@@ -51,12 +54,14 @@ Say = Callable[[str], None]
 def recover(session: Session) -> None:
     """Clear what a killed run left half done; only the holder of the home's lock may."""
     recover_folders(session.home.nights)
+    recover_folders(session.home.kept)
     shutil.rmtree(session.home.nights / ".work", ignore_errors=True)
 
 
 def take_in(session: Session, until: date, say: Say) -> pl.DataFrame:
     """Every delivery dated ``until`` or earlier into the lake; returns the books' files up to then."""
     take_in_extracts(session.home, session.cat, session.registry, until, log=say)
+    session.reread_books()
     return session.books.files(until)
 
 
@@ -66,15 +71,17 @@ def judge_records(session: Session, day: date, say: Say) -> RecordJudgement:
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     (session.work(day) / "started_at").write_text(_now().isoformat(timespec="seconds"), encoding="utf-8")
+    plan = session.plan
     done = judge_record_rules(
         session.cat,
         session.in_force(day),
         session.context(day),
         out,
         institutions=session.institutions(day),
-        forms=session.plan.forms,
-        rules=session.scheme.rules,
-        records_from=session.plan.records_from,
+        forms=plan.forms and [form_id for form_id in plan.forms if form_id in session.cat.forms],
+        rules=session.rules,
+        records_from=plan.records_from,
+        sample=_sample(session, day, say),
         refused=session.refused(day),
         log=say,
     )
@@ -93,12 +100,13 @@ def judge_cross(session: Session, day: date) -> tuple[CrossJudgement, DbtRun]:
     return run_cross(
         session.home,
         session.cat,
-        session.in_force(day),
+        session.everything_in_force(day),
         session.context(day),
         session.work(day) / "cross",
         scheme=session.scheme,
         manifest=manifest,
         institutions=session.institutions(day),
+        sample=_sample(session, day),
         refused=session.refused(day),
     )
 
@@ -113,38 +121,52 @@ def lay_down(session: Session, day: date) -> dict[str, Any]:
         session.context(day),
         plan=session.plan,
         scheme=session.scheme,
-        deliveries=session.in_force(day),
+        deliveries=session.everything_in_force(day),
         records=work / "records",
         cross=work / "cross",
         records_checked=judgement["records_judged"],
         started_at=datetime.fromisoformat((work / "started_at").read_text(encoding="utf-8")),
         finished_at=_now(),
-        held_back=session.books.held_back(day),
+        held_back=session.held_back(day),
         registry_fingerprint=session.registry.fingerprint,
         refused=session.refused(day),
+        institutions=session.judged_or_why_not(day),
+        only=session.only,
+        particulars=keep_versions(session.home, session.cat.directory, (session.base or session.cat).fingerprint),
     )
     shutil.rmtree(work, ignore_errors=True)
     return read_night(night)
 
 
 def settle_later(session: Session, judged: list[date], say: Say) -> list[date]:
-    """Judge again every later night that would be judged otherwise now; returns their dates, oldest first.
+    """Judge again every other night from then on that would be judged otherwise now; returns their dates, oldest first.
 
     A late delivery is carried forward into the nights behind it, and a night keeps the fingerprints of its inputs and
-    catalogue: those that changed are judged again, in date order. The working file ends up staged for the newest.
+    catalogue: those that changed are judged again, in date order, by their own plans. A night whose plan rests or is no
+    more stays as it was.
     """
-    again = [day for day in _later_nights(session, judged[-1]) if _is_stale(session, day)]
-    for day in again:
-        say(f"{day.isoformat()} 的依据有变化，重新判定")
-        judge_records(session, day, say)
-        judge_cross(session, day)
-        lay_down(session, day)
+    again = []
+    for night in list_nights(session.home):
+        told = read_night(night)
+        day, other = date.fromisoformat(told["snapshot_date"]), session.of_night(told)
+        if (
+            day < judged[0]
+            or other is None
+            or (other is session and day <= judged[-1])
+            or not _is_stale(other, day, told)
+        ):
+            continue
+        say(f"{day.isoformat()}（计划 {other.plan_id}）的依据有变化，重新判定")
+        judge_records(other, day, say)
+        judge_cross(other, day)
+        lay_down(other, day)
+        again.append(day)
     return again
 
 
 def follow(session: Session) -> Path | None:
     """The life of every finding up to the newest night: the path of its state."""
-    return fold(session.home)
+    return fold(session.home, session.registry.waivers)
 
 
 def newest(session: Session) -> date:
@@ -152,10 +174,15 @@ def newest(session: Session) -> date:
     return date.fromisoformat(read_night(list_nights(session.home)[-1])["snapshot_date"])
 
 
+def leading(session: Session) -> Session:
+    """The session whose night's figures stand for the newest date: of several plans the widest (``leading_night``)."""
+    return session.of_night(read_night(leading_night(list_nights(session.home)))) or session
+
+
 def charge(session: Session) -> pl.DataFrame:
     """What each order owes on the newest night, and every other table of ``billing``; returns the charges."""
     day = newest(session)
-    _ensure_staged(session, day)
+    _ensure_staged(leading(session), day)
     bill = make_bill(
         session.registry,
         session.cat,
@@ -174,16 +201,18 @@ def charge(session: Session) -> pl.DataFrame:
 def build(session: Session) -> DbtRun:
     """Everything that is published, built and tested in the working file."""
     day = newest(session)
-    books = session.books
+    books, lead = session.books, leading(session)
     return build_marts(
         session.home,
-        session.cat,
-        fold(session.home),
+        lead.cat,
+        fold(session.home, session.registry.waivers),
         files=books.files(day),
         rejected=books.rejected(day),
         proposals=books.header_proposals(day),
         waivers=session.registry.waivers,
         billing={name: pl.read_parquet(_billing_path(session, name)) for name in BILLING},
+        answers=answer_files(session.home, day),
+        plan=lead.plan,
     )
 
 
@@ -206,23 +235,23 @@ def _stage(session: Session, day: date) -> Any:
     manifest = stage_warehouse(
         session.home,
         session.cat,
-        session.in_force(day),
+        session.everything_in_force(day),
         session.context(day),
         scheme=session.scheme,
         institutions=session.registry.institutions,
         doctors=session.registry.doctors,
         verifications=session.registry.verifications,
-        held_back=session.books.held_back(day),
+        held_back=session.held_back(day),
         records_from=session.plan.records_from,
     )
-    _staged_path(session).write_text(day.isoformat(), encoding="utf-8")
+    _staged_path(session).write_text(_staged_for(session, day), encoding="utf-8")
     return manifest
 
 
 def _ensure_staged(session: Session, day: date) -> None:
-    """The working file must hold ``day``: a run for an earlier date leaves it at that date."""
+    """The working file must hold the session's night of ``day``: a run for an earlier date leaves it at that date."""
     marker = _staged_path(session)
-    if not marker.is_file() or marker.read_text(encoding="utf-8") != day.isoformat():
+    if not marker.is_file() or marker.read_text(encoding="utf-8") != _staged_for(session, day):
         judge_cross(session, day)
         shutil.rmtree(session.work(day), ignore_errors=True)
 
@@ -235,15 +264,29 @@ def _billing_path(session: Session, table: str) -> Path:
     return session.home.warehouse / "billing" / f"{table}.parquet"
 
 
-def _later_nights(session: Session, day: date) -> list[date]:
-    days = [date.fromisoformat(read_night(night)["snapshot_date"]) for night in list_nights(session.home)]
-    return [later for later in days if later > day]
+def _staged_for(session: Session, day: date) -> str:
+    return session.night(day).name
 
 
-def _is_stale(session: Session, day: date) -> bool:
-    told = read_night(session.home.night(day))
-    inputs = input_fingerprint(session.in_force(day), session.books.held_back(day), session.refused(day))
-    return told["inputs"] != inputs or told["catalogue_fingerprint"] != session.cat.fingerprint
+def _sample(session: Session, day: date, say: Say | None = None) -> Path | None:
+    """The records the plan draws (Parquet), drawn once a night; None: it judges every record."""
+    plan, drawn = session.plan, session.work(day) / "sample.parquet"
+    if plan.sampling is None:
+        return None
+    if not drawn.is_file():
+        drawn.parent.mkdir(parents=True, exist_ok=True)
+        deliveries = session.in_force(day)
+        records = draw_sample(
+            session.cat, deliveries, plan.sampling, drawn, forms=plan.forms, records_from=plan.records_from
+        )
+        if say is not None:
+            say(f"抽样：按计划抽取 {records} 条记录")
+    return drawn
+
+
+def _is_stale(session: Session, day: date, told: Mapping[str, Any]) -> bool:
+    inputs = input_fingerprint(session.everything_in_force(day), session.held_back(day), session.refused(day))
+    return bool(told["inputs"] != inputs or told["catalogue_fingerprint"] != session.cat.fingerprint)
 
 
 def _now() -> datetime:

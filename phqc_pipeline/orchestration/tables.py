@@ -7,12 +7,16 @@ from datetime import date
 import polars as pl
 from dagster import AssetExecutionContext, MetadataValue, TableRecord
 
+from phqc_pipeline.orchestration.session import Session
+
 #: A table in an event is read by a person; the warehouse holds the rest.
 ROWS_SHOWN = 20
 
 
-def snapshots(context: AssetExecutionContext) -> list[date]:
-    """The snapshot dates of this run, in order."""
+def snapshots(context: AssetExecutionContext, session: Session) -> list[date]:
+    """The snapshot dates of this run, in order: those an operator wrote into its configuration, or its partitions'."""
+    if session.dates:
+        return sorted(session.dates)
     return sorted(date.fromisoformat(key) for key in context.partition_keys)
 
 

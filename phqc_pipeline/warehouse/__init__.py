@@ -8,9 +8,17 @@ leaves is complete or not there. No connection to the working DuckDB file may be
 from phqc_pipeline.warehouse.cross import CrossJudgement, run_cross
 from phqc_pipeline.warehouse.dbt_runner import DbtError, DbtRun, NodeResult, parse_project, run_dbt
 from phqc_pipeline.warehouse.files import recover_folders
+from phqc_pipeline.warehouse.kept import keep_versions
 from phqc_pipeline.warehouse.life import fold
 from phqc_pipeline.warehouse.marts import MartError, build_marts, read_recomputed
-from phqc_pipeline.warehouse.night import assemble_night, input_fingerprint, list_nights, read_night
+from phqc_pipeline.warehouse.night import (
+    assemble_night,
+    input_fingerprint,
+    leading_night,
+    list_nights,
+    part_of,
+    read_night,
+)
 from phqc_pipeline.warehouse.publishing import Published, PublishError, publish
 from phqc_pipeline.warehouse.staging import prepare_project, stage
 
@@ -26,8 +34,11 @@ __all__ = [
     "build_marts",
     "fold",
     "input_fingerprint",
+    "keep_versions",
+    "leading_night",
     "list_nights",
     "parse_project",
+    "part_of",
     "prepare_project",
     "publish",
     "read_night",

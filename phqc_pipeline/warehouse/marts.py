@@ -14,16 +14,29 @@ from typing import Any
 import duckdb
 import polars as pl
 
-from phqc_pipeline.catalogue import Catalogue
+from phqc_pipeline.catalogue import Catalogue, Plan
 from phqc_pipeline.catalogue.ruleset import is_generic
+from phqc_pipeline.checks import mask_numbers, mask_personal
 from phqc_pipeline.home import Home
 from phqc_pipeline.warehouse.billing_shapes import BILLING
 from phqc_pipeline.warehouse.db import columns_sql, empty_select, literal, open_duckdb
 from phqc_pipeline.warehouse.dbt_runner import DbtRun, run_dbt
+from phqc_pipeline.warehouse.life import changes_sql
 from phqc_pipeline.warehouse.linkage import link_warehouse
-from phqc_pipeline.warehouse.night import list_nights, read_night
+from phqc_pipeline.warehouse.night import leading_night, list_nights, read_night
 from phqc_pipeline.warehouse.report_inputs import lay_report_versions
-from phqc_pipeline.warehouse.shapes import FILE, HEADER_PROPOSAL, NIGHT_RESULT, REJECTED_ROW, STATE, WAIVER
+from phqc_pipeline.warehouse.scoring import scheme_form_table, scheme_rule_table, scheme_table, scoring_schemes
+from phqc_pipeline.warehouse.shapes import (
+    ANSWER,
+    FILE,
+    HEADER_PROPOSAL,
+    NIGHT_INSTITUTION,
+    NIGHT_RESULT,
+    PRESENT,
+    REJECTED_ROW,
+    STATE,
+    WAIVER,
+)
 from phqc_pipeline.warehouse.verification import sampling_plan
 
 
@@ -41,14 +54,17 @@ def build_marts(
     waivers: pl.DataFrame | None,
     billing: Mapping[str, pl.DataFrame] | None = None,
     proposals: pl.DataFrame | None = None,
+    answers: Iterable[Path] = (),
+    plan: Plan | None = None,
     manifest: Any = None,
 ) -> DbtRun:
     """Build and test everything that is published, in the working DuckDB file.
 
     ``state``: the newest night's state (``life.fold``). ``files``, ``rejected``: the books' ``ingest.file`` and
     ``ingest.rejected_row`` (a frame, or Parquet files). ``waivers``: the registry's; ``billing``: its
-    tables by name (``billing_shapes``), empty without;
-    ``proposals``: the books' ``ingest.header_proposal``.
+    tables by name (``billing_shapes``), empty without; ``proposals``: the books' ``ingest.header_proposal``;
+    ``answers``: Parquet files of what institutions answered (``extracts.ANSWER_SCHEMA``). ``plan``: whose night is
+    staged; its scheme scores, others beside it.
     Raises MartError when a model failed or a test of what was built did, naming each.
     """
     inputs = home.warehouse / "inputs"
@@ -57,8 +73,13 @@ def build_marts(
     lay_report_versions(home, cat, files)
     _runs(nights).write_parquet(inputs / "run.parquet")
     _rules(cat).write_parquet(inputs / "rule.parquet")
+    _lay_schemes(cat, plan, inputs)
     with open_duckdb(scratch=home.warehouse / "tmp") as connection:
         _lay(connection, inputs / "result.parquet", _results_sql(nights))
+        _lay(connection, inputs / "run_institution.parquet", _institutions_sql(nights))
+        _lay(connection, inputs / "sampled_record.parquet", _sampled_sql(nights))
+        _lay(connection, inputs / "change.parquet", changes_sql(nights) if state else changes_sql([]))
+        _lay(connection, inputs / "answer.parquet", _shaped(connection, "answer", _masked_answers(answers), ANSWER))
         _lay(connection, inputs / "file.parquet", _shaped(connection, "file", files, FILE))
         proposed = _shaped(connection, "header_proposal", proposals, HEADER_PROPOSAL)
         _lay(connection, inputs / "header_proposal.parquet", proposed)
@@ -96,6 +117,9 @@ def read_recomputed(home: Home) -> pl.DataFrame:
 
 def _runs(nights: list[Path]) -> pl.DataFrame:
     rows = []
+    leading = {
+        leading_night([night for night in nights if night.name[:10] == day]) for day in {n.name[:10] for n in nights}
+    }
     for night in nights:
         told = read_night(night)
         rows.append(
@@ -110,11 +134,17 @@ def _runs(nights: list[Path]) -> pl.DataFrame:
                 "catalogue_fingerprint": told.get("catalogue_fingerprint"),
                 "records_checked": told.get("records_checked"),
                 "findings": told.get("findings"),
+                "period": told.get("period"),
+                "sampled": bool(told.get("sampled")),
+                "institutions": "、".join(told.get("only") or ()) or None,
+                "is_leading": night in leading,
+                "findings_digest": told.get("findings_digest"),
             }
         )
     texts = ("run_id", "plan_id", "scheme_id", "snapshot_date", "status", "catalogue_fingerprint")
     schema: Mapping[str, Any] = {
-        **dict.fromkeys(texts, pl.String),
+        **dict.fromkeys((*texts, "period", "institutions", "findings_digest"), pl.String),
+        **dict.fromkeys(("sampled", "is_leading"), pl.Boolean),
         **dict.fromkeys(("started_at", "finished_at"), pl.Datetime("us")),
         **dict.fromkeys(("records_checked", "findings"), pl.Int64),
     }
@@ -162,12 +192,12 @@ def _rules(cat: Catalogue) -> pl.DataFrame:
 
 
 def _results_sql(nights: list[Path]) -> str:
-    """The newest night's results in full, and of each night before it the totals over fields."""
+    """The results of the newest date's nights in full, and of each night before it the totals over fields."""
     columns = columns_sql(NIGHT_RESULT)
     parts = []
     for night in nights:
         told = read_night(night)
-        table = "results" if night == nights[-1] else "totals"
+        table = "results" if night.name[:10] == nights[-1].name[:10] else "totals"
         parts.append(
             f"SELECT {literal(told['run_id'])} AS run_id, DATE {literal(told['snapshot_date'])} AS snapshot_date, "
             f"{columns} FROM read_parquet({literal(night / f'{table}.parquet')})"
@@ -175,6 +205,46 @@ def _results_sql(nights: list[Path]) -> str:
     return " UNION ALL BY NAME ".join(parts) or empty_select(
         {"run_id": "VARCHAR", "snapshot_date": "DATE", **NIGHT_RESULT}
     )
+
+
+def _institutions_sql(nights: list[Path]) -> str:
+    parts = [
+        f"SELECT {literal(read_night(night)['run_id'])} AS run_id, {columns_sql(NIGHT_INSTITUTION)} "
+        f"FROM read_parquet({literal(night / 'institutions.parquet')})"
+        for night in nights
+    ]
+    return " UNION ALL BY NAME ".join(parts) or empty_select({"run_id": "VARCHAR", **NIGHT_INSTITUTION})
+
+
+def _sampled_sql(nights: list[Path]) -> str:
+    """The records drawn, where the night whose figures are shown is one of a sample."""
+    shown = leading_night(nights) if nights else None
+    if shown is None or not read_night(shown).get("sampled"):
+        return empty_select(PRESENT)
+    drawn = literal(shown / "present.parquet")
+    return f"SELECT {columns_sql(PRESENT)} FROM read_parquet({drawn}) WHERE subject_kind = 'record'"
+
+
+def _lay_schemes(cat: Catalogue, plan: Plan | None, inputs: Path) -> None:
+    """The schemes that score, as tables: without a plan, every one there is."""
+    schemes = list(cat.schemes.values()) if plan is None else scoring_schemes(cat, plan)
+    judging = schemes[0].scheme_id if schemes and plan is None else plan.scheme if plan else ""
+    scheme_table(schemes, judging).write_parquet(inputs / "scheme.parquet")
+    scheme_rule_table(cat, schemes).write_parquet(inputs / "scheme_rule.parquet")
+    scheme_form_table(schemes).write_parquet(inputs / "scheme_form.parquet")
+
+
+def _masked_answers(given: Iterable[Path]) -> pl.DataFrame | None:
+    """The answers without what they say of the person their row is about, or of any number like one of a person."""
+    frames = [pl.read_parquet(path) for path in given]
+    if not frames:
+        return None
+    said = pl.col("explanation")
+    for column, kind in (("person_name", "name"), ("id_number", "id_number")):
+        own = pl.col(column).fill_null("")
+        masked = said.str.replace_all(own, mask_personal(own, kind), literal=True)
+        said = pl.when(own.str.len_chars() > 1).then(masked).otherwise(said)
+    return pl.concat(frames).with_columns(explanation=mask_numbers(said))
 
 
 def _rejected_sql(connection: duckdb.DuckDBPyConnection, given: Iterable[Path] | pl.DataFrame | None) -> str:

@@ -21,7 +21,14 @@ from phqc_pipeline.home import Home, parse_folder_date
 from phqc_pipeline.warehouse.cross import read_forms
 from phqc_pipeline.warehouse.db import columns_sql, empty_select, literal, open_duckdb
 from phqc_pipeline.warehouse.files import replace_folder
-from phqc_pipeline.warehouse.shapes import JUDGED_FINDING, JUDGED_RESULT, NIGHT_FINDING, NIGHT_RESULT, PRESENT
+from phqc_pipeline.warehouse.shapes import (
+    JUDGED_FINDING,
+    JUDGED_RESULT,
+    NIGHT_FINDING,
+    NIGHT_RESULT,
+    NIGHT_RULE,
+    PRESENT,
+)
 from phqc_pipeline.warehouse.staging import cross_rules, rule_instances
 
 if TYPE_CHECKING:
@@ -58,23 +65,32 @@ def assemble_night(
     registry_fingerprint: str = "",
     refused: Collection[str] = (),
     run_id: str | None = None,
+    institutions: Mapping[str, str] | None = None,
+    only: Sequence[str] = (),
+    particulars: Mapping[str, Any] | None = None,
 ) -> Path:
-    """The night of ``ctx.today`` from what both carriers judged, as its folder; an older one of that date is replaced.
+    """The plan's night of ``ctx.today`` from what both carriers judged, as its folder; an older one is replaced.
 
     ``held_back``: deliveries that wait for a clerk; what reads such a form is not judged. ``records``: the folder
     ``checks.judge_records`` wrote; ``cross``: the one ``run_cross`` wrote. ``refused``: institutions that were not
     entitled to be judged. ``started_at``, ``finished_at``: Asia/Shanghai, without a zone. ``run_id``: without one, the
-    same for the same plan, date, inputs and catalogue.
+    same for the same plan, date, inputs and catalogue. ``institutions``: code → why it was not judged (empty: it was);
+    ``only``: those a run by hand was limited to. ``particulars``: more for ``night.json``.
     """
     held = list(held_back)
     inputs = input_fingerprint(deliveries, held, refused)
-    told = _digest(inputs, cat.fingerprint, plan.plan_id, scheme.scheme_id, ctx.period, registry_fingerprint)
+    told = _digest(inputs, cat.fingerprint, plan.plan_id, scheme.scheme_id, ctx.period, registry_fingerprint, *only)
     return write_night(
         home,
         ctx.today,
+        part=part_of(only),
         particulars={
+            **(particulars or {}),
             "run_id": run_id or f"{plan.plan_id}-{ctx.today:%Y%m%d}-{told[:8]}",
             "plan_id": plan.plan_id,
+            "only": sorted(only),
+            "sampled": plan.sampling is not None,
+            "active_plans": sorted(one.plan_id for one in cat.plans.values() if one.active),
             "scheme_id": scheme.scheme_id,
             "period": ctx.period,
             "inputs": inputs,
@@ -91,7 +107,14 @@ def assemble_night(
         rules=_rules_in_force(cat, ctx, scheme),
         held_back=sorted({(one.institution_code, one.form_id) for one in held}),
         reads=read_forms(cat, ctx),
+        institutions=institutions,
+        deliveries=deliveries,
     )
+
+
+def part_of(only: Sequence[str]) -> str:
+    """The part of a night's name that stands for the institutions a run by hand was limited to; empty for all."""
+    return _digest(*sorted(only))[:8] if only else ""
 
 
 def input_fingerprint(
@@ -106,11 +129,25 @@ def input_fingerprint(
 
 
 def list_nights(home: Home) -> list[Path]:
-    """The folders of all nights, in date order."""
+    """The folders of all nights, in order of date, and on one date of plan."""
     if not home.nights.is_dir():
         return []
-    found = [(day, path) for path in home.nights.iterdir() if (day := parse_folder_date(path.name)) is not None]
-    return [path for _, path in sorted(found)]
+    dated = [(parse_folder_date(path.name.split(".")[0]), path) for path in home.nights.iterdir()]
+    found = [(day, path.name, path) for day, path in dated if day is not None and "." in path.name]
+    return [path for _, _, path in sorted(found)]
+
+
+def leading_night(nights: Sequence[Path]) -> Path:
+    """Of the newest date's nights the one whose figures stand for it: not of a sample or a part, with most records."""
+    newest = nights[-1].name[:10]
+    told = {night: read_night(night) for night in nights if night.name.startswith(newest)}
+    return min(
+        told, key=lambda night: (_is_partial(told[night]), -(told[night].get("records_checked") or 0), night.name)
+    )
+
+
+def _is_partial(told: Mapping[str, Any]) -> bool:
+    return bool(told.get("sampled") or told.get("only"))
 
 
 def write_night(
@@ -124,16 +161,21 @@ def write_night(
     rules: pl.DataFrame,
     held_back: Iterable[tuple[str, str]] = (),
     reads: pl.DataFrame | None = None,
+    institutions: Mapping[str, str] | None = None,
+    deliveries: Sequence[Delivery] = (),
+    part: str = "",
 ) -> Path:
-    """Lay down the night of ``snapshot`` from Parquet parts of both carriers; an older one of that date is replaced.
+    """Lay down a plan's night of ``snapshot`` from Parquet parts of both carriers; an older one is replaced.
 
     ``particulars``: what ``night.json`` tells (run_id, plan_id, period, fingerprints …). ``rules``: rule_id, form_id,
     field, period_scoped of every rule in force. ``held_back``: (institution, form) whose delivery waits for
     acceptance; ``reads``: rule_id, form_id, reads_form for rules that read more than their own form. What reads a
-    delivery held back is not judged: the old snapshot says nothing about today.
+    delivery held back is not judged: the old snapshot says nothing about today. ``institutions``: code → why it was not
+    judged; ``deliveries``: what was judged, for a replay.
     """
     held = list(held_back)
-    with replace_folder(home.night(snapshot)) as folder, open_duckdb(scratch=home.warehouse / "tmp") as connection:
+    target = home.night(snapshot, str(particulars["plan_id"]), part)
+    with replace_folder(target) as folder, open_duckdb(scratch=home.warehouse / "tmp") as connection:
         pairs = pl.DataFrame(held, schema={"institution_code": pl.String, "form_id": pl.String}, orient="row")
         connection.register("held_given", pairs.to_arrow())
         connection.execute("CREATE TEMP TABLE held AS SELECT * FROM held_given")
@@ -145,15 +187,19 @@ def write_night(
         connection.execute(_copy(_results_sql(results), folder / "results.parquet"))
         connection.execute(_copy(_totals_sql(folder / "results.parquet"), folder / "totals.parquet"))
         connection.execute(_copy(_present_sql(present), folder / "present.parquet"))
+        connection.register("institutions_given", _institutions(institutions or {}).to_arrow())
+        connection.execute(_copy(_institutions_sql(folder / "present.parquet"), folder / "institutions.parquet"))
+        _write_deliveries(folder, deliveries, held)
         counted = connection.execute(f"SELECT count(*) FROM read_parquet({literal(folder / 'findings.parquet')})")
         told = {
             **particulars,
             "snapshot_date": snapshot.isoformat(),
             "findings": counted.fetchall()[0][0],
             "content": _content(connection, folder),
+            "findings_digest": findings_digest(connection, folder),
         }
         (folder / "night.json").write_text(json.dumps(told, ensure_ascii=False, indent=1), encoding="utf-8")
-    return home.night(snapshot)
+    return target
 
 
 def read_night(night: Path) -> dict[str, Any]:
@@ -164,16 +210,64 @@ def read_night(night: Path) -> dict[str, Any]:
 
 def _rules_in_force(cat: Catalogue, ctx: Context, scheme: Scheme) -> pl.DataFrame:
     """Every rule of the scheme as instantiated tonight; what is no longer among them is withdrawn."""
-    rows = [
-        (check.rule.rule_id, form_id, check.field, False) for form_id in cat.forms for check in cat.checks(form_id)
-    ] + [
-        (rule.rule_id, form_id, rule.field, rule.period_scoped)
+    every = [(check.rule, form_id, check.field, False) for form_id in cat.forms for check in cat.checks(form_id)]
+    every += [
+        (rule, form_id, rule.field, rule.period_scoped)
         for rule in cross_rules(cat, ctx)
         for form_id in rule_instances(rule, cat)
     ]
-    schema = {**dict.fromkeys(("rule_id", "form_id", "field"), pl.String), "period_scoped": pl.Boolean}
-    rules = pl.DataFrame(rows, schema=schema, orient="row").unique(maintain_order=True)
-    return rules if scheme.rules is None else rules.filter(pl.col("rule_id").is_in(scheme.rules))
+    rows = [
+        (rule.rule_id, form_id, field, scoped, rule.fingerprint)
+        for rule, form_id, field, scoped in every
+        if scheme.takes(rule.rule_id, form_id)
+    ]
+    schema = {**dict.fromkeys(NIGHT_RULE, pl.String), "period_scoped": pl.Boolean}
+    return pl.DataFrame(rows, schema=schema, orient="row").unique(maintain_order=True)
+
+
+def findings_digest(connection: duckdb.DuckDBPyConnection, night: Path) -> str:
+    """A digest of a night's findings, the same whatever the order of rows or the version of DuckDB."""
+    table = f"read_parquet({literal(night / 'findings.parquet')})"
+    told = connection.execute(
+        f"SELECT count(*), sum(md5_number_lower(CAST(f AS VARCHAR))) FROM {table} AS f"
+    ).fetchall()
+    return _digest(str(told))
+
+
+def _institutions(reasons: Mapping[str, str]) -> pl.DataFrame:
+    columns = {"institution_code": pl.String, "reason": pl.String}
+    return pl.DataFrame(sorted(reasons.items()), schema=columns, orient="row")
+
+
+def _institutions_sql(present: Path) -> str:
+    """Whom the night was to judge, with the forms and records it did."""
+    return f"""
+        WITH counted AS (
+            SELECT institution_code, count(DISTINCT form_id) AS forms, count(*) AS records
+            FROM read_parquet({literal(present)}) WHERE subject_kind = 'record' GROUP BY institution_code
+        )
+        SELECT institution_code, coalesce(g.reason, '') = '' AS judged, nullif(g.reason, '') AS reason,
+            coalesce(c.forms, 0) AS forms, coalesce(c.records, 0) AS records
+        FROM institutions_given AS g FULL JOIN counted AS c USING (institution_code) ORDER BY institution_code"""
+
+
+def _write_deliveries(folder: Path, deliveries: Sequence[Delivery], held: Sequence[tuple[str, str]]) -> None:
+    """What was in force when the night was judged: a replay asks for the same."""
+    told = {
+        "in_force": [
+            {
+                "institution_code": one.institution_code,
+                "form_id": one.form_id,
+                "snapshot_date": one.snapshot_date.isoformat(),
+                "fingerprint": one.fingerprint,
+                "missing_columns": sorted(one.missing_columns),
+                "files": [{"file_id": file.file_id, "rows": file.rows} for file in one.files],
+            }
+            for one in deliveries
+        ],
+        "held_back": [list(pair) for pair in held],
+    }
+    (folder / "deliveries.json").write_text(json.dumps(told, ensure_ascii=False), encoding="utf-8")
 
 
 def _digest(*told: str) -> str:

@@ -62,18 +62,43 @@ NIGHT_RULE: dict[str, str] = {
     "form_id": "VARCHAR",
     "field": "VARCHAR",
     "period_scoped": "BOOLEAN",
+    "rule_fingerprint": "VARCHAR",
 }
 
-#: ``state.parquet``: every finding ever opened, after that night.
+#: A night's ``institutions.parquet``: whom the plan was to judge. ``reason``: why it did not.
+NIGHT_INSTITUTION: dict[str, str] = {
+    "institution_code": "VARCHAR",
+    "judged": "BOOLEAN",
+    "reason": "VARCHAR",
+    "forms": "BIGINT",
+    "records": "BIGINT",
+}
+
+#: ``state.parquet``: every finding ever opened, after that night. ``plan_id``: whose night found it last; ``plans``:
+#: all that ever did. ``judged_state``: the state but for waivers; ``state``: with them. ``state_before``, ``cause``:
+#: what the night moved, and why.
 STATE: dict[str, str] = {
     **NIGHT_FINDING,
     "run_id": "VARCHAR",
     "snapshot_date": "DATE",
+    "plan_id": "VARCHAR",
+    "plans": "VARCHAR[]",
+    "judged_state": "VARCHAR",
     "state": "VARCHAR",
+    "state_before": "VARCHAR",
+    "cause": "VARCHAR",
     "first_seen": "DATE",
     "last_seen": "DATE",
     "state_since": "DATE",
     "ever_fixed": "BOOLEAN",
+}
+
+#: ``changes.parquet``: what one night moved.
+CHANGE: dict[str, str] = {
+    "finding_id": "VARCHAR",
+    "from_state": "VARCHAR",
+    "to_state": "VARCHAR",
+    "cause": "VARCHAR",
 }
 
 
@@ -98,6 +123,21 @@ REJECTED_ROW: dict[str, str] = {
     "row_number": "BIGINT",
     "reason": "VARCHAR",
     "raw": "VARCHAR",
+}
+
+#: Answers read back from workbooks (``extracts.answers``): what an institution says to a finding. ``rule_id``,
+#: ``record_id``: what the answered row shows of the finding, NULL where the sheet has no such column.
+ANSWER: dict[str, str] = {
+    "file_id": "VARCHAR",
+    "institution_code": "VARCHAR",
+    "snapshot_date": "DATE",
+    "sheet": "VARCHAR",
+    "row_number": "BIGINT",
+    "finding_id": "VARCHAR",
+    "answer": "VARCHAR",
+    "explanation": "VARCHAR",
+    "rule_id": "VARCHAR",
+    "record_id": "VARCHAR",
 }
 
 HEADER_PROPOSAL: dict[str, str] = {

@@ -209,13 +209,12 @@ def _staging_docs(cat: Catalogue, delivered: Sequence[Form]) -> list[dict[str, A
 def project_vars(
     cat: Catalogue, ctx: Context, scheme: Scheme, inputs: Path, delivered: Collection[str] | None = None
 ) -> dict[str, Any]:
-    """What models may know of the catalogue: the rules dbt carries, each form's columns, how the scheme scores."""
+    """What models may know of the catalogue: the rules dbt carries, each form's columns."""
     entries = [entry for rule in cross_rules(cat, ctx) for entry in _rule_vars(rule, cat)]
     rules = [entry for entry in entries if scheme.takes(entry["rule_id"], entry["form_id"])]
     return {
         "cross_rules": rules,
         "carried": sorted({entry["rule_id"] for entry in rules}),
-        "scheme": {"deductions": dict(scheme.deductions), "passes_without": list(scheme.passes_without)},
         "forms": {form.form_id: _form_vars(form) for form in cat.forms.values()},
         "delivered": [form_id for form_id in cat.forms if delivered is None or form_id in delivered],
         "reports": {report.report_id: report.title for report in cat.reports.values()},

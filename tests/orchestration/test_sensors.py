@@ -80,7 +80,7 @@ def test_a_home_with_a_history_is_not_run_again_from_the_start(tmp_path: Path) -
     home = Home(tmp_path)
     path = deliver(home, "2024-12-31", "record_id\n")
     assert not judged_since(home, "2024-12-31")
-    night = home.night(date(2024, 12, 31))
+    night = home.night(date(2024, 12, 31), "nightly")
     night.mkdir(parents=True)
     (night / "night.json").write_text("{}", encoding="utf-8")
     assert judged_since(home, "2024-12-31")

@@ -88,7 +88,7 @@ class Small:
         build_marts(
             self.home,
             self.cat,
-            fold(self.home),
+            fold(self.home, self.waivers),
             files=book_of(self.deliveries) if self.files is None else self.files,
             rejected=None,
             waivers=self.waivers,

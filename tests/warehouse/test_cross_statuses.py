@@ -117,10 +117,10 @@ def test_the_same_night_twice_tells_the_same(catalogue: Catalogue, tmp_path: Pat
         frames = {name: pl.read_parquet(night / f"{name}.parquet") for name in tables}
         return {name: frame.sort(frame.columns) for name, frame in frames.items()}
 
-    first, told = content(), (home.night(NIGHT) / "night.json").read_text(encoding="utf-8")
+    first, told = content(), (home.night(NIGHT, "nightly") / "night.json").read_text(encoding="utf-8")
     second = content()
     assert all(first[name].equals(second[name]) for name in tables)
-    assert (home.night(NIGHT) / "night.json").read_text(encoding="utf-8") == told
+    assert (home.night(NIGHT, "nightly") / "night.json").read_text(encoding="utf-8") == told
 
 
 def test_a_home_without_any_delivery_still_builds(catalogue: Catalogue, tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from phqc_pipeline.home import Home
-from phqc_pipeline.warehouse.life import fold
-from phqc_pipeline.warehouse.night import finding_id, write_night
+from phqc_pipeline.warehouse.life import changes_sql, fold
+from phqc_pipeline.warehouse.night import finding_id, list_nights, write_night
 from phqc_pipeline.warehouse.shapes import JUDGED_FINDING
 
 FORM = "htn_followup"
@@ -26,16 +26,23 @@ SUBJECTS = ("s1", "s2", "s3")
 FIRST_DAY = date(2023, 12, 28)
 
 
+PLANS = ("main", "other")
+
+
 @dataclass
 class Night:
-    """One night as the model sees it. ``judged``: (institution, rule) it could judge; ``hits``: what it found."""
+    """One night as the model sees it. ``rules``: rule → fingerprint; ``judged``: (institution, rule) it could judge;
+    ``hits``: what it found; ``active``: the plans at work by its catalogue."""
 
     day: date
-    rules: set[str]
+    rules: dict[str, str]
     judged: set[tuple[str, str]]
     present: set[tuple[str, str]]
     hits: set[tuple[str, str, str]]
     rerun: int = 0
+    plan: str = "main"
+    active: tuple[str, ...] = PLANS
+    sampled: bool = False
 
     @property
     def period(self) -> str:
@@ -44,17 +51,27 @@ class Night:
 
 @dataclass
 class Life:
+    """``state``: as judged; ``shown``: with the waivers of the last night; ``history``: (night, from, to)."""
+
     state: str
     first_seen: date
     last_seen: date
     ever_fixed: bool = False
-    record: dict[str, Any] = field(default_factory=dict)
+    plan: str = ""
+    plans: set[str] = field(default_factory=set)
+    fingerprint: str = ""
+    shown: str = ""
+    since: date = FIRST_DAY
+    history: list[tuple[str, str | None, str]] = field(default_factory=list)
 
 
-def model(nights: list[Night]) -> dict[tuple[str, str, str, str], Life]:
+Waivers = list[tuple[str, str, str | None, date, date]]  # rule, institution, subject or any, from, until
+
+
+def model(nights: list[Night], waivers: Waivers) -> dict[tuple[str, str, str, str], Life]:
     """The contract's words, one finding at a time. Key: institution, rule, subject, period."""
     lives: dict[tuple[str, str, str, str], Life] = {}
-    for night in sorted(nights, key=lambda one: one.day):
+    for night in sorted(nights, key=lambda one: (one.day, one.plan)):
         seen = set()
         for institution, rule, subject in night.hits:
             if (institution, rule) not in night.judged:
@@ -63,21 +80,42 @@ def model(nights: list[Night]) -> dict[tuple[str, str, str, str], Life]:
             seen.add(key)
             life = lives.setdefault(key, Life("open", night.day, night.day))
             life.state = "reopened" if life.ever_fixed else "open"
-            life.last_seen = night.day
+            life.last_seen, life.plan, life.fingerprint = night.day, night.plan, night.rules[rule]
+            life.plans.add(night.plan)
         for key, life in lives.items():
-            institution, rule, subject, period = key
-            if key in seen or life.state not in ("open", "reopened"):
-                continue
-            if rule not in night.rules:
-                life.state = "retired"
-            elif (institution, rule) not in night.judged:
-                continue
-            elif (RULES[rule] and period != night.period) or (institution, subject) not in night.present:
-                life.state = "retired"
-            else:
-                life.state = "fixed"
-                life.ever_fixed = True
+            if key not in seen and life.state in ("open", "reopened"):
+                life.state = _judged_again(key, life, night)
+                life.ever_fixed |= life.state == "fixed"
+            spared = life.state in ("open", "reopened") and _is_waived(key, night.day, waivers)
+            shown = "waived" if spared else life.state
+            if shown != life.shown:
+                life.history.append((f"{night.day} {night.plan}", life.shown or None, shown))
+                life.shown, life.since = shown, night.day
     return lives
+
+
+def _judged_again(key: tuple[str, str, str, str], life: Life, night: Night) -> str:
+    """The state of an open finding that a night did not hit."""
+    institution, rule, subject, period = key
+    nobodys = life.plan not in {*night.active, night.plan}
+    if rule not in night.rules:
+        return "retired" if nobodys or life.plan == night.plan else life.state
+    if (institution, rule) not in night.judged:
+        return life.state
+    may_give_up = nobodys or night.plan in life.plans
+    if RULES[rule] and period != night.period:
+        return "retired" if may_give_up else life.state
+    if (institution, subject) not in night.present:
+        return "retired" if may_give_up and not night.sampled else life.state
+    alike = nobodys or life.plan == night.plan or life.fingerprint == night.rules[rule]
+    return "fixed" if alike else life.state
+
+
+def _is_waived(key: tuple[str, str, str, str], day: date, waivers: Waivers) -> bool:
+    return any(
+        (rule, institution) == (key[1], key[0]) and who in (None, key[2]) and begins <= day <= ends
+        for rule, institution, who, begins, ends in waivers
+    )
 
 
 def lay_down(home: Home, night: Night) -> None:
@@ -93,6 +131,7 @@ def lay_down(home: Home, night: Night) -> None:
                 "subject_id": subject,
                 "period": night.period if RULES[rule] else "",
                 "message": f"{night.day}",
+                "rule_fingerprint": night.rules[rule],
             }
             for institution, rule, subject in sorted(night.hits)
         ],
@@ -130,8 +169,15 @@ def lay_down(home: Home, night: Night) -> None:
         },
     )
     rules = pl.DataFrame(
-        [{"rule_id": r, "form_id": FORM, "field": "", "period_scoped": RULES[r]} for r in sorted(night.rules)],
-        schema={**dict.fromkeys(("rule_id", "form_id", "field"), pl.String), "period_scoped": pl.Boolean},
+        [
+            {"rule_id": r, "form_id": FORM, "field": "", "period_scoped": RULES[r], "rule_fingerprint": night.rules[r]}
+            for r in sorted(night.rules)
+        ],
+        schema={
+            **dict.fromkeys(("rule_id", "form_id", "field"), pl.String),
+            "period_scoped": pl.Boolean,
+            "rule_fingerprint": pl.String,
+        },
     )
     parts = home.root / "parts"
     shutil.rmtree(parts, ignore_errors=True)
@@ -141,7 +187,13 @@ def lay_down(home: Home, night: Night) -> None:
     write_night(
         home,
         night.day,
-        particulars={"period": night.period, "run_id": f"{night.day}", "rerun": night.rerun},
+        particulars={
+            "period": night.period,
+            "run_id": f"{night.day} {night.plan}",
+            "plan_id": night.plan,
+            "active_plans": list(night.active),
+            "sampled": night.sampled,
+        },
         findings=[parts / "findings.parquet"],
         results=[parts / "results.parquet"],
         present=[parts / "present.parquet"],
@@ -149,23 +201,38 @@ def lay_down(home: Home, night: Night) -> None:
     )
 
 
-def folded(home: Home) -> dict[tuple[str, str, str, str], tuple[Any, ...]]:
-    state = fold(home)
+def folded(home: Home, waivers: Waivers | None = None) -> dict[tuple[str, str, str, str], tuple[Any, ...]]:
+    state = fold(home, _registry(waivers or []))
     assert state is not None
     rows = duckdb.sql(
-        "SELECT institution_code, rule_id, subject_id, period, state, first_seen, last_seen, message, finding_id "
-        f"FROM read_parquet('{state}')"
+        "SELECT institution_code, rule_id, subject_id, period, state, first_seen, last_seen, message, state_since, "
+        f"finding_id FROM read_parquet('{state}')"
     ).fetchall()
     for institution, rule, subject, period, *_, identity in rows:
         assert identity == finding_id(rule, institution, FORM, subject, "", period)
     assert len({row[-1] for row in rows}) == len(rows)
-    return {row[:4]: row[4:8] for row in rows}
+    return {row[:4]: row[4:9] for row in rows}
 
 
-def expected(nights: list[Night]) -> dict[tuple[str, str, str, str], tuple[Any, ...]]:
+def expected(nights: list[Night], waivers: Waivers) -> dict[tuple[str, str, str, str], tuple[Any, ...]]:
     return {
-        key: (life.state, life.first_seen, life.last_seen, f"{life.last_seen}") for key, life in model(nights).items()
+        key: (life.shown, life.first_seen, life.last_seen, f"{life.last_seen}", life.since)
+        for key, life in model(nights, waivers).items()
     }
+
+
+def history(home: Home) -> set[tuple[Any, ...]]:
+    """finding_id, run_id, from, to of every change."""
+    query = f"SELECT finding_id, run_id, from_state, to_state FROM ({changes_sql(list_nights(home))})"
+    rows = duckdb.sql(query).fetchall()
+    assert len(set(rows)) == len(rows)
+    return set(rows)
+
+
+def _registry(waivers: Waivers) -> pl.DataFrame:
+    columns = ("rule_id", "institution_code", "subject_id", "from_date", "until_date")
+    frame = pl.DataFrame(waivers, schema=columns, orient="row") if waivers else pl.DataFrame(schema=columns)
+    return frame.with_columns(field=pl.lit(""))
 
 
 _POLARS = {"VARCHAR": pl.String, "INTEGER": pl.Int32, "DATE": pl.Date}
@@ -187,33 +254,56 @@ def nights_in_some_order(draw: st.DrawFn) -> list[Night]:
         runs.append(
             Night(
                 day=FIRST_DAY + timedelta(days=offset),
-                rules=set(RULES) - gone,
+                rules={r: draw(st.sampled_from(["mild", "strict"])) for r in sorted(set(RULES) - gone)},
                 judged={pair for pair in set(pairs) - draw(_some(pairs, 0.4)) if pair[1] not in gone},
                 present=present,
                 hits={(i, r, s) for i, s in present for r in draw(_some(sorted(RULES), 0.7)) if r not in gone},
-                rerun=len(runs),
+                plan=draw(st.sampled_from(PLANS)),
+                active=draw(st.sampled_from([PLANS, ("main",)])),
+                sampled=draw(st.sampled_from([False, False, True])),
             )
         )
     return runs
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(runs=nights_in_some_order(), fold_each=st.booleans())
+@st.composite
+def some_waivers(draw: st.DrawFn) -> Waivers:
+    day = st.integers(0, 8)
+    return [
+        (
+            draw(st.sampled_from(sorted(RULES))),
+            draw(st.sampled_from(INSTITUTIONS)),
+            draw(st.sampled_from([None, *SUBJECTS])),
+            FIRST_DAY + timedelta(days=draw(day)),
+            FIRST_DAY + timedelta(days=draw(day)),
+        )
+        for _ in range(draw(st.integers(0, 3)))
+    ]
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(runs=nights_in_some_order(), waivers=some_waivers(), fold_each=st.booleans())
 def test_fold_equals_the_model_whatever_the_order_of_runs(
-    tmp_path_factory: pytest.TempPathFactory, runs: list[Night], fold_each: bool
+    tmp_path_factory: pytest.TempPathFactory, runs: list[Night], waivers: Waivers, fold_each: bool
 ) -> None:
     home = Home(tmp_path_factory.mktemp("home"))
     for run in runs:
         lay_down(home, run)
         if fold_each:
-            fold(home)
-    standing = {run.day: run for run in runs}  # the later run of a day replaces the earlier
-    assert folded(home) == expected(list(standing.values()))
+            fold(home, _registry(waivers[:1]))
+    standing = list({(run.day, run.plan): run for run in runs}.values())  # the later run of a day replaces the earlier
+    assert folded(home, waivers) == expected(standing, waivers)
+    lives = model(standing, waivers)
+    assert history(home) == {
+        (finding_id(rule, institution, FORM, subject, "", period), *change)
+        for (institution, rule, subject, period), life in lives.items()
+        for change in life.history
+    }
 
 
 def _night(day: int, hits: set[tuple[str, str, str]], **changed: Any) -> Night:
     whole: dict[str, Any] = {
-        "rules": set(RULES),
+        "rules": dict.fromkeys(RULES, "mild"),
         "judged": {(i, r) for i in INSTITUTIONS for r in RULES},
         "present": {(i, s) for i in INSTITUTIONS for s in SUBJECTS},
     }
@@ -247,7 +337,7 @@ def test_a_night_that_could_not_judge_leaves_state_and_last_seen(tmp_path: Path)
 def test_a_vanished_record_and_a_withdrawn_rule_retire(tmp_path: Path) -> None:
     gone = _night(1, set(), present={("A", "s2")})
     assert _states(Home(tmp_path / "record"), [_night(0, {HIT}), gone]) == ["open", "retired"]
-    withdrawn = _night(1, set(), rules={"R-2"}, judged={("A", "R-2")})
+    withdrawn = _night(1, set(), rules={"R-2": "mild"}, judged={("A", "R-2")})
     assert _states(Home(tmp_path / "rule"), [_night(0, {HIT}), withdrawn]) == ["open", "retired"]
 
 
@@ -265,7 +355,7 @@ def test_remembered_states_are_used_and_a_changed_night_is_folded_again(tmp_path
     for day in range(3):
         lay_down(home, _night(day, {HIT}))
     fold(home)
-    states = [home.night(FIRST_DAY + timedelta(days=day)) / "state.parquet" for day in range(3)]
+    states = [home.night(FIRST_DAY + timedelta(days=day), "main") / "state.parquet" for day in range(3)]
     before = [path.stat().st_mtime_ns for path in states]
     fold(home)
     assert [path.stat().st_mtime_ns for path in states] == before
@@ -275,3 +365,35 @@ def test_remembered_states_are_used_and_a_changed_night_is_folded_again(tmp_path
     assert after[0] == before[0]
     assert after[1] != before[1]
     assert after[2] != before[2]
+
+
+def test_a_waiver_spares_while_it_lasts_and_no_longer(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    waivers: Waivers = [("R-1", "A", "s1", FIRST_DAY + timedelta(days=1), FIRST_DAY + timedelta(days=2))]
+    states = []
+    for day in range(4):
+        lay_down(home, _night(day, {HIT, ("A", "R-1", "s2")}))
+        states.append(folded(home, waivers)[KEY][0])
+        assert folded(home, waivers)[("A", "R-1", "s2", "")][0] == "open"
+    assert states == ["open", "waived", "waived", "open"]
+    causes = duckdb.sql(f"SELECT cause FROM ({changes_sql(list_nights(home))}) WHERE from_state IS NOT NULL").fetchall()
+    assert sorted(causes) == [("豁免",), ("豁免到期或撤销",)]
+
+
+def test_what_a_sample_did_not_draw_stays_as_it_was(tmp_path: Path) -> None:
+    drawn = _night(1, set(), plan="other", sampled=True, present={("A", "s2")})
+    assert _states(Home(tmp_path), [_night(0, {HIT}), drawn]) == ["open", "open"]
+
+
+def test_the_findings_of_a_plan_that_rests_are_retired(tmp_path: Path) -> None:
+    only_here = _night(0, {HIT}, plan="other")
+    without = _night(1, set(), rules={"R-2": "mild"}, judged={("A", "R-2")})
+    resting = _night(2, set(), rules={"R-2": "mild"}, judged={("A", "R-2")}, active=("main",))
+    assert _states(Home(tmp_path), [only_here, without, resting]) == ["open", "open", "retired"]
+
+
+def test_a_milder_plan_does_not_put_right_what_a_strict_one_found(tmp_path: Path) -> None:
+    strict = _night(0, {HIT}, plan="other", rules={**dict.fromkeys(RULES, "mild"), "R-1": "strict"})
+    mild = _night(1, set())
+    alike = _night(2, set(), rules={**dict.fromkeys(RULES, "mild"), "R-1": "strict"})
+    assert _states(Home(tmp_path), [strict, mild, alike]) == ["open", "open", "fixed"]

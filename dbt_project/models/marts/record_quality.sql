@@ -1,40 +1,12 @@
 -- Judged records and what is open on them, the ground of every pass rate: one row an institution, form, doctor, month.
--- A record passes when it has none of the severities the scheme names. What is waived does not count, nor does 真实性,
--- which only makes lists to look into (0a.17).
-{% set scheme = var('scheme') %}
-
-with open_findings as (
-  select institution_code, form_id, subject_id, severity
-  from {{ ref('qc_finding_current') }}
-  where subject_kind = 'record' and state <> 'waived' and dimension <> '真实性'
-),
-
-marked as (
+-- By the scheme that judged; what is waived does not count, nor does what the scheme leaves unscored (0a.17).
+with records as (
   select
-    institution_code, form_id, subject_id, bool_or(severity in {{ sql_list(scheme.passes_without) }}) as fails,
-    least(100, sum(case severity
-      {%- for severity, points in scheme.deductions.items() %} when {{ sql_text(severity) }} then {{ points }}{% endfor %}
-      else 0 end)) as points
-  from open_findings group by all
-),
-
--- Records that were only taken in have no pass rate (billing/entitlement.py gives the reason).
-not_entitled as (
-  select distinct institution_code from {{ ref('qc_rule_result') }}
-  where status = 'not_evaluable' and starts_with(reason, '未开通质控')
-    and snapshot_date = (select max(snapshot_date) from {{ ref('qc_run') }})
-),
-
-records as (
-  select
-    j._institution_code as institution_code, j.form_id, coalesce(j.doctor_name, '') as doctor_name,
-    coalesce(strftime(j._service_date, '%Y-%m'), '') as month, count(*) as records,
-    count(m.subject_id) as records_with_findings, count(*) filter (m.fails) as records_failed,
-    sum(100 - coalesce(m.points, 0)) as score_sum
-  from {{ ref('judged_record') }} as j
-  left join marked as m
-    on m.institution_code = j._institution_code and m.form_id = j.form_id and m.subject_id = j._record_key
-  where j._institution_code not in (select institution_code from not_entitled)
+    institution_code, form_id, doctor_name, coalesce(strftime(service_date, '%Y-%m'), '') as month, count(*) as records,
+    count(*) filter (findings > 0) as records_with_findings, count(*) filter (not passed) as records_failed,
+    sum(score) as score_sum
+  from {{ ref('record_score') }}
+  where scheme_id = (select scheme_id from {{ input('scheme') }} where judging)
   group by all
 )
 

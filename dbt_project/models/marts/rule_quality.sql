@@ -6,7 +6,7 @@ with results as (
     string_agg(distinct status, '、' order by status) as statuses,
     string_agg(distinct reason, '；' order by reason) filter (coalesce(reason, '') <> '') as reason
   from {{ ref('qc_rule_result') }}
-  where snapshot_date = (select max(snapshot_date) from {{ ref('qc_run') }})
+  where run_id = (select run_id from {{ ref('qc_run') }} where is_leading order by snapshot_date desc limit 1)
   group by all
 ),
 

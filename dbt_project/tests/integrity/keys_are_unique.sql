@@ -2,12 +2,12 @@
 select * from (
   select 'qc.finding' as broken, finding_id as key from {{ ref('qc_finding') }} group by all having count(*) > 1
   union all
-  select 'qc.run', snapshot_date::varchar from {{ ref('qc_run') }} group by snapshot_date having count(*) > 1
+  select 'qc.run', run_id from {{ ref('qc_run') }} group by run_id having count(*) > 1
   union all
   select 'qc.rule', rule_id || ' ' || version from {{ ref('qc_rule') }} group by rule_id, version having count(*) > 1
   union all
-  select 'qc.rule_result', concat_ws(' ', snapshot_date, institution_code, form_id, rule_id, field)
-  from {{ ref('qc_rule_result') }} group by snapshot_date, institution_code, form_id, rule_id, field having count(*) > 1
+  select 'qc.rule_result', concat_ws(' ', run_id, institution_code, form_id, rule_id, field)
+  from {{ ref('qc_rule_result') }} group by run_id, institution_code, form_id, rule_id, field having count(*) > 1
   union all
   select 'ingest.file', file_id from {{ ref('ingest_file') }} group by file_id having count(*) > 1 or file_id is null
   union all

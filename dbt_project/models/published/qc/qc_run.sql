@@ -1,5 +1,5 @@
 {{ config(alias='run') }}
 select
   run_id, plan_id, scheme_id, snapshot_date, started_at, finished_at, status, catalogue_fingerprint, records_checked,
-  findings
+  findings, period, sampled, institutions, is_leading, findings_digest
 from {{ input('run') }}
