@@ -114,6 +114,31 @@ def nightly(
 
 
 @app.command()
+def replay(
+    snapshot: Annotated[str, typer.Option("--date", help="重放哪一夜 YYYY-MM-DD")],
+    home: HomeOption = None,
+    plan: Annotated[str | None, typer.Option(help="只重放这个质控计划；不写即那一天的全部")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="把重放的判定结果另存到这个文件夹")] = None,
+) -> None:
+    """用当时的数据、规则目录和登记资料重判过去的一夜，与当夜的记录核对；不改动数据目录里的任何结果。"""
+    from phqc_pipeline.orchestration.lock import hold_home
+    from phqc_pipeline.orchestration.replay import ReplayError
+    from phqc_pipeline.orchestration.replay import replay as judge_again
+
+    where, day, same = resolve_home(home), _snapshot_date(snapshot), True
+    with _failures():
+        try:
+            with hold_home(where, f"重放 {day}", say=typer.echo):
+                for one in judge_again(where, day, plan, out):
+                    same &= one.is_same
+                    typer.echo(one.describe())
+        except ReplayError as missing:
+            _refuse(str(missing))
+    if not same:
+        raise typer.Exit(FAILED)
+
+
+@app.command()
 def accept(file_id: str, home: HomeOption = None, rules: RulesOption = None) -> None:
     """放行一份因行数骤减而暂缓的交付（FILE_ID 见 ingest.file）。"""
     from phqc_pipeline.extracts import accept_file
@@ -222,6 +247,35 @@ def rules_show(rule: str, rules: RulesOption = None, profile: ProfileOption = No
         typer.echo(commands.show(_catalogue(rules), rule, profile))
     except LookupError as unknown:
         _refuse(str(unknown.args[0] if unknown.args else unknown))
+
+
+@rules_app.command("diff")
+def rules_diff(
+    against: Annotated[str, typer.Option(help="与哪一版比：规则目录，或 git 版本（HEAD、分支、标签、提交号）")],
+    home: HomeOption = None,
+    rules: RulesOption = None,
+    out: Annotated[Path | None, typer.Option("--out", help="把逐规则逐机构的全部差异另存为 CSV")] = None,
+) -> None:
+    """改规则前先试算：新旧两版规则各判一遍最近的数据，列出新增、消失、不变的问题和得分变化。"""
+    from phqc_pipeline.catalogue import CatalogueError
+    from phqc_pipeline.catalogue.faults import describe
+    from phqc_pipeline.orchestration.lock import hold_home
+    from phqc_pipeline.orchestration.rule_diff import DiffError, Version, compare_rules, version_of
+    from phqc_pipeline.orchestration.rule_diff_text import describe_diff, write_csv
+
+    where, after = resolve_home(home), _catalogue(rules)
+    with _failures():
+        try:
+            with version_of(against, resolve_rules(rules)) as before, hold_home(where, "规则试算", say=typer.echo):
+                told = compare_rules(where, before, Version(after))
+        except DiffError as impossible:
+            _refuse(str(impossible))
+        except CatalogueError as invalid:
+            _refuse(f"旧版规则目录（{against}）有误：\n{describe(invalid.faults)}")
+    typer.echo(describe_diff(told, after))
+    if out is not None:
+        write_csv(told, out)
+        typer.echo(f"全部差异已写入 {out}")
 
 
 @rules_app.command("docs")

@@ -42,9 +42,13 @@ def parse_folder_date(name: str) -> date | None:
 
 @dataclass(frozen=True)
 class Home:
-    """One home folder (contract, section 2). Paths only; nothing is created by looking."""
+    """One home folder (contract, section 2). Paths only; nothing is created by looking.
+
+    ``dbt_project``: the cross rules' questions; another version where an old night is judged again.
+    """
 
     root: Path
+    dbt_project: Path = DBT_PROJECT_DIR
 
     @property
     def landing(self) -> Path:

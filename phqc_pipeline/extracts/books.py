@@ -221,6 +221,12 @@ class Books:
         ]
         return sorted(found, key=lambda held: (-held.snapshot_date.toordinal(), held.institution_code, held.form_id))
 
+    def fingerprint_of(self, delivery: Delivery) -> str:
+        """What the fingerprint of a past delivery's files would be now; other than its own: converted anew since."""
+        known = {record.file_id: record for record in self.records}
+        records = [known[file.file_id] for file in delivery.files if file.file_id in known]
+        return _fingerprint(records)
+
     def all_held(self) -> Iterator[HeldBack]:
         """Every delivery that was held back, later ones accepted or not."""
         for days in self._decisions.values():
@@ -320,15 +326,19 @@ class Books:
 
     def _delivery(self, institution: str, form_id: str, day: date, records: Sequence[FileRecord]) -> Delivery:
         files = tuple(LakeFile(record.file_id, lake_path(self.home, record), record.rows_loaded) for record in records)
-        said = "\n".join(f"{record.file_id} {record.conversion} {record.rows_loaded}" for record in records)
         return Delivery(
             institution_code=institution,
             form_id=form_id,
             snapshot_date=day,
             files=files,
             missing_columns=frozenset(name for record in records for name in self._missing(record)),
-            fingerprint=hashlib.sha256(said.encode()).hexdigest(),
+            fingerprint=_fingerprint(records),
         )
+
+
+def _fingerprint(records: Sequence[FileRecord]) -> str:
+    said = "\n".join(f"{record.file_id} {record.conversion} {record.rows_loaded}" for record in records)
+    return hashlib.sha256(said.encode()).hexdigest()
 
 
 def missing_columns(target: Form | Report, columns: AbstractSet[str]) -> list[str]:

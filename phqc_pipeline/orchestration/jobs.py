@@ -13,6 +13,7 @@ from phqc_pipeline.orchestration import findings, landing, publishing
 from phqc_pipeline.orchestration.cross_rules import cross_rules_asset
 from phqc_pipeline.orchestration.dbt_models import dbt_models, read_manifest
 from phqc_pipeline.orchestration.partitions import SNAPSHOTS
+from phqc_pipeline.orchestration.plans import main_plan
 from phqc_pipeline.orchestration.record_rules import record_judgement_asset
 from phqc_pipeline.orchestration.sensors import landing_sensor, plan_schedule
 from phqc_pipeline.orchestration.session_resource import SessionResource
@@ -59,16 +60,6 @@ def build_definitions(home: Home, cat: Catalogue, session: SessionResource | Non
         sensors=[] if first is None else [landing_sensor(jobs[first.plan_id], first)],
         resources={"session": session or SessionResource()},
         executor=in_process_executor,
-    )
-
-
-def main_plan(cat: Catalogue) -> Plan | None:
-    """The plan that runs when deliveries arrive: of those at work the widest, of equals the first."""
-    active = [plan for plan in cat.plans.values() if plan.active]
-    return min(
-        active,
-        key=lambda plan: (plan.sampling is not None, plan.institutions is not None, plan.forms is not None),
-        default=None,
     )
 
 

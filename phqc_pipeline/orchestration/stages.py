@@ -60,7 +60,8 @@ def recover(session: Session) -> None:
 
 def take_in(session: Session, until: date, say: Say) -> pl.DataFrame:
     """Every delivery dated ``until`` or earlier into the lake; returns the books' files up to then."""
-    take_in_extracts(session.home, session.cat, session.registry, until, log=say)
+    # By the catalogue without any plan's profile: plans share one lake.
+    take_in_extracts(session.home, session.base or session.cat, session.registry, until, log=say)
     session.reread_books()
     return session.books.files(until)
 

@@ -13,9 +13,11 @@ from phqc_pipeline.warehouse.life import fold
 from phqc_pipeline.warehouse.marts import MartError, build_marts, read_recomputed
 from phqc_pipeline.warehouse.night import (
     assemble_night,
+    findings_digest,
     input_fingerprint,
     leading_night,
     list_nights,
+    named_findings_sql,
     part_of,
     read_night,
 )
@@ -32,11 +34,13 @@ __all__ = [
     "Published",
     "assemble_night",
     "build_marts",
+    "findings_digest",
     "fold",
     "input_fingerprint",
     "keep_versions",
     "leading_night",
     "list_nights",
+    "named_findings_sql",
     "parse_project",
     "part_of",
     "prepare_project",

@@ -183,7 +183,7 @@ def write_night(
         connection.execute("CREATE TEMP TABLE reads AS SELECT * FROM reads_given")
         connection.register("rules_given", rules.to_arrow())
         connection.execute(_copy("SELECT * FROM rules_given ORDER BY ALL", folder / "rules.parquet"))
-        connection.execute(_copy(_findings_sql(findings), folder / "findings.parquet"))
+        connection.execute(_copy(named_findings_sql(findings), folder / "findings.parquet"))
         connection.execute(_copy(_results_sql(results), folder / "results.parquet"))
         connection.execute(_copy(_totals_sql(folder / "results.parquet"), folder / "totals.parquet"))
         connection.execute(_copy(_present_sql(present), folder / "present.parquet"))
@@ -274,8 +274,9 @@ def _digest(*told: str) -> str:
     return hashlib.blake2b("\n".join(told).encode(), digest_size=16).hexdigest()
 
 
-def _findings_sql(parts: Iterable[Path]) -> str:
-    """Every violation once: two carriers' parts never share a rule, but one subject may be reached twice."""
+def named_findings_sql(parts: Iterable[Path]) -> str:
+    """Every violation once, with its names (NIGHT_FINDING): two carriers' parts never share a rule, but one subject may
+    be reached twice."""
     return f"""
         WITH named AS (
             SELECT {_FINDING_ID} AS finding_id, {_ROOT_ID} AS root_id, *

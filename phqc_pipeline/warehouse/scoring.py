@@ -81,3 +81,31 @@ def scheme_form_table(schemes: Iterable[Scheme]) -> pl.DataFrame:
         for form_id, weight in scheme.form_weights.items()
     ]
     return pl.DataFrame(rows, schema=SCHEME_FORM, orient="row")
+
+
+def institution_scores_sql(name: str, present: str) -> str:
+    """institution_code, records, passed, score (0 to 100) by the findings in table ``name`` and the one scheme in
+    ``<name>_scheme``, ``_scheme_rule``, ``_scheme_form``. ``present``: SQL of the list of Parquet files of subjects.
+
+    As ``mart.score`` has it, on a night's own files: for a comparison that builds no warehouse.
+    """
+    return f"""
+        WITH marked AS (
+            SELECT f.institution_code, f.form_id, f.subject_id, sum(r.points) AS points, bool_or(r.fails) AS fails
+            FROM {name} AS f JOIN {name}_scheme_rule AS r
+                ON r.rule_id = f.rule_id AND r.form_id = f.form_id AND r.rule_version = f.rule_version AND r.scored
+            WHERE f.subject_kind = 'record' GROUP BY ALL
+        ),
+        records AS (
+            SELECT p.institution_code, coalesce(w.weight, 1) AS weight,
+                NOT coalesce(m.fails, FALSE) AND 100 - least(100, coalesce(m.points, 0)) >= coalesce(s.record_line, 0)
+                    AS passed
+            FROM read_parquet({present}) AS p CROSS JOIN {name}_scheme AS s
+            LEFT JOIN {name}_scheme_form AS w ON w.form_id = p.form_id
+            LEFT JOIN marked AS m ON m.institution_code = p.institution_code AND m.form_id = p.form_id
+                AND m.subject_id = p.subject_id
+            WHERE p.subject_kind = 'record'
+        )
+        SELECT institution_code, count(*) AS records, count(*) FILTER (passed) AS passed,
+            coalesce(100.0 * sum(weight) FILTER (passed) / nullif(sum(weight), 0), 0) AS score
+        FROM records GROUP BY institution_code"""

@@ -31,6 +31,7 @@ from phqc_pipeline.home import DBT_PROJECT_DIR, Home
 from phqc_pipeline.warehouse.db import columns_sql, identifier, literal
 from phqc_pipeline.warehouse.dbt_runner import parse_project
 from phqc_pipeline.warehouse.holidays import rest_days
+from phqc_pipeline.warehouse.kept import project_files
 from phqc_pipeline.warehouse.report_vars import complete_records_sql, report_vars
 from phqc_pipeline.warehouse.verification import answered_lines
 
@@ -113,8 +114,9 @@ def stage(
     clear_warehouse(home)
     inputs = home.warehouse / "inputs"
     inputs.mkdir(parents=True, exist_ok=True)
-    prepare_project(home.dbt_work, cat, ctx, scheme, inputs, {one.form_id for one in deliveries})
-    generate_models(home.dbt_work, cat, ctx, deliveries, records_from, scheme=scheme)
+    there, project = {one.form_id for one in deliveries}, home.dbt_project
+    prepare_project(home.dbt_work, cat, ctx, scheme, inputs, there, project)
+    generate_models(home.dbt_work, cat, ctx, deliveries, records_from, scheme=scheme, project=project)
     _deliveries(deliveries, {(one.institution_code, one.form_id) for one in held_back}).write_parquet(
         inputs / "delivery.parquet"
     )
@@ -127,15 +129,18 @@ def stage(
 
 
 def prepare_project(
-    target: Path, cat: Catalogue, ctx: Context, scheme: Scheme, inputs: Path, delivered: Collection[str] | None = None
+    target: Path,
+    cat: Catalogue,
+    ctx: Context,
+    scheme: Scheme,
+    inputs: Path,
+    delivered: Collection[str] | None = None,
+    project: Path = DBT_PROJECT_DIR,
 ) -> None:
-    """The working copy in ``target``: the tracked project, and vars written from the catalogue. Only changed files are
-    written, so that dbt parses again only what changed. ``delivered``: forms somebody delivered (None: all)."""
-    wanted: dict[Path, bytes] = {
-        path.relative_to(DBT_PROJECT_DIR): path.read_bytes()
-        for path in sorted(DBT_PROJECT_DIR.rglob("*"))
-        if path.is_file() and not {"target", "logs", "__pycache__"} & set(path.relative_to(DBT_PROJECT_DIR).parts)
-    }
+    """The working copy in ``target``: ``project`` (the tracked one), and vars written from the catalogue. Only changed
+    files are written, so that dbt parses again only what changed. ``delivered``: forms somebody delivered (None: all).
+    """
+    wanted: dict[Path, bytes] = {path.relative_to(project): path.read_bytes() for path in project_files(project)}
     variables = project_vars(cat, ctx, scheme, inputs, delivered)
     wanted[Path("dbt_project.yml")] = _project_yaml(wanted[Path("dbt_project.yml")], variables)
     _write_changed(target, wanted, keep=_GENERATED)
@@ -150,6 +155,7 @@ def generate_models(
     *,
     scheme: Scheme | None = None,
     every_form: bool = False,
+    project: Path = DBT_PROJECT_DIR,
 ) -> None:
     """The models that the catalogue and the deliveries decide, into the working copy.
 
@@ -167,7 +173,7 @@ def generate_models(
     reports = [one for one in deliveries if one.form_id in cat.reports]
     there = {form.form_id for form in delivered}
     wanted[Path("complete_record.sql")] = complete_records_sql(cat, ctx, scheme, there).encode()
-    wanted[Path("judged_record.sql")] = _every_record_sql(cat, delivered).encode()
+    wanted[Path("judged_record.sql")] = _every_record_sql(cat, delivered, project).encode()
     wanted[Path("reported_cell.sql")] = _reported_sql(reports).encode()
     wanted[Path("_generated.yml")] = _yaml({"version": 2, "models": _staging_docs(cat, delivered)})
     _write_changed(target / "models" / "staging" / _GENERATED, wanted)
@@ -417,10 +423,10 @@ where {" and ".join(takes_part)}
 """
 
 
-def _every_record_sql(cat: Catalogue, forms: Sequence[Form]) -> str:
+def _every_record_sql(cat: Catalogue, forms: Sequence[Form], project: Path) -> str:
     """``judged_record``: form_id, keys, what a finding tells of its record, ``_stage`` (the form's stage columns as one
     text, NULL when one of them is empty) and the columns that cross rules ask of many forms."""
-    asked = _asked_of_many(cat)
+    asked = _asked_of_many(cat, project)
     types = {"form_id": "VARCHAR", "_stage": "VARCHAR", **_KEYS, **_RECORD_COLUMNS, **asked}
     parts = []
     for form in forms:
@@ -442,11 +448,11 @@ def _every_record_sql(cat: Catalogue, forms: Sequence[Form]) -> str:
     return f"{{{{ config(materialized='table') }}}}\n-- 参加质控的全部记录，各表共有的几列\n{listed}\n"
 
 
-def _asked_of_many(cat: Catalogue) -> dict[str, str]:
+def _asked_of_many(cat: Catalogue, project: Path) -> dict[str, str]:
     """Columns that rules read whose models look at ``judged_record``, with their types: however few forms have them."""
     asking = {
         path.stem
-        for path in (DBT_PROJECT_DIR / "models" / "cross").glob("*.sql")
+        for path in (project / "models" / "cross").glob("*.sql")
         if "ref('judged_record')" in path.read_text(encoding="utf-8")
     }
     found: dict[str, str] = {}
