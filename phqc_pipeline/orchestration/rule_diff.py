@@ -167,7 +167,7 @@ def _ids(cat: Catalogue) -> set[str]:
 
 
 _FINDINGS = f"""
-WITH both AS (
+WITH paired AS (
     SELECT coalesce(o.rule_id, n.rule_id) AS rule_id,
         coalesce(o.institution_code, n.institution_code) AS institution_code,
         concat(coalesce(o.form_id, n.form_id), '/', coalesce(o.subject_id, n.subject_id)) AS subject,
@@ -180,7 +180,7 @@ WITH both AS (
 SELECT rule_id, institution_code, count(*) FILTER (appears) AS appears, count(*) FILTER (vanishes) AS vanishes,
     count(*) FILTER (stays) AS stays, count(*) FILTER (stays AND differs) AS reworded,
     min(subject, {SAMPLES}) FILTER (appears) AS appearing, min(subject, {SAMPLES}) FILTER (vanishes) AS vanishing
-FROM both GROUP BY ALL ORDER BY appears + vanishes DESC, rule_id, institution_code
+FROM paired GROUP BY ALL ORDER BY count(*) FILTER (appears OR vanishes) DESC, rule_id, institution_code
 """
 _SCORES = """
 SELECT institution_code, coalesce(n.records, o.records) AS records, o.passed AS passed_before, n.passed AS passed_after,
