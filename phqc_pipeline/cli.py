@@ -153,6 +153,44 @@ def accept(file_id: str, home: HomeOption = None, rules: RulesOption = None) -> 
 
 
 @app.command()
+def bill(
+    home: HomeOption = None,
+    rules: RulesOption = None,
+    day: Annotated[str | None, typer.Option("--date", help="截至哪一天；默认为最近一夜")] = None,
+    institution: Annotated[list[str] | None, typer.Option(help="只给这家机构出文书，可写几次")] = None,
+    annual: Annotated[bool, typer.Option("--annual", help="服务期没满的也出年度服务报告")] = False,
+    pdf: Annotated[bool, typer.Option(help="装有 LibreOffice 时另存 PDF")] = True,
+    templates: Annotated[bool, typer.Option("--templates", help="只把文书模板放到 registry/templates/ 供修改")] = False,
+) -> None:
+    """计费：结算单、付款通知、确认单、续约通知、年度报告和会计对账表。"""
+    from phqc_pipeline.billing import bill_of, issue
+    from phqc_pipeline.billing.documents import lay_out_templates
+    from phqc_pipeline.billing.summary import bill_summary
+
+    where = resolve_home(home)
+    if templates:
+        laid = lay_out_templates(where)
+        typer.echo("\n".join(map(str, laid)) or f"模板已在 {where.registry / 'templates'}，没有改动")
+        return
+    cat = _catalogue(rules)
+    with _failures():
+        from phqc_pipeline.extracts import read_registry
+        from phqc_pipeline.orchestration.lock import hold_home
+        from phqc_pipeline.warehouse import list_nights
+
+        registry = read_registry(where, cat)
+        nights = [parse_folder_date(night.name) for night in list_nights(where)]
+        until = _snapshot_date(day) if day is not None else next((night for night in reversed(nights) if night), None)
+        if until is None:
+            _refuse(f"{where.root} 还没有质控过，请用 --date 写明截至哪一天")
+        with hold_home(where, "计费", say=typer.echo):
+            made = bill_of(where, cat, registry, until)
+            only = frozenset(institution) if institution else None
+            issued = issue(where, cat, registry, made, annual=annual, pdf=pdf, only=only)
+        typer.echo(bill_summary(issued))
+
+
+@app.command()
 def ui(
     home: HomeOption = None,
     rules: RulesOption = None,
