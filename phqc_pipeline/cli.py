@@ -160,7 +160,7 @@ def bill(
     institution: Annotated[list[str] | None, typer.Option(help="只给这家机构出文书，可写几次")] = None,
     annual: Annotated[bool, typer.Option("--annual", help="服务期没满的也出年度服务报告")] = False,
     pdf: Annotated[bool, typer.Option(help="装有 LibreOffice 时另存 PDF")] = True,
-    templates: Annotated[bool, typer.Option("--templates", help="只把文书模板放到 registry/templates/ 供修改")] = False,
+    templates: Annotated[bool, typer.Option("--templates", help="只把文书模板放到 templates/ 供修改")] = False,
 ) -> None:
     """计费：结算单、付款通知、确认单、续约通知、年度报告和会计对账表。"""
     from phqc_pipeline.billing import bill_of, issue
@@ -170,7 +170,7 @@ def bill(
     where = resolve_home(home)
     if templates:
         laid = lay_out_templates(where)
-        typer.echo("\n".join(map(str, laid)) or f"模板已在 {where.registry / 'templates'}，没有改动")
+        typer.echo("\n".join(map(str, laid)) or f"模板已在 {where.templates}，没有改动")
         return
     cat = _catalogue(rules)
     with _failures():

@@ -3,7 +3,7 @@
 Belongs here: which documents a line of an order calls for, what is filled in, where they lie. Does not belong here: the
 templates (``word_templates``), PDF (``pdf``).
 
-``HOME/registry/templates/<name>.docx``, edited in Word, takes the place of the template of that name. An institution's
+``HOME/templates/<name>.docx``, edited in Word, takes the place of the template of that name. An institution's
 documents lie in ``HOME/published/<institution_code>/计费/``: they name nobody else's figures.
 """
 
@@ -92,7 +92,7 @@ def write_documents(
 
 def template_path(home: Home, name: str) -> Path:
     """The clerk's own template of that name, else the one that comes with the program."""
-    own = home.registry / "templates" / f"{name}.docx"
+    own = home.templates / f"{name}.docx"
     return own if own.is_file() else TEMPLATES / f"{name}.docx"
 
 
@@ -100,7 +100,7 @@ def lay_out_templates(home: Home) -> list[Path]:
     """Copy the templates to where a clerk may edit them; one that is there already stays as it is."""
     laid = []
     for name in DOCUMENTS:
-        target = home.registry / "templates" / f"{name}.docx"
+        target = home.templates / f"{name}.docx"
         if not target.exists():
             with replace_file(target) as aside:
                 aside.write_bytes((TEMPLATES / f"{name}.docx").read_bytes())

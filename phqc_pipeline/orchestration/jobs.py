@@ -1,4 +1,4 @@
-"""What `definitions` loads: assets, checks, one job and schedule a plan, the landing sensor.
+"""What `definitions` loads: assets, checks, one job and schedule a plan, the sensors of landing and billing.
 
 Belongs here: assembling. Does not belong here: deciding.
 """
@@ -10,6 +10,7 @@ from dagster import AssetsDefinition, AssetSelection, AssetSpec, Definitions, de
 from phqc_pipeline.catalogue import Catalogue, Plan
 from phqc_pipeline.home import Home
 from phqc_pipeline.orchestration import findings, landing, publishing
+from phqc_pipeline.orchestration.billing_calendar import billing_due, billing_sensor
 from phqc_pipeline.orchestration.cross_rules import cross_rules_asset
 from phqc_pipeline.orchestration.dbt_models import dbt_models, read_manifest
 from phqc_pipeline.orchestration.partitions import SNAPSHOTS
@@ -55,9 +56,9 @@ def build_definitions(home: Home, cat: Catalogue, session: SessionResource | Non
     first = main_plan(cat)
     return Definitions(
         assets=assets,
-        jobs=list(jobs.values()),
+        jobs=[*jobs.values(), billing_due],
         schedules=schedules,
-        sensors=[] if first is None else [landing_sensor(jobs[first.plan_id], first)],
+        sensors=[billing_sensor(), *([] if first is None else [landing_sensor(jobs[first.plan_id], first)])],
         resources={"session": session or SessionResource()},
         executor=in_process_executor,
     )

@@ -54,10 +54,17 @@ def run_night(home: Home, cat: Catalogue, day: date, plan_id: str, institutions:
         skipped = [str(event.step_key) for event in result.all_events if event.event_type_value == "STEP_SKIPPED"]
         if not result.success or skipped:
             return Outcome(day, [], _what_failed(result, skipped))
+    from phqc_pipeline.billing.facts import PLACE as SELLER_FOLDER
+    from phqc_pipeline.reports.write import COMMISSION_FOLDER
     from phqc_pipeline.warehouse import list_nights, read_night
 
     newest = date.fromisoformat(read_night(list_nights(home)[-1])["snapshot_date"])
-    folders = sorted(path for path in home.published.iterdir() if path.is_dir() and not path.name.startswith("."))
+    others = {COMMISSION_FOLDER, SELLER_FOLDER}  # beside those of institutions
+    folders = sorted(
+        path
+        for path in home.published.iterdir()
+        if path.is_dir() and path.name not in others and not path.name.startswith(".")
+    )
     return Outcome(newest, folders)
 
 

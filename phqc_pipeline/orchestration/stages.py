@@ -20,7 +20,8 @@ from typing import Any
 
 import polars as pl
 
-from phqc_pipeline.billing import make_bill, read_report_history, read_usage
+from phqc_pipeline.billing import Issued, bill_of, issue, make_bill, read_report_history, read_usage
+from phqc_pipeline.billing.word_templates import TemplateFaultError
 from phqc_pipeline.checks import RecordJudgement, draw_sample
 from phqc_pipeline.checks import judge_records as judge_record_rules
 from phqc_pipeline.extracts import answer_files
@@ -229,7 +230,23 @@ def publish(session: Session, say: Say = print) -> tuple[Published, list[Path]]:
         session.home.templates,
         say,
     )
+    issue_bills(session, say)
     return published, folders
+
+
+def issue_bills(session: Session, say: Say) -> Issued | None:
+    """The contract's documents and the accountant's workbook by the newest night; None without any order.
+
+    A template that a clerk broke costs the documents, not the night.
+    """
+    if session.registry.orders is None:
+        return None
+    bill = bill_of(session.home, session.cat, session.registry, newest(session))
+    try:
+        return issue(session.home, session.cat, session.registry, bill)
+    except TemplateFaultError as fault:
+        say(f"计费文书没有写出：{fault}")
+        return None
 
 
 def _stage(session: Session, day: date) -> Any:

@@ -19,13 +19,14 @@ PENALTY_RATE = "0.05"
 
 
 def write_registry(folder: Path, institutions: Sequence[Institution], charged: dict[str, int], times: Times) -> None:
-    """Write institution, doctor, order and payment. ``charged``: the basis year's reported figure by institution."""
+    """Write institution, doctor, order, payment and party. ``charged``: the basis year's figure by institution."""
     folder.mkdir(parents=True, exist_ok=True)
     rows = {
         "institution": _institutions(institutions),
         "doctor": _doctors(institutions),
         "order": _orders(institutions, times),
         "payment": _payments(institutions, charged, times),
+        "party": _parties(institutions),
     }
     for name, frame in rows.items():
         (folder / f"{name}.csv").write_bytes(frame.write_csv().encode("utf-8-sig"))
@@ -91,3 +92,14 @@ def _payments(institutions: Sequence[Institution], charged: dict[str, int], time
         for one in institutions
     ]
     return pl.DataFrame(found)
+
+
+def _parties(institutions: Sequence[Institution]) -> pl.DataFrame:
+    """Both sides of the contract, made up: no such company, account or telephone (numbers of all zeros) exists."""
+    names = ("role", "institution_code", "name", "contact", "phone", "address", "bank", "account", "tax_no")
+    bank = ("示例银行示例支行", "0000000000000000000", "000000000000000000")
+    seller = ("seller", None, "示例数据服务有限公司", "示例联系人", "000-00000000", "示例市示例路 1 号", *bank)
+    buyers = [
+        ("buyer", one.code, one.name, "示例负责人", "000-00000000", None, None, None, None) for one in institutions
+    ]
+    return pl.DataFrame([seller, *buyers], schema=dict.fromkeys(names, pl.String), orient="row")

@@ -1,0 +1,83 @@
+"""What is due when: each event's day, its moment in support hours, and how it stands."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+import polars as pl
+import pytest
+
+from phqc_pipeline.billing.bill import make_bill
+from tests.billing.test_charges import CATALOGUE, CORRECTED, NO_USE, recomputed
+from tests.billing.test_entitlement import CELL, FOUNDING, PAID, registry, reported
+
+FIRST = (reported(10129),)
+
+
+def calendar(day: date, *payments: tuple[date, str], cells=FIRST, **changes: object) -> pl.DataFrame:
+    known = registry(pl.DataFrame([{**FOUNDING, **changes}]), *payments)
+    return make_bill(known, CATALOGUE, {CELL: cells}, recomputed(10129), NO_USE, day).tables["calendar"]
+
+
+def stands(table: pl.DataFrame, kind: str) -> list[tuple]:
+    return table.filter(pl.col("kind") == kind).select("party", "due_on", "status").sort("party").rows()
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def test_the_founding_contract_paid_in_time() -> None:
+    table = calendar(date(2024, 12, 31), PAID)
+    assert stands(table, "payment_due") == [("buyer", date(2024, 11, 1), "done")]
+    assert stands(table, "payment_overdue") == [("seller", date(2024, 11, 2), "void")]
+    assert stands(table, "access_open") == [("seller", date(2024, 11, 1), "done")]
+    assert stands(table, "renewal_notice") == [
+        ("buyer", date(2025, 10, 1), "upcoming"),
+        ("seller", date(2025, 10, 1), "upcoming"),
+    ]
+    moments = dict(table.select("kind", "due_at").iter_rows())
+    assert moments["payment_due"] == at("2024-11-01 19:30")
+    assert moments["access_open"] == at("2024-11-01 18:00")  # eight service hours from 10:00
+    assert moments["renewal_notice"] == at("2025-09-30 19:30")  # National Day: the last working day before
+    assert table["event_id"].is_unique().all()
+
+
+@pytest.mark.parametrize(
+    ("day", "due", "overdue"),
+    [
+        (date(2024, 10, 31), "upcoming", "upcoming"),
+        (date(2024, 11, 1), "due", "upcoming"),
+        (date(2024, 11, 2), "overdue", "due"),
+    ],
+)
+def test_a_payment_not_made(day: date, due: str, overdue: str) -> None:
+    table = calendar(day)
+    assert [stands(table, kind)[0][2] for kind in ("payment_due", "payment_overdue")] == [due, overdue]
+
+
+@pytest.mark.parametrize(
+    ("day", "status"),
+    [
+        (date(2025, 9, 30), "upcoming"),
+        (date(2025, 10, 1), "due"),
+        (date(2025, 11, 1), "due"),
+        (date(2025, 11, 2), "overdue"),
+    ],
+)
+def test_renewal_is_asked_for_until_the_service_ends(day: date, status: str) -> None:
+    assert {row[2] for row in stands(calendar(day, PAID), "renewal_notice")} == {status}
+
+
+def test_an_adjustment_falls_due_and_is_settled() -> None:
+    day = date(2024, 12, 10)
+    more = CORRECTED[:2]
+    assert stands(calendar(day, PAID, cells=more), "adjustment_due") == [("buyer", date(2024, 12, 6), "overdue")]
+    paid = calendar(day, PAID, (date(2024, 12, 5), "43"), cells=more)
+    assert stands(paid, "adjustment_due") == [("buyer", date(2024, 12, 6), "done")]
+
+
+def test_without_a_calendar_there_is_no_moment() -> None:
+    table = calendar(date(2032, 1, 1), PAID, service_to=date(2033, 6, 1))
+    ends = table.filter(pl.col("kind") == "service_end")
+    assert ends.select("due_on", "due_at", "status").rows() == [(date(2033, 6, 1), None, "upcoming")]
