@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
+import pytest
+from dagster import DagsterInstance, RunRequest, build_sensor_context
+
+from phqc_pipeline.orchestration.billing_calendar import billing_sensor, open_events
 from tests.end_to_end.conftest import table
-from tests.end_to_end.tiny import BAD, deliver, judge, register, visits
+from tests.end_to_end.tiny import BAD, INSTITUTION, deliver, judge, register, visits
 
 ORDER = """\
 order_no,institution_code,basis_report,basis_year,basis_period,basis_item,unit_price,currency,rounding,signed_on,service_from,service_to,penalty_rate
@@ -25,7 +30,7 @@ def statuses(home: Path) -> set[tuple[str, str | None]]:
     return set(table(home, f"SELECT DISTINCT status, reason FROM qc.rule_result WHERE {newest}"))
 
 
-def test_an_order_opens_and_ends_quality_control(tmp_path: Path) -> None:
+def test_an_order_opens_and_ends_quality_control(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = register(tmp_path)
     (home.registry / "order.csv").write_text(ORDER, encoding="utf-8")
     paid = (home.registry / "payment.csv").read_text("utf-8").replace("2024-10-28", "2024-12-30")
@@ -52,3 +57,33 @@ def test_an_order_opens_and_ends_quality_control(tmp_path: Path) -> None:
     assert table(home.root, "SELECT records_checked, findings FROM qc.run ORDER BY snapshot_date DESC LIMIT 1") == [
         (0, 0)
     ]
+
+    # what was used is counted once a month, and by night as it was
+    assert table(home.root, "SELECT month, nights, records_judged, findings FROM billing.usage") == [
+        ("2024-12", 2, 3, 1)
+    ]
+    assert table(home.root, "SELECT day(snapshot_date), records_judged FROM billing.usage_night ORDER BY 1") == [
+        (29, 3),
+        (30, 3),
+    ]
+    # no report was delivered: nothing can be charged, and the rest of the bill stands
+    assert table(home.root, "SELECT state, is_entitled FROM billing.order") == [("expired", False)]
+    assert table(home.root, "SELECT status, reason FROM billing.charge") == [
+        ("not_evaluable", "未收到报表或该格为空：r_vision 2023 年 Y screened")
+    ]
+    papers = {path.name for path in (home.published / INSTITUTION / "计费").iterdir()}
+    assert papers == {f"T-1_{name}.docx" for name in ("客户服务确认单", "续约通知", "年度服务报告")}
+    assert (home.published / "计费" / "计费对账.xlsx").is_file()
+
+    due = [event[0] for event in open_events(home, date(2024, 12, 31))]
+    assert len(due) == 3  # the renewal notice to either side, the confirmation sheet
+    monkeypatch.setenv("PHQC_HOME", str(home.root))
+    asked = []
+    with DagsterInstance.ephemeral() as instance:
+        cursor: str | None = None
+        for _ in range(2):
+            context = build_sensor_context(instance=instance, cursor=cursor)
+            asked += [event for event in billing_sensor()(context) if isinstance(event, RunRequest)]
+            cursor = context.cursor
+    (request,) = asked  # once, however often it looks
+    assert request.run_config["ops"]["raise_due"]["config"]["events"] == due
