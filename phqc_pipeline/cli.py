@@ -176,11 +176,11 @@ def bill(
     with _failures():
         from phqc_pipeline.extracts import read_registry
         from phqc_pipeline.orchestration.lock import hold_home
-        from phqc_pipeline.warehouse import list_nights
+        from phqc_pipeline.warehouse import list_nights, read_night
 
         registry = read_registry(where, cat)
-        nights = [parse_folder_date(night.name) for night in list_nights(where)]
-        until = _snapshot_date(day) if day is not None else next((night for night in reversed(nights) if night), None)
+        days = [date.fromisoformat(read_night(night)["snapshot_date"]) for night in list_nights(where)]
+        until = _snapshot_date(day) if day is not None else max(days, default=None)
         if until is None:
             _refuse(f"{where.root} 还没有质控过，请用 --date 写明截至哪一天")
         with hold_home(where, "计费", say=typer.echo):

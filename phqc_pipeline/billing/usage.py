@@ -125,7 +125,7 @@ def _totals(connection: duckdb.DuckDBPyConnection, month: str, nights: pl.DataFr
             n.judgements, coalesce(s.findings, 0)::BIGINT AS findings
         FROM (
             SELECT institution_code, min(snapshot_date) AS first_night, max(snapshot_date) AS last_night,
-                count(*) AS nights, sum(judgements)::BIGINT AS judgements
+                count(DISTINCT snapshot_date) AS nights, sum(judgements)::BIGINT AS judgements
             FROM of_month GROUP BY ALL
         ) AS n
         LEFT JOIN (
