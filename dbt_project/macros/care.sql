@@ -51,3 +51,24 @@ from (
   last_day(make_date({{ year }}, case when {{ period }} = 'Y' then 12 when {{ period }} like 'Q%' then 3 * right({{ period }}, 1)::integer
     else right({{ period }}, 2)::integer end, 1))
 {%- endmacro %}
+
+{# The institutions that delivered a form, with their level and the days of the period that have gone by. #}
+{% macro working_institutions(form_id) %}
+select
+  d.institution_code, any_value(i.level) as level, any_value(n.period_end - n.period_start + 1) as period_days,
+  any_value(least(n.period_end, n.today) - n.period_start + 1) as managed_days
+from {{ ref('delivery') }} as d
+cross join {{ ref('night') }} as n
+left join {{ ref('institution') }} as i using (institution_code)
+where d.form_id = '{{ form_id }}'
+group by d.institution_code
+{% endmacro %}
+
+{# An institution's records; with `apart`, without those of the stations that are registered below it. #}
+{% macro work_of_institutions(form_id, apart) %}
+select a.* from {{ ref('judged_' ~ form_id) }} as a
+{% if apart %}
+anti join {{ ref('institution') }} as s
+  on s.institution_code = a.station_code and s.parent_code = a._institution_code and s.institution_code <> a._institution_code
+{% endif %}
+{% endmacro %}

@@ -144,7 +144,7 @@ def expected_of(one: Scenario) -> dict[tuple[str, str, str], Mapping[str, Any]]:
         elif "record" in entry:
             subject = one.record_id(entry["record"])
         else:
-            subject = entry.get("doctor") or entry.get("household") or institution
+            subject = entry.get("doctor") or entry.get("household") or institution + entry.get("station", "")
         found[entry["rule"], subject, institution] = entry
     return found
 
