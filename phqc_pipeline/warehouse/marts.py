@@ -79,7 +79,8 @@ def build_marts(
         _lay(connection, inputs / "run_institution.parquet", _institutions_sql(nights))
         _lay(connection, inputs / "sampled_record.parquet", _sampled_sql(nights))
         _lay(connection, inputs / "change.parquet", changes_sql(nights) if state else changes_sql([]))
-        _lay(connection, inputs / "answer.parquet", _shaped(connection, "answer", _masked_answers(answers), ANSWER))
+        answered = _shaped(connection, "answer", _masked_answers(connection, answers), ANSWER)
+        _lay(connection, inputs / "answer.parquet", answered)
         _lay(connection, inputs / "file.parquet", _shaped(connection, "file", files, FILE))
         proposed = _shaped(connection, "header_proposal", proposals, HEADER_PROPOSAL)
         _lay(connection, inputs / "header_proposal.parquet", proposed)
@@ -234,17 +235,19 @@ def _lay_schemes(cat: Catalogue, plan: Plan | None, inputs: Path) -> None:
     scheme_form_table(schemes).write_parquet(inputs / "scheme_form.parquet")
 
 
-def _masked_answers(given: Iterable[Path]) -> pl.DataFrame | None:
+def _masked_answers(connection: duckdb.DuckDBPyConnection, given: Iterable[Path]) -> pl.DataFrame | None:
     """The answers without what they say of the person their row is about, or of any number like one of a person."""
     frames = [pl.read_parquet(path) for path in given]
     if not frames:
         return None
-    said = pl.col("explanation")
-    for column, kind in (("person_name", "name"), ("id_number", "id_number")):
-        own = pl.col(column).fill_null("")
-        masked = said.str.replace_all(own, mask_personal(own, kind), literal=True)
-        said = pl.when(own.str.len_chars() > 1).then(masked).otherwise(said)
-    return pl.concat(frames).with_columns(explanation=mask_numbers(said))
+    kinds = {"person_name": "name", "id_number": "id_number"}
+    masks = [mask_personal(pl.col(name), kind).alias(f"masked_{name}") for name, kind in kinds.items()]
+    connection.register("answers_given", pl.concat(frames).with_columns(masks).to_arrow())
+    said = "explanation"
+    for name in kinds:
+        said = f"CASE WHEN length({name}) > 1 THEN replace({said}, {name}, masked_{name}) ELSE {said} END"
+    answers: pl.DataFrame = connection.execute(f"SELECT * REPLACE ({said} AS explanation) FROM answers_given").pl()
+    return answers.with_columns(mask_numbers(pl.col("explanation")))
 
 
 def _rejected_sql(connection: duckdb.DuckDBPyConnection, given: Iterable[Path] | pl.DataFrame | None) -> str:
