@@ -90,6 +90,11 @@ _SHEETS: Mapping[str, tuple[str, Sequence[tuple[str, str, int]]]] = {
         ),
     ),
 }  # fmt: skip
+DIFFERENCE = (
+    ("quantity", "上报数", 10), ("quantity_from_records", "重算数", 10), ("quantity_difference", "差异", 8),
+    ("direction", "多报/少报", 10), ("archive_no", "健康档案编号", 24), ("record_id", "记录编号", 22),
+    ("cause", "原因", 16), ("detail", "说明", 44),
+)  # fmt: skip
 _TOTALS = ("amount", "paid_share", "balance", "penalty_due")
 
 
@@ -104,6 +109,17 @@ def write_accounts(target: Path, bill: Bill, registry: Registry) -> Path:
         _summary(book, bill, places, styles)
         for name, (table, columns) in _SHEETS.items():
             _sheet(book.add_worksheet(name), _readable(bill.tables[table], places), columns, styles)
+    return target
+
+
+def write_difference(target: Path, rows: pl.DataFrame) -> Path:
+    """An institution's list of the archives behind the difference of its charge; archive numbers, no names.
+
+    ``rows``: the columns of ``DIFFERENCE``.
+    """
+    options = {"strings_to_formulas": False, "strings_to_urls": False}
+    with replace_file(target) as aside, xlsxwriter.Workbook(str(aside), options) as book:
+        _sheet(book.add_worksheet("差异明细"), rows, DIFFERENCE, _Styles(book))
     return target
 
 

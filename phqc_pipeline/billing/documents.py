@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -132,8 +132,12 @@ def _path(home: Home, order: Order, line: OrderLine, name: str, facts: Mapping[s
     parts.append(name)
     if name == STATEMENT:
         parts.append(f"第{facts['版次']}版")
-    file = _UNSAFE.sub("_", "_".join(parts)) + ".docx"
-    return home.published / line.institution_code / PLACE / file
+    return home.published / line.institution_code / PLACE / safe_name("_".join(parts) + ".docx")
+
+
+def safe_name(name: str) -> str:
+    """A file name any system takes: order numbers may hold a slash."""
+    return _UNSAFE.sub("_", name)
 
 
 def _digest(template: str, facts: Mapping[str, Any]) -> str:
@@ -165,7 +169,3 @@ def _remove_passed(
 def seller_folder(home: Home) -> Path:
     """What is the seller's alone."""
     return home.published / PLACE
-
-
-def institutions_of(bill: Bill) -> Sequence[str]:
-    return sorted({line.institution_code for order in bill.orders for line in order.lines})

@@ -244,7 +244,9 @@ def _difference(difference: int | None) -> str:
         return "不可比"
     if difference == 0:
         return "一致"
-    return f"上报比重算{'多' if difference > 0 else '少'} {abs(difference):,}；涉及的人见本机构的核对明细"
+    more = "多" if difference > 0 else "少"
+    behind = "可能涉及的档案列在同一文件夹的差异明细里（容差以内的不列）"
+    return f"上报比重算{more} {abs(difference):,}；{behind}"
 
 
 def _by_line(frame: pl.DataFrame) -> dict[tuple, dict[str, Any]]:

@@ -12,10 +12,11 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
-from phqc_pipeline.billing.accounts import NAME, write_accounts
+from phqc_pipeline.billing.accounts import DIFFERENCE, NAME, write_accounts, write_difference
 from phqc_pipeline.billing.bill import Bill, make_bill
-from phqc_pipeline.billing.documents import Written, seller_folder, write_documents
+from phqc_pipeline.billing.documents import Written, safe_name, seller_folder, write_documents
 from phqc_pipeline.billing.evidence import read_report_history
+from phqc_pipeline.billing.facts import PLACE
 from phqc_pipeline.billing.pdf import PdfError, find_libreoffice, stale, write_pdfs
 from phqc_pipeline.billing.usage import read_usage
 from phqc_pipeline.catalogue import Catalogue
@@ -58,6 +59,7 @@ def issue(
     """Write what the bill calls for. ``annual``: annual reports too; ``only``: documents of these institutions."""
     workbook = write_accounts(seller_folder(home) / NAME, bill, registry)
     written = write_documents(home, cat, registry, bill, findings=_findings(home), annual=annual, only=only)
+    write_differences(home, bill, only)
     if not pdf:
         return Issued(bill, workbook, written, [])
     program = find_libreoffice()
@@ -67,6 +69,25 @@ def issue(
         return Issued(bill, workbook, written, write_pdfs(stale(written.all), program))
     except PdfError as failure:
         return Issued(bill, workbook, written, [], str(failure))
+
+
+def write_differences(home: Home, bill: Bill, only: frozenset[str] | None = None) -> list[Path]:
+    """For every charged line whose report and records differ, the list of who may be behind it; others are removed."""
+    names = ", ".join(name for name, _, _ in DIFFERENCE)
+    sql = f"SELECT order_no, institution_code, {names} FROM mart.billing_difference ORDER BY ALL"
+    rows = _ask(home, sql, pl.DataFrame(), needs="billing_difference")
+    behind = {} if rows.is_empty() else rows.partition_by("institution_code", "order_no", as_dict=True)
+    made = []
+    for order in bill.orders:
+        for code in sorted({line.institution_code for line in order.lines}):
+            if only is not None and code not in only:
+                continue
+            target = home.published / code / PLACE / safe_name(f"{order.order_no}_差异明细.xlsx")
+            if (code, order.order_no) in behind:
+                made.append(write_difference(target, behind[code, order.order_no]))
+            else:
+                target.unlink(missing_ok=True)
+    return made
 
 
 def _recomputed(home: Home) -> pl.DataFrame:
@@ -84,9 +105,13 @@ def _findings(home: Home) -> pl.DataFrame | None:
     return None if found.is_empty() else found
 
 
-def _ask(home: Home, sql: str, without: pl.DataFrame) -> pl.DataFrame:
+def _ask(home: Home, sql: str, without: pl.DataFrame, needs: str = "") -> pl.DataFrame:
+    """``without`` where nothing is published yet, or not the table that it ``needs``."""
     if not home.published_db.is_file():
         return without
     with duckdb.connect(str(home.published_db), read_only=True) as connection:
+        there = connection.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = ?", [needs]).fetchall()
+        if needs and not there:
+            return without
         found: pl.DataFrame = connection.execute(sql).pl()
     return found

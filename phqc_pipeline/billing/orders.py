@@ -36,7 +36,7 @@ STATES = {
 class OrderLine:
     """One institution's line of an order. Amounts and prices in yuan; ``problem``: why it cannot be priced, or empty.
 
-    ``pricing``: None when the order names a kind that ``rules/billing.yaml`` does not have. ``payment_days``: working
+    ``pricing``: None when the order names a kind that ``rules/pricing.yaml`` does not have. ``payment_days``: working
     days after signing, where the order says so itself.
     """
 
@@ -176,7 +176,7 @@ def _line(row: Mapping[str, Any], terms: BillingTerms, payment_working_days: int
     pricing_id = row.get("pricing") or DEFAULT_PRICING
     pricing = terms.pricing.get(pricing_id)
     if pricing is None:
-        problems.append(f"计费方式 {pricing_id} 不在 rules/billing.yaml 里")
+        problems.append(f"计费方式 {pricing_id} 不在 rules/pricing.yaml 里")
     if row["rounding"] not in ROUNDINGS:
         problems.append(f"取整方式 {row['rounding']} 未定义")
     due_on, own_days = None, row.get("payment_working_days")

@@ -1,4 +1,4 @@
-"""``rules/billing.yaml``: pricing kinds and terms of orders, as data.
+"""``rules/pricing.yaml``: pricing kinds and terms of orders, as data.
 
 Belongs here: reading and checking that file. Does not belong here: what an order costs (``billing``). No fingerprint
 covers it: a changed price or period of grace is no reason to judge a night again.
@@ -18,7 +18,7 @@ from phqc_pipeline.catalogue.pricing import DEFAULT_PRICING, FOUNDING, BillingTe
 from phqc_pipeline.catalogue.reading import Reader, label, place_of
 from phqc_pipeline.catalogue.schema import Closed, Name, Text, wrong
 
-BILLING_FILE = "billing.yaml"
+BILLING_FILE = "pricing.yaml"
 _AMOUNT = re.compile(r"\d{1,12}(\.\d{1,6})?")
 _CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
 
@@ -98,7 +98,7 @@ class BillingIn(Closed):
 
 
 def read_billing(reader: Reader) -> BillingTerms:
-    """``billing.yaml``, or the founding contract's terms when there is none."""
+    """``pricing.yaml``, or the founding contract's terms when there is none."""
     document = reader.document(BILLING_FILE, required=False)
     source = document and reader.check(BillingIn, document.data, document, (), "计费")
     if not document or not source:

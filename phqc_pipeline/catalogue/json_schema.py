@@ -51,7 +51,7 @@ KINDS = (
     Kind("source", "sources/*.yaml", schema.SourceIn),
     Kind("repairs", REPAIRS_FILE, schema.RepairsIn),
     Kind("settings", SETTINGS_FILE, schema.SettingsIn),
-    Kind("billing", billing_terms.BILLING_FILE, billing_terms.BillingIn),
+    Kind("pricing", billing_terms.BILLING_FILE, billing_terms.BillingIn),
     Kind("dimensions", notes.DIMENSIONS_FILE, notes.DimensionsIn),
 )
 

@@ -1,4 +1,4 @@
-"""Pricing kinds and terms of orders, as ``rules/billing.yaml`` says them (``billing_terms`` reads it).
+"""Pricing kinds and terms of orders, as ``rules/pricing.yaml`` says them (``billing_terms`` reads it).
 
 Belongs here: the objects. Does not belong here: working out a price (``billing.pricing``).
 """

@@ -506,7 +506,7 @@ def _known_items(orders: pl.DataFrame, cat: Catalogue, problems: list[str]) -> p
 
 def _known_pricing(orders: pl.DataFrame, cat: Catalogue, problems: list[str]) -> pl.DataFrame:
     named = orders.filter(pl.col("pricing").is_not_null())
-    what = "不是 rules/billing.yaml 里的计费方式"
+    what = "不是 rules/pricing.yaml 里的计费方式"
     kept = _known(named, "order.csv", "pricing", cat.billing.pricing, what, problems)
     return pl.concat([orders.filter(pl.col("pricing").is_null()), kept]).sort("_row")
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from dagster import DagsterInstance, RunRequest, build_sensor_context
 
-from phqc_pipeline.orchestration.billing_calendar import billing_sensor, open_events
+from phqc_pipeline.billing import office
+from phqc_pipeline.orchestration.billing_calendar import billing_due, billing_sensor, open_events
 from tests.end_to_end.conftest import table
-from tests.end_to_end.tiny import BAD, INSTITUTION, deliver, judge, register, visits
+from tests.end_to_end.tiny import BAD, INSTITUTION, RULES, deliver, judge, register, visits
 
 ORDER = """\
 order_no,institution_code,basis_report,basis_year,basis_period,basis_item,unit_price,currency,rounding,signed_on,service_from,service_to,penalty_rate
@@ -87,3 +88,10 @@ def test_an_order_opens_and_ends_quality_control(tmp_path: Path, monkeypatch: py
             cursor = context.cursor
     (request,) = asked  # once, however often it looks
     assert request.run_config["ops"]["raise_due"]["config"]["events"] == due
+
+    monkeypatch.setenv("PHQC_RULES", str(RULES))
+    monkeypatch.setattr(office, "find_libreoffice", lambda: None)
+    with DagsterInstance.ephemeral() as instance:
+        done = billing_due.execute_in_process(run_config=request.run_config, instance=instance)
+    assert done.success
+    assert done.output_for_node("raise_due") == 3
