@@ -62,6 +62,7 @@ class ServiceIn(Closed):
     interval_days: int | None = Field(default=None, ge=1, le=3660)
     class_field: Name | None = None
     class_days: dict[CodeText, int] = _DICT
+    item: Name | None = None
     lead_days: int = Field(default=0, ge=0, le=366)
     horizon_days: int = Field(default=31, ge=0, le=366)
     verified: bool = False
@@ -106,7 +107,8 @@ class Service:
     """A service that people are due: whom (``disease`` registered, or of ``elder_age``), how often.
 
     ``times`` a year; the next is due ``interval_days`` after the last one, or as many as ``class_days`` says of the
-    last one's ``class_field``; without an interval, within the year. ``modes``: of visits, which count.
+    last one's ``class_field``; without an interval, within the year. ``modes``: of visits, which count. ``item``: the
+    report item that counts whoever had it.
     """
 
     service_id: str
@@ -119,6 +121,7 @@ class Service:
     interval_days: int | None = None
     class_field: str | None = None
     class_days: Mapping[str, int] = attribute(default_factory=dict)
+    item: str | None = None
     lead_days: int = 0
     horizon_days: int = 31
     verified: bool = False

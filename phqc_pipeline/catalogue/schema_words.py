@@ -224,6 +224,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "interval_days": "上次之后几天内应做下一次；不写即年内做完",
         "class_field": "按上次记录的哪个字段另定间隔",
         "class_days": "上次的分类代码 → 间隔天数",
+        "item": "做了就计入的报表项，年末推算用",
         "lead_days": "到期前几天起可以做",
         "horizon_days": "几天内到期的列为将到期",
         "verified": _VERIFIED,

@@ -6,7 +6,7 @@ writing the files (``delivery``).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 
 import polars as pl
@@ -18,7 +18,6 @@ from phqc_pipeline.sample.report_counts import Counts, Period, Records
 from phqc_pipeline.sample.report_figures import FIGURES, Figures
 
 CHARGED = "r_archive"  # the report the orders are based on
-_RUNNING = "累计"  # of an item: since the year began, so never less than a period before
 _SUBMITTED_AFTER = timedelta(days=10)  # a report is in some days after its period has ended
 _QUARTERS = {"Q1": 3, "Q2": 6, "Q3": 9, "Q4": 12}
 _MONTHS = {f"M{month:02d}": month for month in range(1, 13)}
@@ -41,9 +40,14 @@ def reported_periods(times: Times, report_id: str) -> list[Period]:
     return found
 
 
-def report_rows(work: Work) -> tuple[dict[str, pl.DataFrame], dict[tuple[int, str], int]]:
-    """The reports as they should have been sent, one row a period; electronic archives counted by (year, period)."""
-    records = Records(work)
+def report_rows(
+    work: Work, severe: Mapping[str, set[int]] | None = None
+) -> tuple[dict[str, pl.DataFrame], dict[tuple[int, str], int]]:
+    """The reports as they should have been sent, one row a period; electronic archives counted by (year, period).
+
+    ``severe``: form → numbers of records with a severe finding, which nobody counts as managed as required.
+    """
+    records = Records(work, severe)
     counts: dict[date, Counts] = {}
     reports = {}
     for report_id in (one for one in FIGURES if one in work.cat.reports):
@@ -110,7 +114,4 @@ def _frame(work: Work, report: Report, periods: list[Period], made: list[Figures
     )
     types = {item.item: pl.Int64 if item.type == "int" else pl.Float64 for item in report.items}
     items = [pl.Series(name, [one.get(name) for one in made], pl.Float64) for name in types]
-    running = [item.item for item in report.items if item.nature == _RUNNING]
-    rows = pl.concat([key, pl.DataFrame(items)], how="horizontal")
-    # A figure that runs on through the year never falls, though somebody may no longer be managed as required.
-    return rows.with_columns(pl.col(name).cum_max().over("year") for name in running).cast(types)  # type: ignore[arg-type]
+    return pl.concat([key, pl.DataFrame(items)], how="horizontal").cast(types)  # type: ignore[arg-type]

@@ -16,13 +16,16 @@ from functools import cached_property
 
 import polars as pl
 
-from phqc_pipeline.catalogue import Catalogue
+from phqc_pipeline.catalogue import Catalogue, Context
+from phqc_pipeline.catalogue.expressions import parse_expression, to_polars
 from phqc_pipeline.sample.calendar import day_number
 from phqc_pipeline.sample.faults.truth import judged_rows, valid_numbers
 from phqc_pipeline.sample.faults.work import Work
 from phqc_pipeline.sample.places import Institution
 
 ALL = pl.lit(True)
+_ENDED = ("3", "4", "5", "6")  # CL_MANAGE_STATUS: ended, which needs a date
+_OPEN = date(9999, 12, 31)
 _CLOSED = ("2", "3", "4", "9")  # CL_ARCHIVE_STATUS: what ends a registration that has no end of its own (0a.12)
 FACE_TO_FACE = pl.col("visit_mode_code").is_in(["1", "2"])
 
@@ -38,24 +41,41 @@ class Period:
 
 
 class Records:
-    """An institution's judged records by form, in order of service, with ``_who`` (one value a person) and ``_day``."""
+    """An institution's judged records by form, in order of service, with ``_who`` (one value a person), ``_day`` and
+    ``_severe`` (whether a record rule found a severe problem). ``severe``: form → numbers (``_row``) of such records.
+    """
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: Work, severe: Mapping[str, set[int]] | None = None) -> None:
         self.cat: Catalogue = work.cat
+        self.work = work
         self.institution: Institution = work.institution
+        self.ctx = Context.natural_year(work.times.snapshot)
         self.people = work.people
         self.profiles = with_person(judged_rows(work, "resident_profile"))
         archives = self.profiles.select("archive_no", _known="_who").drop_nulls().unique("archive_no", keep="first")
         self._forms: dict[str, pl.DataFrame] = {}
         for form_id in work.frames:
             rows = judged_rows(work, form_id).join(archives, on="archive_no", how="left", maintain_order="left")
+            own = pl.when(valid_numbers(rows["id_card_no"])).then(pl.col("id_card_no").str.to_uppercase())
             self._forms[form_id] = rows.with_columns(
-                _who=pl.coalesce("_known", "id_card_no", "archive_no", "record_id"),
+                _who=pl.coalesce("_known", own, "archive_no", "record_id"),
+                _severe=pl.col("_row").is_in(sorted((severe or {}).get(form_id, ()))),
                 _day=pl.col(self.cat.forms[form_id].service_date).cast(pl.Date),
             ).sort("_day", "created_at", "_row", nulls_last=True)
 
     def get(self, form_id: str) -> pl.DataFrame | None:
         return self._forms.get(form_id)
+
+    @cached_property
+    def complete_exams(self) -> pl.Series:
+        """Numbers (``_row``) of examinations with every field filled in that must be."""
+        form = self.cat.forms["health_exam"]
+        rows = self._forms["health_exam"]
+        lake = self.work.lake_rows("health_exam", rows.select("_row", *(one.name for one in form.fields)))
+        missing = [f"{one.name}__raw" for one in form.fields if f"{one.name}__raw" not in lake.columns]
+        lake = lake.with_columns(pl.lit(None, pl.String).alias(name) for name in missing)
+        complete = to_polars(parse_expression("required_missing_count() = 0", form, self.cat), form, self.ctx)
+        return lake.filter(complete)["_row"]
 
     @cached_property
     def services(self) -> pl.DataFrame:
@@ -135,23 +155,39 @@ class Counts:
     def managed(self, disease: str) -> pl.DataFrame:
         """Who is registered with a disease at some time of the year (reports.md 4.2, 期内在管过).
 
-        Columns: ``archive_no``, ``_who`` and ``days`` under management within the period (0a.12).
+        Columns: ``archive_no``, ``_who``, ``days`` under management within the period, several cards merged day by day
+        (0a.12), and ``_ended``, the last day of management there was or will be.
         """
         cards = self.records.get("chronic_registry")
         assert cards is not None
+        unread = [row for row, texts in self.records.work.texts["chronic_registry"].items() if texts.get("end_date")]
+        own = pl.col("end_date")
         closed = pl.when(pl.col("archive_status").is_in(_CLOSED)).then(pl.col("archive_status_date"))
-        end = pl.coalesce("end_date", closed)
+        end = (
+            pl.when(own.is_not_null())
+            .then(own)
+            .when(pl.col("_row").is_in(unread) | pl.col("manage_status").is_in(_ENDED).fill_null(False))
+            .then(None)
+            .when(pl.col("archive_status").is_in(_CLOSED).fill_null(False))
+            .then(closed)
+            .otherwise(pl.lit(_OPEN))
+        )
         start, last = pl.lit(self.period.start), pl.lit(self.period.end)
-        first = pl.max_horizontal("register_date", start)
-        until = pl.min_horizontal(end.fill_null(last), last)
-        days = (until - first).dt.total_days() + 1
-        return (
+        spans = (
             cards.filter((pl.col("disease") == disease) & (pl.col("register_date") <= self.period.end))
-            .with_columns(days=days)
-            .filter(pl.col("days") > 0)
-            .group_by("archive_no", "_who", maintain_order=True)
-            .agg(pl.col("days").sum())
             .drop_nulls("archive_no")
+            .with_columns(_ended=end)
+            .with_columns(_first=pl.max_horizontal("register_date", start), _until=pl.min_horizontal("_ended", last))
+            .filter(pl.col("_ended").is_not_null() & (pl.col("_first") <= pl.col("_until")))
+        )
+        merged = {
+            archive: len(_days_of(list(zip(first, until, strict=True))))
+            for archive, first, until in spans.group_by("archive_no").agg("_first", "_until").iter_rows()
+        }
+        return (
+            spans.group_by("archive_no", maintain_order=True)
+            .agg(pl.col("_who").first(), pl.col("_ended").max())
+            .with_columns(days=pl.col("archive_no").replace_strict(merged, default=0, return_dtype=pl.Int64))
         )
 
     def due(self, times: int) -> pl.Expr:
@@ -167,6 +203,23 @@ class Counts:
         """Archive numbers with any service in the twelve months before the period's end."""
         since = self.period.end - timedelta(days=364)
         return self.records.services.filter(pl.col("_day").is_between(since, self.period.end))["archive_no"].unique()
+
+
+def whole_years(birth: pl.Expr, day: pl.Expr) -> pl.Expr:
+    """周岁: born on 29 February, older on 1 March (0a.15)."""
+    early = (day.dt.month() * 100 + day.dt.day()) < (birth.dt.month() * 100 + birth.dt.day())
+    return day.dt.year() - birth.dt.year() - early.cast(pl.Int32)
+
+
+def _days_of(spans: list[tuple[date, date]]) -> set[int] | range:
+    """The days of some spans, each once."""
+    if len(spans) == 1:
+        first, until = spans[0]
+        return range(first.toordinal(), until.toordinal() + 1)
+    days: set[int] = set()
+    for first, until in spans:
+        days.update(range(first.toordinal(), until.toordinal() + 1))
+    return days
 
 
 def with_person(profiles: pl.DataFrame) -> pl.DataFrame:

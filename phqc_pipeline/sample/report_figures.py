@@ -4,23 +4,27 @@ Belongs here: one function a report, from a period's counts to its figures; part
 periods and rows (``report``), how records are picked (``report_counts``).
 
 Figures that no record tells (population, estimates, funds) are put a little above what the records hold, as a
-statistical office would have them, so that no part exceeds its whole. 规范管理 is counted by number of services and the
-yearly examination; intervals and severe faults of single visits are left out. What nobody knows is None: not reported.
+statistical office would have them, so that no part exceeds its whole. What nobody knows is None: not reported.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 
 import polars as pl
 
-from phqc_pipeline.sample.report_counts import ALL, FACE_TO_FACE, Counts, archives_at, given, people_in
+from phqc_pipeline.sample.faults.truth import valid_numbers
+from phqc_pipeline.sample.report_counts import ALL, Counts, archives_at, given, people_in, whole_years
+from phqc_pipeline.sample.report_management import patients
 
 Figures = dict[str, float | None]
 
 _PREVALENCE_HTN, _PREVALENCE_DM = 0.30, 0.11  # of residents of 35 and more, what the estimates hang on
 _FUND_2023, _FUND_STEP = 89.0, 5.0  # yuan a head in 2023, and how much more each year
 _CHILD_FORMS = ("newborn_visit", "child_exam_1_8m", "child_exam_12_30m", "child_exam_3_6y")
+_EYES = ("eye_code", "vision_left", "vision_right")
+_DISEASES = {"r_hypertension": "HTN", "r_diabetes": "T2DM", "r_copd": "COPD", "r_smi": "SMI"}
 _TCM_MONTHS = (6, 12, 18, 24, 30, 36)
 _BOUGHT = ("JEI", "HEPAI")  # vaccines that stand for another one of the programme: due only where given
 
@@ -37,7 +41,7 @@ def _archive(c: Counts) -> Figures:
         "ehr_pop": _population(people),
         "ehr_archive": people,
         "ehr_electronic": people,
-        "ehr_standard": int(people * 0.872),
+        "ehr_standard": _standard_archives(c),
         "ehr_total": kept["archive"].n_unique(),
         "ehr_dynamic": dynamic["archive_no"].n_unique(),
         "ehr_new": there.filter(pl.col("archive_date") >= c.period.start)["archive"].n_unique(),
@@ -80,9 +84,10 @@ def _vaccination(c: Counts) -> Figures:
     }
     rows = c.during("vaccination_dose")
     doses = None if rows is None else rows.select(
-        pl.format("{}-{}", "vaccine_code", pl.col("dose_no").cast(pl.Int64)).alias("dose")
-    )["dose"].value_counts()  # fmt: skip
-    done = {} if doses is None else dict(doses.drop_nulls().iter_rows())
+        "_who", dose=pl.format("{}-{}", "vaccine_code", pl.col("dose_no").cast(pl.Int64))
+    ).drop_nulls("dose").group_by("dose").agg(pl.col("_who").n_unique())  # fmt: skip
+    done = {} if doses is None else dict(doses.iter_rows())
+    items = c.records.cat.reports["r_vaccination"].by_item
     figures: Figures = {}
     for dose in sorted({*programme, *done}):
         item = dose.lower().replace("-", "_")
@@ -97,8 +102,8 @@ def _vaccination(c: Counts) -> Figures:
         **figures,
         "vac_cert_due": max(month_old, cards),
         "vac_cert": cards,
-        "vac_due": sum(value or 0 for item, value in figures.items() if item.startswith("vac_due")),
-        "vac_done": sum(value or 0 for item, value in figures.items() if item.startswith("vac_done")),
+        "vac_due": sum(value or 0 for item, value in figures.items() if item.startswith("vac_due") and item in items),
+        "vac_done": sum(value or 0 for item, value in figures.items() if item.startswith("vac_done") and item in items),
         "vac_aefi": None,
     }
 
@@ -106,15 +111,15 @@ def _vaccination(c: Counts) -> Figures:
 def _child(c: Counts) -> Figures:
     """0～6岁儿童健康管理."""
     seen = [rows.select("_who", "_day") for form in _CHILD_FORMS if (rows := c.during(form)) is not None]
-    infants = [c.during(form) for form in _CHILD_FORMS[:3]]
-    visits = pl.concat([rows.select("_who", "_day") for rows in infants if rows is not None] or [_NOBODY])
-    systematic = int((visits.unique()["_who"].value_counts()["count"] >= 2).sum())
+    systematic = _seen_at_every_age(c)
     under_seven, under_three = c.residents(below=7), c.residents(below=3)
     managed = pl.concat(seen)["_who"].n_unique() if seen else int(under_seven * 0.9 * c.months / 12)
     if not seen:
         systematic = int(under_three * 0.85 * c.months / 12)
     eyes = [
-        rows.select(pl.col("_who").filter(given(["vision_left"], rows.schema) | given(["eye_code"], rows.schema)))
+        rows.filter(pl.any_horizontal(pl.col(name).is_not_null() for name in _EYES if name in rows.columns)).select(
+            "_who"
+        )
         for form in _CHILD_FORMS[1:]
         if (rows := c.during(form)) is not None
     ]
@@ -146,8 +151,7 @@ def _elderly(c: Counts) -> Figures:
     exams = c.during("health_exam")
     assert exams is not None
     old = _elder(c)
-    form = c.records.cat.forms["health_exam"]
-    full = given([field.name for field in form.fields if field.required == "always"], exams.schema)
+    full = pl.col("_row").is_in(c.records.complete_exams.implode())
     assessed = c.archives_with("elderly_self_care")
     guided = (pl.col("guide_codes").list.len() > 0).fill_null(False)
     managed = exams.select("_who", ok=old & full & guided & _in(assessed))
@@ -161,61 +165,37 @@ def _elderly(c: Counts) -> Figures:
 
 def _hypertension(c: Counts) -> Figures:
     """高血压患者健康管理."""
-    limit = pl.when(c.period.year - pl.col("birth_date").dt.year() >= 65).then(150).otherwise(140)
-    controlled = (pl.col("sbp") < limit) & (pl.col("dbp") < 90)
-    seen = _followed(c, "HTN", "htn_followup", FACE_TO_FACE, controlled)
-    return {
-        "htn_est": max(int(c.residents(least=35) * _PREVALENCE_HTN), _census(people_in(seen))),
-        "htn_managed": people_in(seen),
-        "htn_standard": people_in(seen, (pl.col("times") >= c.due(4)) & _in(c.archives_with("health_exam"))),
-        "htn_controlled": people_in(seen, pl.col("good")),
-    }
+    figures = _patients(c, "r_hypertension", ("htn_managed", "htn_standard", "htn_controlled"))
+    known = int(figures["htn_managed"] or 0)
+    return {"htn_est": max(int(c.residents(least=35) * _PREVALENCE_HTN), _census(known)), **figures}
 
 
 def _diabetes(c: Counts) -> Figures:
     """2型糖尿病患者健康管理."""
-    tested = FACE_TO_FACE & pl.col("fbg").is_not_null()
-    seen = _followed(c, "T2DM", "t2dm_followup", tested, pl.col("fbg") < 7.0)
-    return {
-        "dm_est": max(int(c.residents(least=35) * _PREVALENCE_DM), _census(people_in(seen))),
-        "dm_managed": people_in(seen),
-        "dm_standard": people_in(seen, (pl.col("times") >= c.due(4)) & _in(c.archives_with("health_exam"))),
-        "dm_controlled": people_in(seen, pl.col("good")),
-    }
+    figures = _patients(c, "r_diabetes", ("dm_managed", "dm_standard", "dm_controlled"))
+    known = int(figures["dm_managed"] or 0)
+    return {"dm_est": max(int(c.residents(least=35) * _PREVALENCE_DM), _census(known)), **figures}
 
 
 def _copd(c: Counts) -> Figures:
-    """慢阻肺患者健康管理: two visits a year by default (reports.md 4.1, not checked)."""
-    registered = people_in(c.managed("COPD"))
-    if c.during("copd_followup") is None:
-        return {
-            "copd_registered": registered,
-            "copd_managed": int(registered * 0.92),
-            "copd_standard": int(registered * 0.8),
-        }
-    seen = _followed(c, "COPD", "copd_followup", FACE_TO_FACE, ALL)
-    return {
-        "copd_registered": registered,
-        "copd_managed": people_in(seen),
-        "copd_standard": people_in(seen, pl.col("times") >= c.due(2)),
-    }
+    """慢阻肺患者健康管理."""
+    return _patients(c, "r_copd", ("copd_registered", "copd_managed", "copd_standard"))
 
 
 def _smi(c: Counts) -> Figures:
-    """严重精神障碍患者管理: of those registered at some time of the year, who is willing to be managed and was seen."""
-    registered = people_in(c.managed("SMI"))
-    willing = c.records.get("smi_registration")
-    if willing is None or c.during("smi_followup") is None:
-        shares = {"smi_managed": 0.94, "smi_standard": 0.88, "smi_stable": 0.8}
-        return {"smi_registered": registered, **{item: int(registered * share) for item, share in shares.items()}}
-    consent = willing.filter(pl.col("consent_code") == "1")["archive_no"]
-    seen = _followed(c, "SMI", "smi_followup", ALL, pl.col("class_code") == "3")
-    seen = seen.filter(_in(consent))
+    """严重精神障碍患者管理."""
+    return _patients(c, "r_smi", ("smi_registered", "smi_managed", "smi_standard", "smi_stable"))
+
+
+def _patients(c: Counts, report_id: str, items: tuple[str, ...]) -> Figures:
+    """Items counted person by person; where a form is not made, a share of those registered."""
+    counted = {item: patients(c, report_id, item) for item in items}
+    first = counted[items[0]]
+    known = first if first is not None else people_in(c.managed(_DISEASES[report_id]))
+    shares = (1.0, 0.92, 0.8, 0.78)
     return {
-        "smi_registered": registered,
-        "smi_managed": people_in(seen),
-        "smi_standard": people_in(seen, pl.col("times") >= c.due(4)),
-        "smi_stable": people_in(seen, pl.col("good")),
+        item: int(known * share) if (figure := counted[item]) is None else figure
+        for item, share in zip(items, shares, strict=False)
     }
 
 
@@ -243,7 +223,7 @@ def _tcm(c: Counts) -> Figures:
     rows = c.during(form)
     answered = ALL if rows is None else given([f"q{n}" for n in range(1, 34)], rows.schema)
     children = c.reaching(*_TCM_MONTHS)
-    served = c.people("child_tcm", otherwise=int(children * 0.82))
+    served = c.people("child_tcm", pl.col("month_stage").is_not_null(), otherwise=int(children * 0.82))
     return {
         "eld_tcm": c.people(form, old & answered, otherwise=int(c.people("health_exam", old) * 0.86)),
         "tcm_child_due": max(children, served),
@@ -256,15 +236,15 @@ def _infectious(c: Counts) -> Figures:
     form, n = "infectious_report", c.months
     reported = c.rows(form, otherwise=n * max(1, c.records.institution.residents // 6000))
     allowed = {one.code: one.attrs.get("report_hours") for one in c.records.cat.codes["CL_NOTIFIABLE"].codes}
-    hours = pl.col("disease_code").replace_strict(allowed, default=24, return_dtype=pl.Int64)
-    late = pl.col("report_time") > pl.col("diagnosis_time") + pl.duration(hours=hours)
-    slow = (pl.col("report_time") > pl.col("known_time") + pl.duration(hours=2)) & (pl.col("report_kind_code") == "1")
+    hours = pl.col("disease_code").replace_strict(allowed, default=None, return_dtype=pl.Int64).fill_null(24)
+    soon = pl.col("report_time") <= pl.col("diagnosis_time") + pl.duration(hours=hours)
+    quick = (pl.col("report_time") <= pl.col("known_time") + pl.duration(hours=2)) | (pl.col("report_kind_code") != "1")
     return {
         "inf_registered": reported,
         "inf_reported": reported,
-        "inf_timely": c.rows(form, ~late.fill_null(False), otherwise=reported),
+        "inf_timely": c.rows(form, soon.fill_null(False), otherwise=reported),
         "phe_reported": c.rows("phe_report", otherwise=n // 6),
-        "phe_timely": c.rows("phe_report", ~slow.fill_null(False), otherwise=n // 6),
+        "phe_timely": c.rows("phe_report", quick.fill_null(False), otherwise=n // 6),
     }
 
 
@@ -350,8 +330,6 @@ PARTS: Mapping[str, tuple[tuple[str, str], ...]] = {
     ),
 }  # fmt: skip
 
-_NOBODY = pl.DataFrame(schema={"_who": pl.String, "_day": pl.Date})
-
 
 def _population(archives: int) -> int:
     return int(archives * 1.063) + 11
@@ -372,26 +350,14 @@ def _elder(c: Counts) -> pl.Expr:
     return (c.period.year - pl.col("birth_date").dt.year() >= 65).fill_null(False)
 
 
-def _followed(c: Counts, disease: str, form: str, counts: pl.Expr, good: pl.Expr) -> pl.DataFrame:
-    """Who is registered with a disease and was seen in the year: ``managed`` with ``times`` (days with a visit that
-    counts) and ``good`` (whether the last visit was)."""
-    visits = c.during(form)
-    assert visits is not None
-    seen = visits.group_by("archive_no").agg(
-        times=pl.col("_day").filter(counts).n_unique(), good=good.fill_null(False).last()
-    )
-    return c.managed(disease).join(seen, on="archive_no", how="inner")
-
-
 def _births(c: Counts) -> int:
     """Children born in the period to those who live there."""
     return c.reaching(0)
 
 
 def _live_births(c: Counts) -> float:
-    """One figure for two reports: what was delivered, or more where more mothers or children were seen."""
-    delivered = c.rows("delivery_record", pl.col("outcome_code") == "1", otherwise=_births(c))
-    return max(delivered, _newborns_visited(c), _early_booked(c), _checked_five_times(c), _visited_postpartum(c))
+    """One figure for two reports."""
+    return c.rows("delivery_record", pl.col("outcome_code") == "1", otherwise=_births(c))
 
 
 def _newborns_visited(c: Counts) -> float:
@@ -399,23 +365,87 @@ def _newborns_visited(c: Counts) -> float:
 
 
 def _early_booked(c: Counts) -> float:
-    """Mothers of the period's births whose first check-up was at 13 weeks at most."""
+    """Mothers of the period's births whose first check-up of that pregnancy was at 13 weeks at most."""
     first = c.records.get("prenatal_first")
-    if first is None:
+    births = c.during("delivery_record")
+    if first is None or births is None:
         return int(_births(c) * 0.93)
     days = pl.col("gest_weeks") * 7 + pl.col("gest_days").fill_null(0)
-    return c.people("delivery_record", _in(first.filter(days <= 13 * 7)["archive_no"].drop_nulls()))
+    checks = first.filter((days <= 13 * 7).fill_null(False)).select("archive_no", check="_day")
+    return people_in(_cared(births, checks))
 
 
 def _checked_five_times(c: Counts) -> float:
-    checks = [c.records.get(form) for form in ("prenatal_first", "prenatal_followup")]
-    made = [rows["archive_no"] for rows in checks if rows is not None]
-    if not made:
+    births = c.during("delivery_record")
+    forms = ("prenatal_first", "prenatal_followup")
+    checks = [rows for form in forms if (rows := c.records.get(form)) is not None]
+    if not checks or births is None:
         return int(_births(c) * 0.9)
-    often = pl.concat(made).drop_nulls().value_counts().filter(pl.col("count") >= 5)["archive_no"]
-    return c.people("delivery_record", _in(often))
+    made = pl.concat([rows.select("archive_no", check="_day", key="record_id") for rows in checks])
+    often = _cared(births, made).group_by("archive_no", "_who").agg(n=pl.struct("check", "key").n_unique())
+    return people_in(often, pl.col("n") >= 5)
+
+
+def _cared(births: pl.DataFrame, checks: pl.DataFrame) -> pl.DataFrame:
+    """Each birth with the check-ups of the pregnancy before it."""
+    both = (
+        births.drop_nulls("archive_no")
+        .select("archive_no", "_who", "_day")
+        .join(checks.drop_nulls(["archive_no", "check"]), on="archive_no")
+    )
+    return both.filter(pl.col("check").is_between(pl.col("_day") - pl.duration(days=310), pl.col("_day")))
 
 
 def _visited_postpartum(c: Counts) -> float:
     soon = pl.col("visit_date") <= pl.col("discharge_date") + pl.duration(days=28)
     return c.people("postpartum_visit", soon.fill_null(False), otherwise=int(_births(c) * 0.94))
+
+
+def _seen_at_every_age(c: Counts) -> int:
+    """Children under three at the period's end who had as many visits as ages of visit they reached in it."""
+    p = c.records.cat.reports["r_child"].by_item["child_0_3_sys"].params
+    made = [
+        rows.select("_who", "_day", "birth_date", archive=pl.coalesce("archive_no", "record_id"))
+        for form in _CHILD_FORMS[:3]
+        if (rows := c.during(form)) is not None
+    ]
+    if not made:
+        return 0
+    visits = (
+        pl.concat(made)
+        .group_by("archive")
+        .agg(
+            pl.col("_who").first(), pl.col("_day").n_unique().alias("visits"), pl.col("birth_date").max().alias("born")
+        )
+    )
+    born, end = pl.col("born"), c.period.end
+    until = end - timedelta(days=int(p["grace_days"]))
+    ages = [born.dt.offset_by(f"{month}mo").is_between(c.period.start, until).cast(pl.Int32) for month in p["months"]]
+    young = born.dt.offset_by(f"{p['below_months']}mo") > end
+    return people_in(visits, young & (pl.col("visits") >= pl.sum_horizontal(ages)))
+
+
+def _standard_archives(c: Counts) -> int:
+    """规范化电子健康档案, tier S2 (reports.md 4.3): a right number and the basic items, and for those it concerns a
+    service of their kind within the year."""
+    p = c.records.cat.reports["r_archive"].by_item["ehr_standard"].params
+    end = c.period.end
+    gone = pl.col("archive_status").is_in(["3", "9"]) & (pl.col("archive_status_date") <= end)
+    ended = pl.col("archive_status").is_in(["2", "3", "4", "9"]) & (pl.col("archive_status_date") <= end)
+    there = c.archives().filter(~gone.fill_null(False)).with_columns(_ended=ended.fill_null(False))
+    people = there.sort("_ended", "archive_date", "archive", descending=[False, True, False]).unique(
+        "_who", keep="first", maintain_order=True
+    )
+    basic = people.filter(valid_numbers(people["id_card_no"]) & given(p["s1_fields"], people.schema))
+    needs: list[tuple[pl.Series, list[str]]] = [
+        (people.filter(end.year - pl.col("birth_date").dt.year() >= p["elder_age"])["archive"], p["elder_forms"]),
+        (people.filter(whole_years(pl.col("birth_date"), pl.lit(end)) < p["child_age"])["archive"], p["child_forms"]),
+    ]
+    for disease in dict.fromkeys(pair.split(":")[0] for pair in p["disease_forms"]):
+        forms = [pair.split(":")[1] for pair in p["disease_forms"] if pair.startswith(f"{disease}:")]
+        needs.append((c.managed(disease)["archive_no"], forms))
+    unmet: set[str] = set()
+    for who, forms in needs:
+        had = [served for form in forms if (served := c.archives_with(form)) is not None]
+        unmet |= set(who.to_list()) - set(pl.concat(had).to_list() if had else [])
+    return people_in(basic, ~pl.col("archive").is_in(sorted(unmet)))

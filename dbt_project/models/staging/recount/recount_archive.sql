@@ -37,7 +37,7 @@ at_end as (
 people as (
   select * from at_end where not gone
   qualify row_number() over (
-    partition by to_day, person order by ended, archive_date desc, institution_code
+    partition by to_day, person order by ended, archive_date desc, institution_code, archive_no
   ) = 1
 ),
 
