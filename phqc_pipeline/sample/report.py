@@ -1,7 +1,7 @@
 """The reports each institution sent upward: one row a period, from its records as they were at each period's end.
 
-Belongs here: which periods a report has, its rows, wrong ones. Does not belong here: the figures (``report_figures``),
-writing the files (``delivery``).
+Belongs here: which periods a report has, its rows. Does not belong here: the figures (``report_figures``), wrong ones
+(``misreports``), writing the files (``delivery``).
 """
 
 from __future__ import annotations
@@ -62,27 +62,6 @@ def report_rows(
         return reports, {}
     keys = zip(charged["year"], charged["period"], strict=True)
     return reports, dict(zip(keys, charged["ehr_electronic"].to_list(), strict=True))
-
-
-def misreport(report: pl.DataFrame, times: Times, which: str) -> tuple[pl.DataFrame, bool]:
-    """A fault in a row other than the basis year's: what is charged stays right.
-
-    ``RPT-R-002``: both figures too high alike, in the last row; ``RPT-R-030``: fewer archives than electronic ones, in
-    the first row after the basis.
-    """
-    others = [n for n in range(report.height) if report["year"][n] != times.basis_year]
-    if not others:
-        return report, False
-    place = others[-1] if which == "RPT-R-002" else others[0]
-    here = pl.int_range(pl.len()) == place
-    if which == "RPT-R-002":
-        raised = [
-            pl.when(here).then(pl.col(name) + 23).otherwise(pl.col(name)).alias(name)
-            for name in ("ehr_archive", "ehr_electronic")
-        ]
-        return report.with_columns(raised), True
-    lowered = pl.when(here).then(pl.col("ehr_electronic") - 12).otherwise(pl.col("ehr_archive")).alias("ehr_archive")
-    return report.with_columns(lowered), True
 
 
 def _names(report_id: str, year: int, times: Times) -> Iterator[tuple[str, int]]:

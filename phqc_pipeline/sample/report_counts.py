@@ -74,7 +74,7 @@ class Records:
         lake = self.work.lake_rows("health_exam", rows.select("_row", *(one.name for one in form.fields)))
         missing = [f"{one.name}__raw" for one in form.fields if f"{one.name}__raw" not in lake.columns]
         lake = lake.with_columns(pl.lit(None, pl.String).alias(name) for name in missing)
-        complete = to_polars(parse_expression("required_missing_count() = 0", form, self.cat), form, self.ctx)
+        complete = to_polars(parse_expression("required_missing_count() = 0", form, self.cat), self.ctx)
         return lake.filter(complete)["_row"]
 
     @cached_property

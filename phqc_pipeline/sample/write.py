@@ -13,7 +13,7 @@ Memory is bounded by the largest institution. Rates at which faults are put in, 
   one field. No form has more than three quarters of its records faulty (larger ones: half), but for the sake of a
   rule that nothing else can stand for; rules on many forms spare those with few records.
 
-Reports are made wrong (RPT-R-002, RPT-R-030) in periods other than the one that is charged.
+Reports are made wrong (``misreports``) in periods other than the one that is charged.
 """
 
 from __future__ import annotations
@@ -49,12 +49,13 @@ from phqc_pipeline.sample.faults.truth import Finding, Truth, judged_rows
 from phqc_pipeline.sample.faults.work import Work
 from phqc_pipeline.sample.infectious import infectious_cards
 from phqc_pipeline.sample.mental import mental_health
+from phqc_pipeline.sample.misreports import MISREPORTS, misreport
 from phqc_pipeline.sample.mothers import maternal_services
 from phqc_pipeline.sample.people import settle
 from phqc_pipeline.sample.places import FOUNDING_ELECTRONIC, LARGE, Institution, found_institutions
 from phqc_pipeline.sample.profile import profiles, registry
 from phqc_pipeline.sample.registry import write_registry
-from phqc_pipeline.sample.report import CHARGED, misreport, report_rows
+from phqc_pipeline.sample.report import report_rows
 from phqc_pipeline.sample.report_counts import archives_at, with_person
 from phqc_pipeline.sample.rows import PREFIX, enter
 from phqc_pipeline.sample.tcm import constitutions
@@ -74,6 +75,7 @@ _FEW_RECORDS = 60
 
 Log = Callable[[str], object]
 _Meant = tuple[str, str, str, int | None]  # rule, form, field, _row of the record
+_Violated = tuple[int, str, frozenset[int]]  # a record's number, its key, positions of the checks it violates
 
 #: What makes the records of the other forms, each some forms' clean frames: form_id → frame (as in ``rows``).
 MAKERS: tuple[Callable[[pl.DataFrame, Institution, Times, Catalogue, int], dict[str, pl.DataFrame]], ...] = (
@@ -233,12 +235,13 @@ class _Maker:
         if place.residents == FOUNDING_RESIDENTS and place.is_founding:
             _settle_count(work, FOUNDING_ELECTRONIC)
         work.finish()
-        reports, counted = report_rows(work)
+        judged = {form_id: self._judge_records(work, form_id, rows) for form_id, rows in work.frames.items()}
+        honest, counted = report_rows(work, self._severe(judged))
+        reports = dict(honest)
         for rule_id in self._misreported(place):
-            reports[CHARGED], done = misreport(reports[CHARGED], self.times, rule_id)
-            if done:
+            if misreport(reports, self.times, rule_id):
                 self._count(rule_id)
-        key = self._key(work, reports, counted)
+        key = self._key(work, judged, reports, honest)
         self._check(work, key)
         self._deliver(work, reports)
         self._tell(place, clean, work, missing, key)
@@ -322,22 +325,26 @@ class _Maker:
         return missing
 
     def _misreported(self, place: Institution) -> list[str]:
-        known = {rule.rule_id for rule in self.cat.rules if CHARGED in (rule.form_ids or rule.forms)}
-        wanted = sorted(known & {"RPT-R-002", "RPT-R-030"})
+        known = {rule.rule_id for rule in self.cat.rules}
+        wanted = [rule_id for rule_id in MISREPORTS if rule_id in known]
         part, parts = self._rates(place).share
         return [rule_id for n, rule_id in enumerate(wanted) if n % parts == part]
 
     def _key(
-        self, work: Work, reports: dict[str, pl.DataFrame], counted: dict[tuple[int, str], int]
+        self,
+        work: Work,
+        judged: dict[str, list[_Violated]],
+        reports: dict[str, pl.DataFrame],
+        honest: dict[str, pl.DataFrame],
     ) -> list[dict[str, str]]:
         """Everything that is violated in the final records, with its cause: ``injected`` or ``collateral``."""
         meant: set[_Meant] = {(f.rule_id, f.form_id, f.field, f.row) for f in work.faults if f.row is not None}
         meant_subjects = {(f.rule_id, f.form_id, f.field, f.subject) for f in work.faults if f.subject is not None}
         entries: list[dict[str, str]] = []
         numbers: dict[tuple[str, str], int] = {}
-        for form_id, rows in work.frames.items():
-            entries += self._record_entries(work, form_id, rows, meant, numbers)
-        for finding in cross_findings(Truth(work, self.ctx, reports, counted)):
+        for form_id, violated in judged.items():
+            entries += self._record_entries(work, form_id, violated, meant, numbers)
+        for finding in cross_findings(Truth(work, self.ctx, reports, honest)):
             row = numbers.get((finding.form_id, finding.subject_id))
             injected = (finding.rule_id, finding.form_id, finding.field, row) in meant if row is not None else False
             injected |= (finding.rule_id, finding.form_id, finding.field, finding.subject_id) in meant_subjects
@@ -345,23 +352,36 @@ class _Maker:
             entries.append(_entry(finding, work.institution, injected))
         return sorted(entries, key=lambda one: tuple(one.values()))
 
-    def _record_entries(
-        self,
-        work: Work,
-        form_id: str,
-        rows: pl.DataFrame,
-        meant: set[_Meant],
-        numbers: dict[tuple[str, str], int],
-    ) -> list[dict[str, str]]:
+    def _judge_records(self, work: Work, form_id: str, rows: pl.DataFrame) -> list[_Violated]:
+        """Of each record that a fault touched: its number, its key, and the checks it violates."""
         form = self.cat.forms[form_id]
         judged = set(judged_rows(work, form_id)["_row"].to_list())
         touched = rows.filter(pl.col("_row").is_in(sorted(work.touched[form_id] & judged)))
         lake = work.lake_rows(form_id, touched)
         keys = record_keys(_with_raw(lake, [f.name for f in form.fields]), form).to_list()
+        return list(zip(touched["_row"].to_list(), keys, self.judge.violations(form, lake), strict=True))
+
+    def _severe(self, judged: dict[str, list[_Violated]]) -> dict[str, set[int]]:
+        """Numbers of the records in which a record rule finds a severe problem."""
+        checks = self.judge.checks
+        return {
+            form_id: {
+                number for number, _, broken in found if any(checks[form_id][n].rule.severity == "严重" for n in broken)
+            }
+            for form_id, found in judged.items()
+        }
+
+    def _record_entries(
+        self,
+        work: Work,
+        form_id: str,
+        violated: list[_Violated],
+        meant: set[_Meant],
+        numbers: dict[tuple[str, str], int],
+    ) -> list[dict[str, str]]:
         checks = self.judge.checks[form_id]
         entries = []
-        violated = self.judge.violations(form, lake)
-        for number, key, broken in zip(touched["_row"].to_list(), keys, violated, strict=True):
+        for number, key, broken in violated:
             numbers[form_id, key] = number
             for n in sorted(broken):
                 check = checks[n]
@@ -546,7 +566,7 @@ def _readme(summary: SampleSummary, institutions: int, residents: int | None, se
 - 其他 {LARGE} 人以上的机构：每条规则每 {int(_RATE)} 条记录一处（排在首位的机构至少一处）。
 - 更小的机构：规则在各机构间分派，每条一处（按字段展开的取一个字段）。任何一张表至多四分之三的记录有差错。
 - 记录比差错少的表（如突发事件报告卡、肺结核首次入户），一条记录埋几处差错，每一处都在答案里。
-- 报表差错（RPT-R-002、RPT-R-030）只埋在非计费期间。
+- 报表差错（RPT-R-*）只埋在非计费期间。
 
 ## 计费年度电子档案数
 

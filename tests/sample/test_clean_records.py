@@ -18,8 +18,8 @@ from tests.sample.conftest import Clean, broken_checks
 
 
 def crossed(work: Work, snapshot: date) -> list[str]:
-    report, counted = report_rows(work)
-    found = cross_findings(Truth(work, Context.natural_year(snapshot), report, counted))
+    report, _ = report_rows(work)
+    found = cross_findings(Truth(work, Context.natural_year(snapshot), report, report))
     return sorted({f"{finding.rule_id} {finding.form_id}" for finding in found})
 
 

@@ -39,13 +39,13 @@ class Truth:
     """The judged records of an institution, unusable cells NULL, and what the cross rules find in them."""
 
     def __init__(
-        self, work: Work, ctx: Context, reports: Mapping[str, pl.DataFrame], recomputed: Mapping[tuple[int, str], int]
+        self, work: Work, ctx: Context, reports: Mapping[str, pl.DataFrame], honest: Mapping[str, pl.DataFrame]
     ) -> None:
         self.cat: Catalogue = work.cat
         self.work = work
         self.ctx = ctx
         self.reports = reports
-        self.recomputed = recomputed
+        self.honest = honest  # the same reports as they should have been
         self.rows = {form_id: judged_rows(work, form_id) for form_id in work.frames}
         self.until = min(ctx.period_end, ctx.today)
 

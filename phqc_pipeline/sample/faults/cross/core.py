@@ -1,11 +1,10 @@
-"""The first cross rules: records twice, archives twice, visits too few or too far apart, reports that disagree."""
+"""The first cross rules: records twice, archives twice, visits too few or too far apart."""
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
 
 import polars as pl
 
@@ -220,7 +219,7 @@ def _never_assessed(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
     return people_of(rule, form_id, elders.filter(~pl.col("archive_no").is_in(assessed))["archive_no"])
 
 
-# --- entry and reports --------------------------------------------------------------------------------------------
+# --- entry --------------------------------------------------------------------------------------------
 
 
 def _entered_at_once(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
@@ -234,23 +233,6 @@ def _entered_at_once(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
     )
     doctors = sorted(set(minutes["doctor_name"].to_list()))
     return [Finding(rule.rule_id, form_id, rule.field, "doctor", doctor) for doctor in doctors]
-
-
-def _reports(truth: Truth, report_id: str, bad: Callable[[Mapping[str, Any]], bool]) -> Iterator[Mapping[str, Any]]:
-    return (row for row in truth.reports[report_id].iter_rows(named=True) if bad(row))
-
-
-def _miscounted(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
-    item, tolerance = rule.params["item"], rule.params.get("tolerance", 0)
-    counted = truth.recomputed
-    wrong = _reports(truth, form_id, lambda row: abs(row[item] - counted[row["year"], row["period"]]) > tolerance)
-    return [Finding(rule.rule_id, form_id, rule.field, "institution", row["institution_code"]) for row in wrong]
-
-
-def _part_exceeds(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
-    part, whole = rule.params["part"], rule.params["whole"]
-    wrong = _reports(truth, form_id, lambda row: row[part] > row[whole])
-    return [Finding(rule.rule_id, form_id, rule.field, "institution", row["institution_code"]) for row in wrong]
 
 
 JUDGEMENTS: Mapping[str, Judgement] = {
@@ -276,6 +258,4 @@ JUDGEMENTS: Mapping[str, Judgement] = {
     "ELD-T-001": _never_examined,
     "ELD-C-001": _never_assessed,
     "AUT-A-012": _entered_at_once,
-    "RPT-R-002": _miscounted,
-    "RPT-R-030": _part_exceeds,
 }
