@@ -207,8 +207,12 @@ class Counts:
 
 def whole_years(birth: pl.Expr, day: pl.Expr) -> pl.Expr:
     """周岁: born on 29 February, older on 1 March (0a.15)."""
-    early = (day.dt.month() * 100 + day.dt.day()) < (birth.dt.month() * 100 + birth.dt.day())
+    early = _month_and_day(day) < _month_and_day(birth)
     return day.dt.year() - birth.dt.year() - early.cast(pl.Int32)
+
+
+def _month_and_day(column: pl.Expr) -> pl.Expr:
+    return column.dt.month().cast(pl.Int32) * 100 + column.dt.day()
 
 
 def _days_of(spans: list[tuple[date, date]]) -> set[int] | range:

@@ -356,8 +356,9 @@ def _births(c: Counts) -> int:
 
 
 def _live_births(c: Counts) -> float:
-    """One figure for two reports."""
-    return c.rows("delivery_record", pl.col("outcome_code") == "1", otherwise=_births(c))
+    """One figure for two reports: what was delivered, or more where more mothers or children were seen."""
+    delivered = c.rows("delivery_record", pl.col("outcome_code") == "1", otherwise=_births(c))
+    return max(delivered, _newborns_visited(c), _early_booked(c), _checked_five_times(c), _visited_postpartum(c))
 
 
 def _newborns_visited(c: Counts) -> float:

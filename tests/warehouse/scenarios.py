@@ -150,8 +150,9 @@ def expected_of(one: Scenario) -> dict[tuple[str, str, str], Mapping[str, Any]]:
 
 
 def _registered(one: Scenario, row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row of a registry file; ``station``: of one below the institution."""
-    given = {name: value for name, value in row.items() if name not in ("at", "station")}
+    """A row of a registry file; ``station``: of one below the institution; ``@here`` and ``@there`` stand for codes."""
+    codes = {"@here": one.here, "@there": one.there}
+    given = {name: codes.get(value, value) for name, value in row.items() if name not in ("at", "station")}
     whose = one.institution(row)
     if "station" in row:
         given = {"parent_code": whose, **given}
