@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from phqc_pipeline.billing import Order, entitled, read_orders, read_report_history
+from phqc_pipeline.billing.evidence import History
 from phqc_pipeline.catalogue import Catalogue, Context, Plan, Scheme, for_plan
 from phqc_pipeline.extracts import Books, Delivery, HeldBack, Registry, read_registry
 from phqc_pipeline.home import Home
@@ -35,6 +36,7 @@ class Session:
     only: tuple[str, ...] = ()
     dates: tuple[date, ...] = ()
     _others: dict[tuple[str, tuple[str, ...]], Session] = field(default_factory=dict, init=False, repr=False)
+    _histories: dict[tuple[date, int, frozenset[str]], History] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
     def registry(self) -> Registry:
@@ -143,16 +145,24 @@ class Session:
 
     def orders(self, until: date, judged: Mapping[tuple[str, str], int] | None = None) -> list[Order]:
         """Every order with its bills by the deliveries up to ``until``. ``judged``: for orders priced by use."""
-        registry, books = self.registry, self.books
+        registry = self.registry
         return read_orders(
             registry.orders,
             registry.payments,
-            read_report_history(books, registry.orders, until),
+            self._report_history(until),
             self.cat.billing,
             until,
             payment_working_days=self.cat.settings.payment_working_days,
             judged=judged,
         )
+
+    def _report_history(self, until: date) -> History:
+        """Read once for as long as the books stand as they are: a night asks several times who may be judged."""
+        books = self.books
+        standing = (until, len(books.records), books.accepted)
+        if standing not in self._histories:
+            self._histories = {standing: read_report_history(books, self.registry.orders, until)}
+        return self._histories[standing]
 
     def work(self, snapshot: date) -> Path:
         """Where the stages of one night hand things on; worthless once the night is laid down."""

@@ -32,6 +32,11 @@ def night_summary(database: Path, snapshot: date, folders: Sequence[Path], secon
                 "SELECT status, count(*) FROM qc.rule_result WHERE snapshot_date = ? GROUP BY status", [snapshot]
             ).fetchall()
         )
+        (not_entitled,) = one(
+            "SELECT count(DISTINCT institution_code) FROM qc.rule_result WHERE snapshot_date = ? "
+            "AND status = 'not_evaluable' AND starts_with(reason, '未开通质控')",
+            snapshot,
+        )
         charges = con.execute(
             "SELECT order_no, quantity, unit_price, amount, amount_words, reason FROM billing.charge ORDER BY order_no"
         ).fetchall()
@@ -60,6 +65,8 @@ def night_summary(database: Path, snapshot: date, folders: Sequence[Path], secon
             )
         ),
     ]
+    if not_entitled:
+        lines.append(f"  未开通质控：{not_entitled} 家机构只收未判，原因见 qc.rule_result")
     for order_no, quantity, price, amount, words, reason in charges[:10]:
         if amount is None:
             lines.append(f"  服务费 {order_no}：未能计算，{reason}")
