@@ -11,10 +11,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from phqc_pipeline.sample.faults.cross import authenticity, chronic, core, duplicates, reports, tuberculosis
+from phqc_pipeline.sample.faults.cross import (
+    archives,
+    authenticity,
+    chronic,
+    core,
+    duplicates,
+    exams,
+    reports,
+    tuberculosis,
+)
 from phqc_pipeline.sample.faults.truth import Finding, Judgement, Truth
 
-_FAMILIES = (core, duplicates, authenticity, chronic, tuberculosis, reports)
+_FAMILIES = (core, duplicates, authenticity, chronic, tuberculosis, reports, archives, exams)
 JUDGEMENTS: Mapping[str, Judgement] = {
     rule_id: one for family in _FAMILIES for rule_id, one in family.JUDGEMENTS.items()
 }

@@ -242,9 +242,11 @@ JUDGEMENTS: Mapping[str, Judgement] = {
     "UNI-U-001": _archives_per_number,
     "UNI-U-002": _numbers_per_archive,
     "UNI-U-006": _archives_per_phone,
+    "UNI-U-007": _archives_per_phone,
     "XFM-X-001": _forms_differ,
     "XFM-X-002": _forms_differ,
     "XFM-X-003": _forms_differ,
+    "XFM-X-004": _forms_differ,
     "XFM-X-005": _orphans,
     "XFM-X-019": _served_after_end,
     "HTN-L-008": _unrelieved,
@@ -257,5 +259,6 @@ JUDGEMENTS: Mapping[str, Judgement] = {
     "AUT-A-006": _alike,
     "ELD-T-001": _never_examined,
     "ELD-C-001": _never_assessed,
+    "ELD-C-002": _never_assessed,
     "AUT-A-012": _entered_at_once,
 }
