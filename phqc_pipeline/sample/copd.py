@@ -49,7 +49,7 @@ def copd_visits(
     person, day, klass = _schedule(people, times, chance)
     size = len(person)
     mine = people[person]
-    at_home = chance.flags(size, np.where(mine["age"].to_numpy() >= 75, 0.7, 0.4))
+    at_home = chance.flags(size, np.where(mine["age"].to_numpy() >= 75, 0.7, 0.4)) | (mine["adl"].to_numpy() == 4)
     centre = centre_doctors(institution)
     at_centre = person % 2 == 0  # every other patient is the health centre's
     doctor = np.where(at_centre, centre[3 % len(centre)], doctor_of(mine, institution))
@@ -136,7 +136,9 @@ def _measured(
     height = np.round(mine["height"].to_numpy() + chance.integers(size, -1, 1) * 0.1, 1)
     weight = np.round(np.clip(weights_on(people, person, day, times) + chance.normal(size, 0, 0.4), 40.5, 124.0), 1)
     htn = mine["htn"].to_numpy()
-    sbp = np.round(np.clip(chance.normal(size, mine["sbp"].to_numpy() + np.where(htn, 9, 0), 6), 104, 148))
+    sbp = np.round(
+        np.clip(chance.normal(size, mine["sbp"].to_numpy() + np.where(htn, 9, 0), 6), 104, np.where(htn, 148, 138))
+    )
     dbp = np.round(np.minimum(np.clip(chance.normal(size, mine["dbp"].to_numpy() + 2, 5), 58, 88), sbp - 26))
     worse = klass == WORSE
     full = np.where(worse, 92, 95) - _grade(person) // 2

@@ -72,6 +72,7 @@ def _schedule(people: pl.DataFrame, times: Times, chance: Chance) -> tuple[Ints,
     persons: list[Ints] = []
     found: list[Ints] = []
     htn, registered = people["htn"].to_numpy(), people["htn_register"].to_numpy()
+    last = np.full(size, -(10**6))
     for year in (times.years[0] - 1, *times.years):
         begin, end = year_start(year), year_start(year + 1) - 1
         elder = follows & (year - birth_year >= 65)
@@ -89,6 +90,8 @@ def _schedule(people: pl.DataFrame, times: Times, chance: Chance) -> tuple[Ints,
             working_day_at_or_before(np.full(size, min(end, times.today))),
             day,
         )
+        # Who was examined late last year waits half a year.
+        day = np.where(day < last + 190, nearest_working_day(last + 200), day)
         day = np.where(starts, np.minimum(day, registered), day)
         able = (day >= np.maximum(archive, begin)) & (day <= np.minimum(end, times.today)) & (day < leave - 3)
         # Before the history those alone who were under management when it began.
@@ -96,6 +99,7 @@ def _schedule(people: pl.DataFrame, times: Times, chance: Chance) -> tuple[Ints,
         chosen = wanted & able
         persons.append(np.flatnonzero(chosen))
         found.append(day[chosen])
+        last = np.where(chosen, day, last)
     person, day = np.concatenate(persons), np.concatenate(found)
     ill = people["tb"].to_numpy() & (people["tb_register"].to_numpy() >= times.history_start)
     begun, ended = people["tb_register"].to_numpy(), people["tb_end"].to_numpy()

@@ -199,7 +199,7 @@ def _visits(
     again = np.diff(person, prepend=-1) == 0
     before = np.where(again, np.roll(klass, 1), STABLE)
     since = np.where(again, np.roll(day, 1), day - 80)
-    at_home = chance.flags(size, 0.6)
+    at_home = chance.flags(size, 0.6) | (people["adl"].to_numpy()[person] == 4)
     columns = envelope(people, person, np.full(size, smi_doctor(institution)), np.zeros(size, bool), institution)
     columns |= _state(person, klass, chance)
     columns |= _treatment(person, klass, chance)

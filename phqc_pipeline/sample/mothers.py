@@ -9,6 +9,7 @@ before delivery, with her child in the first days at home, and once more after s
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,24 @@ def maternal_services(
         "postpartum_visit": care.at_home(),
         "postpartum_42d": care.six_weeks(),
     }
+
+
+def mothers_archives(
+    frames: Mapping[str, pl.DataFrame],
+    people: pl.DataFrame,
+    institution: Institution,
+    times: Times,
+    cat: Catalogue,
+    seed: int,
+) -> dict[str, pl.DataFrame]:
+    """The profiles, brought up to date: a woman who gave birth is no longer archived as unmarried (XFM-X-016). Of one
+    archived as a child it is not told (RES-L-002 looks at her age then)."""
+    profiles = frames["resident_profile"]
+    mothers = frames["delivery_record"]["_person"].unique().implode()
+    grown = pl.col("birth_date").dt.offset_by("14y") <= pl.col("archive_date")
+    single = pl.col("_person").is_in(mothers) & (pl.col("marital_code") == "1")
+    code = pl.when(single & grown).then(pl.lit("2")).when(single).then(pl.lit("5")).otherwise("marital_code")
+    return {"resident_profile": profiles.with_columns(code.alias("marital_code"))}
 
 
 def _later_visits(found: pl.DataFrame, chance: Chance) -> list[Ints]:

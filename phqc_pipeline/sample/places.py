@@ -255,7 +255,7 @@ def _doctors(town: str, residents: int, villages: int, chance: Chance) -> tuple[
     for village in range(villages):
         posts += [village] * (2 if second[village] else 1)
     doctor_names = names.distinct_names(len(posts), chance)
-    years = chance.integers(len(posts), 1996, 2008)  # before the programme: they sign records of all its years
+    years = chance.integers(len(posts), 1996, 2004)  # they sign records of all the programme's years, and doses before
     return tuple(
         Doctor(f"{town}D{position + 1:03d}", doctor_names[position], date(int(years[position]), 7, 1), post)
         for position, post in enumerate(posts)

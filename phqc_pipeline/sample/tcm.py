@@ -49,10 +49,9 @@ def constitutions(
     cat: Catalogue,
     seed: int,
 ) -> dict[str, pl.DataFrame]:
-    """One record an elder and examination; now and then one was in too much of a hurry."""
+    """One record an elder and examination."""
     chance = institution.chance(seed, "tcm")
     exams = frames["health_exam"].filter(pl.col("elder_adl_code").is_not_null())
-    exams = exams.filter(pl.Series(chance.flags(exams.height, 0.93)))
     size = exams.height
     person = exams["_person"].to_numpy()
     examined = exams["exam_date"].cast(pl.Int32).to_numpy().astype(np.int64)

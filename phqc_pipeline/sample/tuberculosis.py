@@ -177,7 +177,9 @@ def _follow_ups(
     columns |= {
         "visit_date": days(day),
         "treatment_month": month.astype(np.float64),
-        "visit_mode_code": np.array(["1", "2", "3"])[chance.indexes(size, [0.35, 0.55, 0.1])],
+        "visit_mode_code": np.where(
+            mine["adl"].to_numpy() == 4, "2", np.array(["1", "2", "3"])[chance.indexes(size, [0.35, 0.55, 0.1])]
+        ),
         "symptom_codes": codes(
             (chance.flags(size, np.where(early, 0.45, 0.1)), "1"),
             (chance.flags(size, np.where(early, 0.15, 0.02)), "2"),

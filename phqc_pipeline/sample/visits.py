@@ -140,7 +140,7 @@ def _measurements(
     age = whole_years(mine["birth"].to_numpy(), events.day)
     elder = age >= 65
     raised = (events.htn == RAISED) | ((events.htn == COMPLICATION) & chance.flags(size, 0.5))
-    ceiling = np.where(elder, 147, 138)
+    ceiling = np.where(elder & (events.htn != ""), 147, 138)  # high three times and no patient: XFM-X-014
     low = np.clip(
         chance.normal(size, np.where(events.htn != "", mine["sbp"].to_numpy() + 9, mine["sbp"].to_numpy()), 6),
         106,
@@ -226,7 +226,7 @@ def _common_columns(
     """The columns both forms have, with the same content on a visit for both diseases."""
     size = len(events.person)
     mine = people[events.person]
-    at_home = chance.flags(size, np.where(shared["age"] >= 75, 0.75, 0.4))
+    at_home = chance.flags(size, np.where(shared["age"] >= 75, 0.75, 0.4)) | (mine["adl"].to_numpy() == 4)
     mode = np.where(shared["phone"], "3", np.where(at_home, "2", "1"))
     on_site = ~shared["phone"]
     doctor = doctor_of(mine, institution)

@@ -50,7 +50,7 @@ from phqc_pipeline.sample.faults.work import Work
 from phqc_pipeline.sample.infectious import infectious_cards
 from phqc_pipeline.sample.mental import mental_health
 from phqc_pipeline.sample.misreports import MISREPORTS, misreport
-from phqc_pipeline.sample.mothers import maternal_services
+from phqc_pipeline.sample.mothers import maternal_services, mothers_archives
 from phqc_pipeline.sample.people import settle
 from phqc_pipeline.sample.places import FOUNDING_ELECTRONIC, LARGE, Institution, found_institutions
 from phqc_pipeline.sample.profile import profiles, registry
@@ -92,7 +92,7 @@ MAKERS: tuple[Callable[[pl.DataFrame, Institution, Times, Catalogue, int], dict[
 AFTERWARDS: tuple[
     Callable[[Mapping[str, pl.DataFrame], pl.DataFrame, Institution, Times, Catalogue, int], dict[str, pl.DataFrame]],
     ...,
-] = (constitutions, mental_health, referrals)
+] = (constitutions, mental_health, referrals, mothers_archives)
 
 
 @dataclass

@@ -15,6 +15,7 @@ select
 from (
   with stages as (
     select p._institution_code, p._record_key, p.archive_no, p.record_id, p.doctor_name, p.archive_date, stage,
+      (p.birth_date + to_months(stage))::date as reached_on,
       (p.birth_date + to_months(stage + {{ rule.params.grace_months }}))::date as due_on
     from {{ ref('judged_' ~ rule.form_id) }} as p
     cross join (select unnest({{ rule.params.stages }}) as stage)
@@ -22,8 +23,8 @@ from (
   ),
   done as (select distinct archive_no, month_stage from {{ ref('judged_' ~ service) }}),
   told as (
-    select s.* exclude (stage, due_on), stage,
-      case when s.due_on >= n.period_start and s.due_on < least(n.period_end, n.today) and s.archive_date <= s.due_on
+    select s.* exclude (stage, due_on, reached_on), stage,
+      case when s.due_on >= n.period_start and s.due_on < least(n.period_end, n.today) and s.archive_date <= s.reached_on
         then d.archive_no is null end as lacks
     from stages as s cross join {{ ref('night') }} as n
     left join done as d on d.archive_no = s.archive_no and d.month_stage = s.stage::varchar

@@ -156,3 +156,13 @@ def managed_days(truth: Truth, disease: str) -> dict[str, int]:
 
 #: What one cross rule reports on one form (or report): the truth, the rule version in force, the form.
 Judgement = Callable[[Truth, Rule, str], list[Finding]]
+
+
+def where_received(judgement: Judgement) -> Judgement:
+    """The judgement, silent where the institution does not deliver a form the rule reads beside those it reports on."""
+
+    def judged(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
+        needed = [one for one in rule.reads if one not in rule.form_ids]
+        return judgement(truth, rule, form_id) if all(one in truth.rows for one in needed) else []
+
+    return judged

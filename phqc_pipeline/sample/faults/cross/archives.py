@@ -9,7 +9,15 @@ from math import asin, cos, radians, sin, sqrt
 import polars as pl
 
 from phqc_pipeline.catalogue import Rule
-from phqc_pipeline.sample.faults.truth import Finding, Judgement, Truth, people_of, records_of, valid_numbers
+from phqc_pipeline.sample.faults.truth import (
+    Finding,
+    Judgement,
+    Truth,
+    people_of,
+    records_of,
+    valid_numbers,
+    where_received,
+)
 
 # --- the registry -------------------------------------------------------------------------------------------------
 
@@ -62,7 +70,8 @@ def _households(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
         homes = rows.group_by("household_id").agg(pl.col("archive_no").n_unique().alias("n"))
         wrong = homes.filter(pl.col("n") > rule.params["max_members"])
     return [
-        Finding(rule.rule_id, form_id, rule.field, "household", home) for home in sorted(wrong["household_id"].to_list())
+        Finding(rule.rule_id, form_id, rule.field, "household", home)
+        for home in sorted(wrong["household_id"].to_list())
     ]
 
 
@@ -93,11 +102,7 @@ def _old_and_new_number(truth: Truth, rule: Rule, form_id: str) -> list[Finding]
     old = number.str.contains(r"^[0-9]{15}$")
     new = pl.Series(valid_numbers(rows["id_card_no"])) & (rows["id_card_no"].str.slice(6, 2) == "19")
     rows = rows.with_columns(
-        pl.when(old)
-        .then(number)
-        .when(new)
-        .then(number.str.slice(0, 6) + number.str.slice(8, 9))
-        .alias("short"),
+        pl.when(old).then(number).when(new).then(number.str.slice(0, 6) + number.str.slice(8, 9)).alias("short"),
         old.alias("old"),
     ).filter(pl.col("short").is_not_null())
     twice = (pl.col("archive_no").n_unique().over("short") > 1) & (pl.col("old").n_unique().over("short") > 1)
@@ -176,7 +181,8 @@ def _km(lng: float, lat: float, x: float, y: float, radius: float) -> float:
     return 2 * radius * asin(sqrt(min(1.0, half)))
 
 
-JUDGEMENTS: Mapping[str, Judgement] = {
+_ANY_FORM_SUFFICES = ("XFM-X-020",)
+_ASKED: Mapping[str, Judgement] = {
     "COM-F-016": _unknown_institution,
     "COM-F-017": _unlisted_doctor,
     "COM-T-004": _nothing_new,
@@ -192,4 +198,8 @@ JUDGEMENTS: Mapping[str, Judgement] = {
     "XFM-X-017": _no_profile,
     "XFM-X-018": _unused,
     "XFM-X-020": _far_apart,
+}
+#: Of a rule that needs several forms nothing is said where one was not delivered (0a.18).
+JUDGEMENTS: Mapping[str, Judgement] = {
+    rule_id: one if rule_id in _ANY_FORM_SUFFICES else where_received(one) for rule_id, one in _ASKED.items()
 }

@@ -1,4 +1,4 @@
-"""Examinations, assessments, measurements: against each other, against visits and against what is known of the person."""
+"""Examinations, assessments, measurements: against each other, against visits, against what is known of a person."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import date, timedelta
 import polars as pl
 
 from phqc_pipeline.catalogue import Rule
-from phqc_pipeline.sample.faults.truth import Finding, Judgement, Truth, people_of, records_of
+from phqc_pipeline.sample.faults.truth import Finding, Judgement, Truth, people_of, records_of, where_received
 
 
 def _latest(truth: Truth, form_id: str) -> pl.DataFrame:
@@ -72,7 +72,7 @@ def _unadvised(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
 
 def _unregistered(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
     readings = []
-    for one in rule.form_ids:
+    for one in (form for form in rule.form_ids if form in truth.rows):
         columns = [name for name in rule.params["columns"] if name in rule.reads[one]]
         rows = truth.rows[one].with_columns(truth.service(one).alias("_day"), pl.lit(one).alias("form"))
         rows = rows.filter(
@@ -89,9 +89,7 @@ def _unregistered(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
 
 def _examined_often(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
     rows = _ordered(truth, form_id, truth.ctx.period_start, truth.until).filter(_elder(truth, rule))
-    return people_of(
-        rule, form_id, rows.filter(pl.len().over("archive_no") > rule.params["max_exams"])["archive_no"]
-    )
+    return people_of(rule, form_id, rows.filter(pl.len().over("archive_no") > rule.params["max_exams"])["archive_no"])
 
 
 def _examined_soon(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
@@ -154,7 +152,9 @@ def _dependent_at_clinic(truth: Truth, rule: Rule, form_id: str) -> list[Finding
         for one in rule.reads
         if one != form_id and one in truth.rows
     )
-    often = visits.group_by("archive_no").agg(pl.col("day").n_unique()).filter(pl.col("day") >= rule.params["min_visits"])
+    often = (
+        visits.group_by("archive_no").agg(pl.col("day").n_unique()).filter(pl.col("day") >= rule.params["min_visits"])
+    )
     rows = _latest(truth, form_id).filter(pl.col("grade_code") == rule.params["dependent"])
     return people_of(rule, form_id, rows.join(often, on="archive_no", how="semi")["archive_no"])
 
@@ -176,9 +176,10 @@ def _stage_missed(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
     children = truth.rows[form_id].filter(pl.col("archive_status") == rule.params["active_status"])
     found = []
     for stage in rule.params["stages"]:
+        reached = pl.col("birth_date").dt.offset_by(f"{stage}mo")
         due = pl.col("birth_date").dt.offset_by(f"{stage + rule.params['grace_months']}mo")
         concerned = children.filter(
-            (due >= truth.ctx.period_start) & (due < truth.until) & (pl.col("archive_date") <= due)
+            (due >= truth.ctx.period_start) & (due < truth.until) & (pl.col("archive_date") <= reached)
         ).with_columns(pl.lit(str(stage)).alias("month_stage"))
         found.append(concerned.join(done, on=["archive_no", "month_stage"], how="anti")["archive_no"])
     return people_of(rule, form_id, pl.concat(found))
@@ -222,7 +223,9 @@ def _allergic(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
     for person, codes, other in profiles.select("archive_no", "allergy_codes", "allergy_other").iter_rows():
         own = allergies.setdefault(person, (set(), []))
         own[0].update(codes)
-        for word in (other or "").replace(",", "、").replace("，", "、").replace("；", "、").replace(";", "、").split("、"):
+        for word in (
+            (other or "").replace(",", "、").replace("，", "、").replace("；", "、").replace(";", "、").split("、")
+        ):
             for tail in ("类药物", "类", "过敏", "药物"):
                 word = word.replace(tail, "")
             own[1].extend(part for part in word.split() if len(part) >= rule.params["min_word"])
@@ -255,6 +258,7 @@ def _measured(truth: Truth, rule: Rule, since: date, until: date) -> pl.DataFram
             pl.lit(one).alias("form"),
         )
         for one in rule.form_ids
+        if one in truth.rows
     ).drop_nulls(["archive_no", "value"])
     rows = rows.filter(pl.col("_day").is_between(since, until))
     rows = rows.sort("archive_no", "_day", "created_at", "record_id", nulls_last=False)
@@ -286,7 +290,8 @@ def _off_median(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
     return people_of(rule, form_id, rows["archive_no"])
 
 
-JUDGEMENTS: Mapping[str, Judgement] = {
+_ANY_FORM_SUFFICES = ("ELD-L-005", "XFM-X-010", "XFM-X-011")
+_ASKED: Mapping[str, Judgement] = {
     "EXM-C-018": _unchecked_patient,
     "EXM-L-010": _unadvised,
     "EXM-L-011": _unadvised,
@@ -311,4 +316,8 @@ JUDGEMENTS: Mapping[str, Judgement] = {
     "XFM-X-014": _unregistered,
     "XFM-X-021": _allergic,
     "XFM-X-022": _not_together,
+}
+#: Of a rule that needs several forms nothing is said where one was not delivered (0a.18).
+JUDGEMENTS: Mapping[str, Judgement] = {
+    rule_id: one if rule_id in _ANY_FORM_SUFFICES else where_received(one) for rule_id, one in _ASKED.items()
 }
