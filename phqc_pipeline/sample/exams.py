@@ -104,7 +104,21 @@ def _schedule(people: pl.DataFrame, times: Times, chance: Chance) -> tuple[Ints,
     ill = people["tb"].to_numpy() & (people["tb_register"].to_numpy() >= times.history_start)
     begun, ended = people["tb_register"].to_numpy(), people["tb_end"].to_numpy()
     ill[person[(day >= begun[person]) & (day <= ended[person])]] = False
-    return np.concatenate([person, np.flatnonzero(ill)]), np.concatenate([day, begun[ill]])
+    person, day = np.concatenate([person, np.flatnonzero(ill)]), np.concatenate([day, begun[ill]])
+    kept = ~_soon_again(person, day, birth_year)
+    return person[kept], day[kept]
+
+
+def _soon_again(person: Ints, day: Ints, birth_year: Ints) -> Bools:
+    """Examinations of elders that another one follows within half a year, or in the same year: left out."""
+    order = np.lexsort((day, person))
+    who, when = person[order], day[order]
+    year = parts(when)[0]
+    soon = (np.diff(when) < 184) | (np.diff(year) == 0)
+    elder = year[1:] - birth_year[who[1:]] >= 65
+    close = np.zeros(len(person), dtype=bool)
+    close[order[:-1]] = (np.diff(who) == 0) & soon & elder
+    return close
 
 
 def _self_care_columns(mine: pl.DataFrame, columns: dict[str, Any]) -> dict[str, Any]:
