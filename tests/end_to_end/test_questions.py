@@ -17,6 +17,6 @@ def test_there_are_twenty() -> None:
     assert [int(number) for number, _ in QUESTIONS] == list(range(1, 21))
 
 
-@pytest.mark.parametrize("number, sql", QUESTIONS, ids=[number for number, _ in QUESTIONS])
+@pytest.mark.parametrize(("number", "sql"), QUESTIONS, ids=[number for number, _ in QUESTIONS])
 def test_the_question_is_answered(small: duckdb.DuckDBPyConnection, number: str, sql: str) -> None:
     assert small.execute(sql).fetchone() is not None
