@@ -101,7 +101,11 @@ def nightly(
     with _failures():
         from phqc_pipeline.extracts import read_registry
 
-        read_registry(where, cat)  # a registry that cannot be used is wrong usage, told before anything is run
+        registry = read_registry(where, cat)  # one that cannot be used is wrong usage, told before anything is run
+        known = set() if registry.institutions is None else set(registry.institutions["institution_code"])
+        strangers = [code for code in institution or () if code not in known and not (where.landing / code).is_dir()]
+        if strangers:
+            _refuse(f"没有机构 {'、'.join(strangers)}：registry/institution.csv 里没有，也没有交付过")
         from phqc_pipeline.orchestration.run import run_night
 
         outcome = run_night(where, cat, day, plan, institution or ())
