@@ -124,7 +124,7 @@ def _two_archives(kitchen: Kitchen, rule: Rule, form_id: str) -> Fault | None:
     for person in kitchen.lonely(fresh=False):
         row = kitchen.row(form_id, person)
         work.reserved.add(person)
-        again = _fresh_day(work)
+        again = fresh_day(work)
         serial = 70000 + row["_row"] % 20000
         values = {
             "archive_no": row["archive_no"][:12] + f"{serial:05d}",
@@ -149,7 +149,7 @@ def _two_numbers(kitchen: Kitchen, rule: Rule, form_id: str) -> Fault | None:
     work = kitchen.work
     for person in kitchen.lonely(fresh=True) or kitchen.lonely(fresh=False):
         row = kitchen.row(form_id, person)
-        again = _fresh_day(work)
+        again = fresh_day(work)
         if again == row["archive_date"] or again <= row["birth_date"]:
             continue
         work.reserved.add(person)
@@ -170,7 +170,7 @@ def _two_numbers(kitchen: Kitchen, rule: Rule, form_id: str) -> Fault | None:
     return None
 
 
-def _fresh_day(work: Work) -> date:
+def fresh_day(work: Work) -> date:
     """A day after the basis year on which an archive may be made, so that the year's count stays as it is."""
     span = work.times.today - work.times.basis_end
     return to_date(work.times.basis_end + work.chance.whole(span // 3, max(span - 20, span // 3)))
