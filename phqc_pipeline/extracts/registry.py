@@ -340,7 +340,7 @@ def _read(path: Path, file: _File, problems: list[str]) -> tuple[pl.DataFrame, s
 
 def _texts(path: Path, file: _File, problems: list[str]) -> pl.DataFrame:
     """The rows as text, empty as null, columns by their header; ``_row`` as a spreadsheet counts."""
-    known = known_headers((column.name, (column.name,), column.title) for column in file.columns)
+    known = known_headers((column.name, filter(None, (column.name, column.title)), ()) for column in file.columns)
     try:
         table = open_csv(path, known)
         batches, first = [], table.first_row
