@@ -85,7 +85,7 @@ def bars(
     digits: int = 1,
 ) -> str:
     """Horizontal bars of one figure each, the one at ``own`` in colour; the mean is a line across."""
-    shown = [_short(label) for label in labels]
+    shown = [_short(label, end=True) for label in labels]
     figure, axes = _figure(0.5 + 0.27 * len(shown), _left(shown), top=0.1)
     colours = [OWN if own is None or place == own else OTHER for place in range(len(shown))]
     axes.barh(range(len(shown)), values, height=0.66, color=colours)
@@ -140,8 +140,11 @@ def _rows(axes: Axes, labels: Sequence[str], furthest: float) -> None:
     axes.set_axisbelow(True)
 
 
-def _short(label: str) -> str:
-    return label if len(label) <= _LONGEST_LABEL else label[: _LONGEST_LABEL - 1] + "…"
+def _short(label: str, end: bool = False) -> str:
+    """What fits beside a bar; institutions of one county differ at the ``end`` of their names."""
+    if len(label) <= _LONGEST_LABEL:
+        return label
+    return "…" + label[1 - _LONGEST_LABEL :] if end else label[: _LONGEST_LABEL - 1] + "…"
 
 
 def _left(labels: Sequence[str]) -> float:

@@ -229,14 +229,23 @@ _RECONCILIATION = """
     ORDER BY status = '一致', abs(difference) DESC NULLS LAST, institution_code, report_id, year DESC, period, item"""
 
 
+#: What in a message could tell its record to whoever knows the person: numbers, what is masked, dates.
+_IDENTIFYING = (
+    (r"[0-9A-Za-z.]*\p{Han}?\*+[0-9A-Za-z]*", "……"),
+    (r"\d{9,}[\dXx]?", "……"),
+    (r"\d{4}-\d\d-\d\d( \d\d:\d\d(:\d\d)?)?", "某日"),
+)
+
+
 def _worst_rules(ask: _Asker, cat: Catalogue) -> pl.DataFrame:
     """The rules most often broken, severe ones first, each with what was said of one record.
 
-    Numbers that identify a record are cut out of the example when it is for readers of all institutions.
+    What tells a record is cut out of the example when it is for readers of all institutions.
     """
     example = "min_by(message, finding_id)"
     if not ask.institution_code:
-        example = rf"regexp_replace({example}, '\d{{9,}}[\dXx]?', '……', 'g')"
+        for pattern, shown in _IDENTIFYING:
+            example = f"regexp_replace({example}, '{pattern}', '{shown}', 'g')"
     frame = ask.frame(f"""
         SELECT rule_id, severity, count(*) AS findings, count(DISTINCT root_id) AS problems,
                count(DISTINCT institution_code) AS institutions, count(DISTINCT form_id) AS forms,

@@ -58,12 +58,13 @@ def sections(facts: InstitutionFacts) -> list[Section]:
     found = [
         _score(facts),
         _trend(facts),
+        _comparison(facts) if facts.is_all else None,
         _distribution(facts),
         _rules(facts),
         _forms(facts),
         _doctors(facts),
         _progress(facts),
-        _comparison(facts),
+        None if facts.is_all else _comparison(facts),
         _reconciliation(facts),
         _charges(facts),
         _not_judged(facts),
@@ -287,11 +288,13 @@ def _files(facts: InstitutionFacts) -> Section:
     if facts.is_all:
         files = files.filter((pl.col("status") != "accepted") | (pl.col("rows_rejected").fill_null(0) > 0))
         notes = ["这里只列被隔离、被替换或有拒收行的文件。"]
-    shape = Shape().text("path", "文件", "lead").text("snapshot_date", "日期").text("form_title", "表单")
+    shape = Shape().cell("文件", lambda row: row["path"].rsplit("/", 1)[-1], "lead")
+    shape.text("snapshot_date", "日期").text("form_title", "表单")
     if facts.is_all:
         shape.text("institution_code", "机构")
     shape.cell("状态", lambda row: FILE_STATUS_TITLES.get(row["status"], row["status"]))
-    shape.whole("rows_read", "行数").whole("rows_rejected", "拒收").text("reason", "说明")
+    shape.whole("rows_read", "行数").whole("rows_rejected", "拒收")
+    shape.cell("说明", lambda row: shortened(row["reason"]))
     return Section("files", "收到的文件", notes, tables=[Table(rows(files), shape.columns, kind="stack")])
 
 
@@ -300,6 +303,11 @@ def _stacked(name: str, caption: str, frame: pl.DataFrame, label: str) -> Chart:
         title: frame[column].to_list() for title, column in zip(SEVERITIES, _LEVELS, strict=True)
     }
     return Chart(caption, Markup(charts.stacked_bars(name, caption, frame[label].to_list(), parts)))
+
+
+def shortened(text: str | None, longest: int = 80) -> str:
+    text = text or ""
+    return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def price_text(price: Decimal | None) -> str:

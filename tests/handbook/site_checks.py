@@ -65,6 +65,11 @@ def remote_loads(site: Path) -> list[str]:
     ]
 
 
+def headless(profile: Path) -> list[str]:
+    """Options of a Chromium of its own profile that shows nothing and asks nobody."""
+    return [*_ALONE, f"--user-data-dir={profile}"]
+
+
 def found_in_browser(site: Path, query: str) -> list[tuple[str, str]]:
     """(page, title) of the results, best first, that the site's search shows in Chromium, opened from disk."""
     assert CHROMIUM is not None
@@ -72,8 +77,7 @@ def found_in_browser(site: Path, query: str) -> list[tuple[str, str]]:
         done = subprocess.run(
             [
                 CHROMIUM,
-                *_ALONE,
-                f"--user-data-dir={profile}",
+                *headless(Path(profile)),
                 "--dump-dom",
                 f"{(site / 'search.html').as_uri()}?q={quote(query)}",
             ],
