@@ -83,9 +83,10 @@ def bars(
     own: int | None,
     unit: str = "",
     digits: int = 1,
+    end: bool = True,
 ) -> str:
-    """Horizontal bars of one figure each, the one at ``own`` in colour; the mean is a line across."""
-    shown = [_short(label, end=True) for label in labels]
+    """Horizontal bars of one figure each, the one at ``own`` in colour; a long label keeps its ``end``."""
+    shown = [_short(label, end) for label in labels]
     figure, axes = _figure(0.5 + 0.27 * len(shown), _left(shown), top=0.1)
     colours = [OWN if own is None or place == own else OTHER for place in range(len(shown))]
     axes.barh(range(len(shown)), values, height=0.66, color=colours)

@@ -18,6 +18,7 @@ import duckdb
 import polars as pl
 
 from phqc_pipeline.catalogue import Catalogue
+from phqc_pipeline.reports.further import read_further
 from phqc_pipeline.reports.titles import form_titles, item_titles
 
 ALL = ""
@@ -28,6 +29,7 @@ WORST_RULES = 20
 DOCTORS = 30
 NIGHTS_SHOWN = 60
 FILES_SHOWN = 200
+INDICATORS_SHOWN = 40
 _RANK = "CASE severity WHEN '严重' THEN 1 WHEN '一般' THEN 2 ELSE 3 END"
 
 
@@ -67,7 +69,7 @@ class InstitutionFacts:
     files: pl.DataFrame  # form_title, snapshot_date, path, status, reason, rows_read, rows_rejected
     reconciliation: pl.DataFrame  # item_title, year, period, reported, recomputed (not NULL), difference, status
     not_recomputed: int  # reported figures beside these, which the records cannot tell
-    indicators: pl.DataFrame  # indicator_title, year, period, numerator, denominator, value, reported
+    indicators: pl.DataFrame  # indicator_title, year, period, numerator, denominator, value, reported, target, meets
     charges: pl.DataFrame
     further: Mapping[str, pl.DataFrame] = field(default_factory=dict)  # of tables not every warehouse has
 
@@ -96,7 +98,16 @@ class InstitutionFacts:
 
     @property
     def score(self) -> float | None:
-        """Mean record score: 100 less each finding's deduction, at least 0."""
+        """By the scheme that judged (passed records ÷ records, weighted); without scores, the mean record score."""
+        scores = self.further.get("scores")
+        if scores is not None and scores.height and scores["judging"][0]:
+            told: float | None = scores["score"][0]
+            return told
+        return self.mean_record_score
+
+    @property
+    def mean_record_score(self) -> float | None:
+        """Mean of the records' scores: 100 less each finding's deduction, at least 0."""
         judged = self.by_form.filter(pl.col("records") > 0)
         return None if judged.is_empty() else float((judged["score"] * judged["records"]).sum()) / self.records
 
@@ -117,9 +128,12 @@ def read_facts(
     ``places``: every institution by its code, for names and levels.
     """
     ask = _Asker(con, place.institution_code, snapshot)
+    leading = (
+        "is_leading DESC, " if ask.has("qc.run", "is_leading") else ""
+    )  # of several plans' runs, the one judged by
     run = con.execute(
         "SELECT run_id, scheme_id, finished_at FROM qc.run WHERE snapshot_date = ? AND status <> 'failed' "
-        "ORDER BY finished_at DESC LIMIT 1",
+        f"ORDER BY {leading}finished_at DESC LIMIT 1",
         [snapshot],
     ).fetchone() or ("", "", None)
     scheme = cat.schemes.get(run[1])
@@ -151,11 +165,11 @@ def read_facts(
         not_recomputed=ask.rows(
             "SELECT count(*) FROM report.reconciliation WHERE {mine} AND reported IS NOT NULL AND recomputed IS NULL"
         )[0][0],
-        indicators=_indicators(ask, cat),
+        indicators=_indicators(ask),
         charges=_with_item_title(
             ask.frame("SELECT * FROM billing.charge WHERE {mine} ORDER BY institution_code, order_no"), cat, "basis_"
         ),
-        further=_further(ask),
+        further=_with_rule_titles(read_further(ask), cat),
     )
 
 
@@ -281,12 +295,18 @@ def _ages_sql() -> str:
 
 def _peers(ask: _Asker, place: Place, places: Mapping[str, Place]) -> pl.DataFrame:
     """Institutions to compare with: those of the same level; for the reader of all, every one."""
-    frame = ask.con.execute(
-        "SELECT institution_code, records, pass_rate, mean_score AS score, findings, severe_findings AS severe, "
-        "ordinary_findings AS ordinary, hint_findings AS hint, reopened_findings AS reopened, problems, "
-        "1000.0 * findings / nullif(records, 0) AS per_thousand "
-        "FROM mart.institution_quality ORDER BY score DESC NULLS LAST, institution_code"
-    ).pl()
+    score, scores = "q.mean_score", ""
+    if ask.has("mart.score"):
+        score = "s.score"
+        scores = (
+            "LEFT JOIN mart.score s ON s.institution_code = q.institution_code AND s.judging "
+            "AND s.level = 'institution'"
+        )
+    frame = ask.con.execute(f"""
+        SELECT q.institution_code, q.records, q.pass_rate, {score} AS score, q.findings, q.severe_findings AS severe,
+               q.ordinary_findings AS ordinary, q.hint_findings AS hint, q.reopened_findings AS reopened, q.problems,
+               1000.0 * q.findings / nullif(q.records, 0) AS per_thousand
+        FROM mart.institution_quality q {scores} ORDER BY score DESC NULLS LAST, q.institution_code""").pl()
     names = {code: one.institution_name for code, one in places.items()}
     levels = {code: one.level for code, one in places.items()}
     code = pl.col("institution_code")
@@ -297,20 +317,26 @@ def _peers(ask: _Asker, place: Place, places: Mapping[str, Place]) -> pl.DataFra
     return frame if not place.institution_code else frame.filter(pl.col("level") == place.level)
 
 
-def _indicators(ask: _Asker, cat: Catalogue) -> pl.DataFrame:
-    title = "indicator_title" if ask.has("indicator.value", "indicator_title") else "indicator_id AS indicator_title"
+def _indicators(ask: _Asker) -> pl.DataFrame:
+    """The newest periods of the institution; of all institutions there is no one value."""
+    title = "indicator_title" if ask.has("indicator.value", "indicator_title") else "indicator_id"
+    target, meets = ("target", "meets") if ask.has("indicator.value", "target", "meets") else ("NULL", "NULL")
     return ask.frame(f"""
-        SELECT indicator_id, any_value({title.removesuffix(" AS indicator_title")}) AS indicator_title, year, period,
-               sum(numerator) AS numerator, sum(denominator) AS denominator,
-               CASE WHEN count(*) = 1 THEN any_value(value) ELSE NULL END AS value,
-               CASE WHEN count(*) = 1 THEN any_value(reported) ELSE NULL END AS reported
-        FROM indicator.value WHERE {{mine}} GROUP BY indicator_id, year, period
-        ORDER BY year DESC, period, indicator_id""")
+        SELECT indicator_id, {title} AS indicator_title, year, period, numerator, denominator, value, reported,
+               {target} AS target, {meets} AS meets
+        FROM indicator.value WHERE {{mine}} AND coalesce(value, reported) IS NOT NULL
+        ORDER BY year DESC, period = 'Y' DESC, period DESC, indicator_id LIMIT {INDICATORS_SHOWN}""")
 
 
-def _further(ask: _Asker) -> dict[str, pl.DataFrame]:
-    """Figures of tables that a warehouse may not have."""
-    return {}
+def _with_rule_titles(further: dict[str, pl.DataFrame], cat: Catalogue) -> dict[str, pl.DataFrame]:
+    titles = {rule.rule_id: rule.title for rule in cat.rules}
+    rule = pl.col("rule_id")
+    return {
+        name: frame.with_columns(rule_title=rule.replace_strict(titles, default=rule, return_dtype=pl.String))
+        if "rule_id" in frame.columns
+        else frame
+        for name, frame in further.items()
+    }
 
 
 def _with_form_title(frame: pl.DataFrame, cat: Catalogue) -> pl.DataFrame:

@@ -30,8 +30,8 @@ _FIRST_KNOWN = ("suggestion",)
 LINE_SCHEMA = {
     **dict.fromkeys(
         ("finding_id", "root_id", "severity", "form_id", "subject_kind", "doctor_name", "person_name", "id_number",
-         "archive_no", "record_id", "field", *_TEXTS, "rule_id", "state", "source_path", "places", "form_title",
-         "field_title", "basis", "state_title"),
+         "archive_no", "record_id", "field", *_TEXTS, "rule_id", "also", "state", "source_path", "places", "form_title",
+         "field_title", "basis", "state_title", "answered"),
         pl.String,
     ),
     "service_date": pl.Date, "first_seen": pl.Date, "row_number": pl.Int64, "place_count": pl.UInt32,
@@ -44,8 +44,9 @@ def read_lines(con: duckdb.DuckDBPyConnection, cat: Catalogue, institution_code:
     Findings that share a root are one line (0a.23): ``place_count`` of them, ``places`` says where, ``finding_id`` is
     that of the one shown. Columns: finding_id, root_id, severity, form_id, form_title, subject_kind, doctor_name,
     person_name, id_number, archive_no, service_date, record_id, field, field_title, observed, expected, message,
-    suggestion, rule_id, basis, state, state_title, first_seen, source_path, row_number, place_count, places. Waived
-    findings are among them (state ``waived``), in lines of their own.
+    suggestion, rule_id, also (the root's other rules), basis, state, state_title, first_seen, source_path, row_number,
+    place_count, places, answered (the institution's last answer to it). Waived findings are among them (state
+    ``waived``), in lines of their own.
     """
     forms = con.execute(
         "SELECT DISTINCT form_id FROM qc.finding_current WHERE institution_code = ? ORDER BY form_id",
@@ -55,7 +56,8 @@ def read_lines(con: duckdb.DuckDBPyConnection, cat: Catalogue, institution_code:
     if not parts:
         return pl.DataFrame(schema=LINE_SCHEMA)
     found = _in_full(con, pl.concat(parts, how="vertical_relaxed"))
-    return _ordered(_one_line_a_root(_titled(found, cat)), cat)
+    lines = _one_line_a_root(_titled(found, cat))
+    return _ordered(lines.join(_answered(con, institution_code), on="root_id", how="left"), cat)
 
 
 def record_tables(con: duckdb.DuckDBPyConnection) -> frozenset[str]:
@@ -149,6 +151,24 @@ def _in_full(con: duckdb.DuckDBPyConnection, found: pl.DataFrame) -> pl.DataFram
     return pl.concat([found.filter(~starred), shown.select(found.columns)]).drop("_masked", "_full")
 
 
+def _answered(con: duckdb.DuckDBPyConnection, institution_code: str) -> pl.DataFrame:
+    """root_id, answered: what the institution last said of what is still open, with the day it said so."""
+    known = con.execute(
+        "SELECT 1 FROM information_schema.tables WHERE table_schema = 'qc' AND table_name = 'answer'"
+    ).fetchone()
+    if known is None:
+        return pl.DataFrame(schema={"root_id": pl.String, "answered": pl.String})
+    return con.execute(
+        """
+        SELECT f.root_id, max_by(concat(a.answer, '（', strftime(a.snapshot_date, '%Y-%m-%d'), '）', a.explanation),
+                                 (a.snapshot_date, a.row_number)) AS answered
+        FROM qc.answer AS a JOIN qc.finding_current AS f USING (finding_id, institution_code)
+        WHERE a.institution_code = $1 AND a.accepted GROUP BY f.root_id
+        """,
+        [institution_code],
+    ).pl()
+
+
 def _titled(findings: pl.DataFrame, cat: Catalogue) -> pl.DataFrame:
     """Titles for ids; who has to see to it."""
     basis = {rule.rule_id: rule.basis + ("" if rule.verified else "（数值待核）") for rule in cat.rules}
@@ -171,9 +191,11 @@ def _titled(findings: pl.DataFrame, cat: Catalogue) -> pl.DataFrame:
 def _one_line_a_root(findings: pl.DataFrame) -> pl.DataFrame:
     """One line for what has one root; shown is the oldest record's, for there the archive was made."""
     keys = ["root_id", "waived"]
+    none = pl.lit(None, pl.String)
+    alone = {"place_count": pl.lit(1, pl.UInt32), "places": none, "also": none}
     several = findings.filter(pl.len().over(keys) > 1)
     if several.is_empty():
-        return findings.with_columns(place_count=pl.lit(1, pl.UInt32), places=pl.lit(None, pl.String)).drop("waived")
+        return findings.with_columns(**alone).drop("waived")
     place = pl.concat_str(
         "form_title", pl.col("service_date").dt.to_string("%Y-%m-%d"), "record_id", separator=" ", ignore_nulls=True
     ).str.strip_chars()
@@ -181,11 +203,11 @@ def _one_line_a_root(findings: pl.DataFrame) -> pl.DataFrame:
     of_record = pl.col("subject_kind") == "record"
     where = several.sort(~of_record, "service_date", "finding_id", nulls_last=True).group_by(keys, maintain_order=True)
     told = where.agg(
-        pl.all().exclude("severity", "rule_id", *_JOINED, *_FIRST_KNOWN).first(),
+        pl.all().exclude("severity", *_JOINED, *_FIRST_KNOWN).first(),
         *(pl.col(name).drop_nulls().first() for name in _FIRST_KNOWN),
         *(pl.col(name).drop_nulls().unique(maintain_order=True).head(4).str.join(_JOINED[name]) for name in _JOINED),
         pl.col("severity").cast(_SEVERITIES).min().cast(pl.String),
-        pl.col("rule_id").unique(maintain_order=True).head(6).str.join("、"),
+        also=pl.col("rule_id").unique(maintain_order=True).slice(1, 8).str.join("、").replace("", None),
         _expected=pl.col("expected").filter(of_record).drop_nulls().first(),
         _observed=pl.col("observed").filter(of_record).drop_nulls().unique(maintain_order=True).head(4).str.join("；"),
         place_count=pl.len(),
@@ -196,9 +218,7 @@ def _one_line_a_root(findings: pl.DataFrame) -> pl.DataFrame:
         expected=pl.when(pl.col("_observed") != "").then("_expected").otherwise("expected"),
         places=pl.col("places") + pl.when("more").then(pl.lit("……")).otherwise(pl.lit("")),
     )
-    single = findings.filter(pl.len().over(keys) == 1).with_columns(
-        place_count=pl.lit(1, pl.UInt32), places=pl.lit(None, pl.String)
-    )
+    single = findings.filter(pl.len().over(keys) == 1).with_columns(**alone)
     return pl.concat([single, told.select(single.columns)]).drop("waived")
 
 

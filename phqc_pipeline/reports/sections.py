@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from typing import Any
 
 import polars as pl
 from markupsafe import Markup
@@ -16,6 +17,7 @@ from phqc_pipeline.reports.facts import SEVERITIES, InstitutionFacts
 from phqc_pipeline.reports.layout import (
     Card,
     Chart,
+    Row,
     Section,
     Shape,
     Table,
@@ -58,6 +60,7 @@ def sections(facts: InstitutionFacts) -> list[Section]:
     found = [
         _score(facts),
         _trend(facts),
+        _changes(facts),
         _comparison(facts) if facts.is_all else None,
         _distribution(facts),
         _rules(facts),
@@ -75,21 +78,68 @@ def sections(facts: InstitutionFacts) -> list[Section]:
 
 def _place_among_peers(facts: InstitutionFacts) -> str:
     if facts.is_all:
-        return "各机构记录得分的平均，满分 100"
+        return f"记录平均分 {decimal(facts.mean_record_score)}"
     codes = facts.peers.filter(pl.col("score").is_not_null())["institution_code"].to_list()
     if len(codes) < 2 or facts.institution_code not in codes:
-        return "各条记录得分的平均，满分 100"
+        return f"满分 100；记录平均分 {decimal(facts.mean_record_score)}"
     return f"同级（{facts.level}）{len(codes)} 家中第 {codes.index(facts.institution_code) + 1} 名"
 
 
 def _score(facts: InstitutionFacts) -> Section:
     points = joined(f"{severity} {cost:g} 分" for severity, cost in facts.scheme["deductions"].items())
-    notes = [f"每条记录从 100 分起，每个问题扣分（{points}），扣到 0 为止；得分是各条记录的平均。"] if points else []
-    return Section("score", "得分", notes)
+    scores = facts.further.get("scores", pl.DataFrame())
+    lost = {name: facts.further.get(name, pl.DataFrame()) for name in ("lost_rules", "lost_forms")}
+    notes = ["得分是合格记录占参加质控记录的比例（按方案可给各表单加权），满分 100。"] if scores.height else []
+    if points:
+        notes.append(f"每条记录另从 100 分起，每个问题扣分（{points}），扣到 0 为止；各条的平均是记录平均分。")
+    drawn = []
+    if lost["lost_rules"].height:
+        notes.append("下面是少得的分数出在哪里；一条记录因几条规则不合格的，由这几条分摊。")
+        for name, caption, label in (
+            ("lost_rules", "失分最多的规则", "rule_title"),
+            ("lost_forms", "失分最多的表单", "form_title"),
+        ):
+            frame = lost[name]
+            bars = charts.bars(
+                name, caption, frame[label].to_list(), frame["lost"].to_list(), None, " 分", 2, end=False
+            )
+            drawn.append(Chart(caption, Markup(bars)))
+    shape = Shape().text("scheme_title", "质控方案", "lead").whole("records", "记录数").whole("records_passed", "合格")
+    shape.decimal("score", "得分").decimal("mean_record_score", "记录平均分").decimal("pass_line", "达标线")
+    shape.cell("是否达标", lambda row: _reached(row, facts.is_all))
+    tables = [Table(rows(scores), shape.columns, kind="figures")] if scores.height else []
+    return Section("score", "得分与构成", notes, drawn, tables)
+
+
+def _reached(row: Row, is_all: bool) -> Any:
+    if row["pass_line"] is None:
+        return "—"
+    if is_all:
+        return f"{row['reached']} 家达标，{row['not_reached']} 家未达标"
+    return classed("达标", "good") if row["reached"] else classed("未达标", "bad")
+
+
+def _changes(facts: InstitutionFacts) -> Section | None:
+    changes = facts.further.get("changes")
+    if changes is None or changes.is_empty():
+        return None
+    moves = (("new_findings", "新出现"), ("fixed_findings", "改好"), ("reopened_findings", "反复"),
+             ("waived_findings", "豁免"), ("retired_findings", "销号"))  # fmt: skip
+    told = joined(f"{title} {int(changes[name].sum()):,}" for name, title in moves)
+    who = Shape().text("who", "机构" if facts.is_all else "责任医生", "lead")
+    rule = Shape().cell("规则", lambda row: f"{row['rule_title']}（{row['rule_id']}）", "lead").severity()
+    for name, title in moves:
+        who.whole(name, title)
+        rule.whole(name, title)
+    tables = [
+        Table(rows(changes), who.columns, title="按机构" if facts.is_all else "按医生", kind="figures"),
+        Table(rows(facts.further["changed_rules"]), rule.columns, title="变化最多的规则", kind="figures"),
+    ]
+    return Section("changes", f"与上一夜（{rows(changes)[0]['previous_date']}）相比", [f"{told}。"], tables=tables)
 
 
 def _forms(facts: InstitutionFacts) -> Section:
-    shape = Shape().text("form_title", "表单", "lead").whole("records", "记录数").decimal("score", "得分")
+    shape = Shape().text("form_title", "表单", "lead").whole("records", "记录数").decimal("score", "平均分")
     shape.share("pass_rate", "合格率").whole("records_failed", "不合格")
     for title, name in zip(SEVERITIES, _LEVELS, strict=True):
         shape.whole(name, title)
@@ -154,7 +204,7 @@ def _doctors(facts: InstitutionFacts) -> Section | None:
     if doctors.is_empty() or facts.is_all:
         return None
     shape = Shape().text("doctor_name", "责任医生", "lead").whole("records", "记录数").share("pass_rate", "合格率")
-    shape.decimal("score", "得分")
+    shape.decimal("score", "平均分")
     for title, name in zip(SEVERITIES, _LEVELS, strict=True):
         shape.whole(name, title)
     drawn = doctors.head(_DOCTORS_DRAWN)
@@ -176,7 +226,13 @@ def _progress(facts: InstitutionFacts) -> Section:
     drawn = []
     if facts.findings:
         drawn.append(_stacked("ages", "待整改问题发现了多久", facts.ages, "age_class"))
-    return Section("progress", "整改进展", notes, drawn)
+    tables = []
+    answers = facts.further.get("answers", pl.DataFrame())
+    if answers.height:
+        shape = Shape().cell("答复", lambda row: row["answer"] or "（没有选）", "lead").whole("answers", "条数")
+        shape.cell("读回", lambda row: "已采纳" if row["accepted"] else row["reason"])
+        tables = [Table(rows(answers), shape.columns, title="整改清单的答复", kind="stack")]
+    return Section("progress", "整改进展", notes, drawn, tables)
 
 
 def _comparison(facts: InstitutionFacts) -> Section | None:
@@ -252,7 +308,8 @@ def _indicators(facts: InstitutionFacts) -> Table:
         .cell("期间", lambda row: period_text(row["year"], row["period"]))
     )
     shape.whole("numerator", "分子").whole("denominator", "分母").decimal("value", "按档案计算", 2)
-    shape.decimal("reported", "上报", 2)
+    shape.decimal("reported", "上报", 2).decimal("target", "目标", 2)
+    shape.cell("达到", lambda row: {True: classed("是", "good"), False: classed("否", "bad")}.get(row["meets"], "—"))
     return Table(rows(facts.indicators), shape.columns, title="指标", kind="stack")
 
 

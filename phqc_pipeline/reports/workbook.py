@@ -54,7 +54,9 @@ _COLUMNS: tuple[tuple[str | None, str, int], ...] = (
     ("record_id", "记录编号", 18),
     ("source_path", "来源文件", 30),
     ("row_number", "来源行", 8),
+    ("answered", "上次答复", 24),
     ("rule_id", "规则编号", 13),
+    ("also", "相关规则", 16),
     ("finding_id", "问题编号", 8),
 )
 _TITLES = [title for _, title, _ in _COLUMNS]
