@@ -104,6 +104,15 @@ def _schedule(people: pl.DataFrame, times: Times, chance: Chance) -> tuple[Ints,
     ill = people["tb"].to_numpy() & (people["tb_register"].to_numpy() >= times.history_start)
     begun, ended = people["tb_register"].to_numpy(), people["tb_end"].to_numpy()
     ill[person[(day >= begun[person]) & (day <= ended[person])]] = False
+    # The examination of that year is moved, unless it is the one on registration for hypertension; the one of the year
+    # after is not to follow within half a year.
+    starts = htn[person] & (parts(registered[person])[0] == parts(day)[0])
+    moved = ill[person] & (parts(day)[0] == parts(begun[person])[0]) & ~starts
+    day[moved] = begun[person[moved]]
+    early = np.isin(person, person[moved]) & (day > begun[person]) & (day < begun[person] + 190)
+    day[early] = nearest_working_day(begun[person[early]] + 190)
+    ill[person[moved]] = False
+    person, day = person[day <= times.today], day[day <= times.today]
     person, day = np.concatenate([person, np.flatnonzero(ill)]), np.concatenate([day, begun[ill]])
     kept = ~_soon_again(person, day, birth_year)
     return person[kept], day[kept]

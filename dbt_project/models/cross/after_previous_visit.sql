@@ -13,10 +13,11 @@
 {% set p = rule.params %}
 {% set told = [p.column] + (p.lower or []) %}
 {% set columns = told + (['next_visit_date'] if p.next_more_than_days else []) %}
-{% set asked = [] %}
-{% if p.previous %}{% do asked.append('before_' ~ p.column ~ ' in ' ~ sql_list(p.previous)) %}{% endif %}
-{% if p.previous_not %}{% do asked.append('before_' ~ p.column ~ ' not in ' ~ sql_list(p.previous_not)) %}{% endif %}
-{% if p.previous_without %}{% do asked.append('not list_contains(before_' ~ p.column ~ ', ' ~ sql_text(p.previous_without) ~ ')') %}{% endif %}
+{% set given = [] %}{# whom it concerns #}
+{% set asked = [] %}{# what is wrong then #}
+{% if p.previous %}{% do given.append('before_' ~ p.column ~ ' in ' ~ sql_list(p.previous)) %}{% endif %}
+{% if p.previous_not %}{% do given.append('before_' ~ p.column ~ ' not in ' ~ sql_list(p.previous_not)) %}{% endif %}
+{% if p.previous_without %}{% do given.append('not list_contains(before_' ~ p.column ~ ', ' ~ sql_text(p.previous_without) ~ ')') %}{% endif %}
 {% if p.current %}{% do asked.append(p.column ~ ' in ' ~ sql_list(p.current)) %}{% endif %}
 {% if p.more_than_days %}{% do asked.append('gap_days > ' ~ p.more_than_days) %}{% endif %}
 {% if p.fewer_than_days %}{% do asked.append('gap_days < ' ~ p.fewer_than_days) %}{% endif %}
@@ -55,7 +56,7 @@ from (
     from visits
     window before as (partition by archive_no order by visit_date)
   )
-  select *, {{ asked | join('\n    and ') }} as violated
+  select *, case when {{ given | join(' and ') }} then {{ asked | join(' and ') }} end as violated
   from pairs
   where gap_days is not null and visit_date >= {{ period_start() }}
   {% if rule.subject_kind == 'person' %}

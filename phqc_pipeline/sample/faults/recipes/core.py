@@ -351,7 +351,7 @@ def _raise_again(kitchen: Kitchen, rule: Rule, form_id: str) -> Fault | None:
     return None
 
 
-def _before_diagnosis(kitchen: Kitchen, rule: Rule, form_id: str) -> Fault | None:
+def before_diagnosis(kitchen: Kitchen, rule: Rule, form_id: str) -> Fault | None:
     """A visit dated before the diagnosis on the register."""
     work = kitchen.work
     cards = work.frames["chronic_registry"].filter(pl.col("disease") == rule.params["disease"])
@@ -408,7 +408,7 @@ def _period_share(work: Work) -> float:
     return ((work.times.snapshot - date(year, 1, 1)).days + 1) / whole
 
 
-def _gap(kitchen: Kitchen, rule: Rule, form_id: str) -> Fault | None:
+def gap(kitchen: Kitchen, rule: Rule, form_id: str) -> Fault | None:
     """A visit in the middle of the year was not made by somebody who was seen often enough all the same."""
     work = kitchen.work
     limit = int(rule.params.get("max_gap_days", 100))
@@ -621,8 +621,8 @@ RECIPES: Mapping[str, Recipe] = {
     "HTN-X-007": _disagreeing,
     "AUT-A-006": _copied,
     "HTN-L-008": _no_referral,
-    "HTN-L-018": _before_diagnosis,
-    "HTN-T-003": _gap,
+    "HTN-L-018": before_diagnosis,
+    "HTN-T-003": gap,
     "HTN-T-001": _too_few,
     "ELD-T-001": _not_examined,
     "ELD-C-001": _not_assessed,
