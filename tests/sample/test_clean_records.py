@@ -14,16 +14,13 @@ from phqc_pipeline.sample.faults.cross import cross_findings
 from phqc_pipeline.sample.faults.truth import Truth
 from phqc_pipeline.sample.faults.work import Work
 from phqc_pipeline.sample.report import report_rows
-from tests.sample.conftest import Clean, broken_checks
-
-#: Archives nobody uses are no slip of the sample's: every health centre has them.
-_PLAUSIBLE = {"XFM-X-018"}
+from tests.sample.conftest import PLAUSIBLE, Clean, broken_checks
 
 
 def crossed(work: Work, snapshot: date) -> list[str]:
     report, _ = report_rows(work)
     found = cross_findings(Truth(work, Context.natural_year(snapshot), report, report))
-    return sorted({f"{one.rule_id} {one.form_id}" for one in found if one.rule_id not in _PLAUSIBLE})
+    return sorted({f"{one.rule_id} {one.form_id}" for one in found if one.rule_id not in PLAUSIBLE})
 
 
 @pytest.mark.parametrize(
