@@ -114,7 +114,8 @@ def nightly(
             raise typer.Exit(FAILED)
         from phqc_pipeline.reports import night_summary
 
-        typer.echo(night_summary(where.published_db, outcome.published, outcome.folders, time.monotonic() - started))
+        seconds = time.monotonic() - started
+        typer.echo(night_summary(where.published_db, outcome.published, outcome.folders, seconds, plan))
 
 
 @app.command()

@@ -9,8 +9,10 @@ from pathlib import Path
 import duckdb
 
 
-def night_summary(database: Path, snapshot: date, folders: Sequence[Path], seconds: float) -> str:
-    """A few lines of text: what was read, judged, found and charged, and where the results are. No personal data."""
+def night_summary(database: Path, snapshot: date, folders: Sequence[Path], seconds: float, plan_id: str = "") -> str:
+    """A few lines of text: what was read, judged, found and charged, and where the results are. No personal data.
+
+    ``plan_id``: whose night of ``snapshot`` is told of; without it the one whose figures stand for the date."""
     with duckdb.connect(str(database), read_only=True) as con:
 
         def one(sql: str, *parameters: object) -> tuple:
@@ -21,15 +23,16 @@ def night_summary(database: Path, snapshot: date, folders: Sequence[Path], secon
             "coalesce(sum(rows_rejected) FILTER (status = 'accepted'), 0) FROM ingest.file WHERE snapshot_date = ?",
             snapshot,
         )
-        records, found = one(
-            "SELECT records_checked, findings FROM qc.run WHERE snapshot_date = ? AND status <> 'failed' "
-            "ORDER BY finished_at DESC LIMIT 1",
+        records, found, run_id = one(
+            "SELECT records_checked, findings, run_id FROM qc.run WHERE snapshot_date = ? AND status <> 'failed' "
+            "ORDER BY plan_id = ? DESC, is_leading DESC, finished_at DESC LIMIT 1",
             snapshot,
-        ) or (0, 0)
+            plan_id,
+        ) or (0, 0, "")
         severities = con.execute("SELECT severity, count(*) FROM qc.finding_current GROUP BY severity").fetchall()
         statuses = dict(
             con.execute(
-                "SELECT status, count(*) FROM qc.rule_result WHERE snapshot_date = ? GROUP BY status", [snapshot]
+                "SELECT status, count(*) FROM qc.rule_result WHERE run_id = ? GROUP BY status", [run_id]
             ).fetchall()
         )
         (not_entitled,) = one(
