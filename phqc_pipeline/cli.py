@@ -188,6 +188,10 @@ def bill(
         until = _snapshot_date(day) if day is not None else max(days, default=None)
         if until is None:
             _refuse(f"{where.root} 还没有质控过，请用 --date 写明截至哪一天")
+        ordering = set() if registry.orders is None else set(registry.orders["institution_code"])
+        strange = sorted(set(institution or ()) - ordering)
+        if strange:
+            _refuse(f"order.csv 里没有机构 {'、'.join(strange)} 的订单")
         with hold_home(where, "计费", say=typer.echo):
             made = bill_of(where, cat, registry, until)
             only = frozenset(institution) if institution else None

@@ -126,13 +126,13 @@ class Session:
     def refused(self, snapshot: date) -> dict[str, str]:
         """Of ``institutions(snapshot)`` those that may not be judged, each with the reason (``billing.entitlement``).
 
-        A payment counts for a past night once a night has been judged that it was made by: that is how a backfill
-        judges the past of a service period.
+        A payment counts for a past night once a night has been judged, or is among those of this run, that it was made
+        by: that is how a backfill judges the past of a service period.
         """
         if self.registry.orders is None:
             return {}
         newest = max((read_night(night)["snapshot_date"] for night in list_nights(self.home)[-1:]), default="")
-        until = max(snapshot, date.fromisoformat(newest)) if newest else snapshot
+        until = max(snapshot, *self.dates, *([date.fromisoformat(newest)] if newest else []))
         told = entitled(
             self.registry,
             self.orders(until),
