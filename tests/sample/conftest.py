@@ -16,8 +16,10 @@ from phqc_pipeline.sample.faults.work import Work
 from phqc_pipeline.sample.places import found_institutions
 from phqc_pipeline.sample.write import _Maker
 
-#: Archives nobody uses are no slip of the sample's: every health centre has them.
-PLAUSIBLE = {"XFM-X-018"}
+#: No slips of the sample's: archives nobody uses, which every health centre has; and leads for verification that honest
+#: records give now and then: visits of one content where a form asks little (TB), equal intervals, two entries soon
+#: after each other from places far apart.
+PLAUSIBLE = {"XFM-X-018", "AUT-A-008", "AUT-A-016", "AUT-A-032"}
 Clean = Callable[[int, int, date], Work]
 
 

@@ -60,18 +60,22 @@ def _namesake(kitchen: Kitchen, rule: Rule, form_id: str) -> Fault | None:
 
 def _steady(kitchen: Kitchen, form_id: str, least: int) -> Iterator[tuple[int, pl.DataFrame]]:
     """Free people all of whose visits found them controlled, with their visits; those on one form alone first."""
-    others = {
-        person
-        for other in _CHRONIC
-        if other != form_id and other in kitchen.work.frames
-        for person in kitchen.work.frames[other]["_person"].to_list()
-    }
-    people = kitchen.people(form_id)
-    for person in sorted(people, key=lambda one: one in others):
+    others = _on_the_other(kitchen, form_id)
+    for person in sorted(kitchen.people(form_id), key=lambda one: one in others):
         rows = kitchen.work.rows_of(form_id, person)
         classes = set(rows["class_code"].to_list())
         if rows.height >= least and classes == {_SATISFIED} and not (rows["visit_mode_code"] == _BY_TELEPHONE).any():
             yield person, rows
+
+
+def _on_the_other(kitchen: Kitchen, form_id: str) -> set[int]:
+    """People followed for the other chronic disease too: what is told of them twice must agree."""
+    return {
+        person
+        for other in _CHRONIC
+        if form_id in _CHRONIC and other != form_id and other in kitchen.work.frames
+        for person in kitchen.work.frames[other]["_person"].to_list()
+    }
 
 
 def _too_regular(kitchen: Kitchen, rule: Rule, form_id: str) -> Fault | None:
@@ -122,7 +126,8 @@ def _copied_visit(kitchen: Kitchen, rule: Rule, form_id: str) -> Fault | None:
     """A visit that says what the one before said."""
     work = kitchen.work
     business = _business(kitchen, form_id)
-    for person in kitchen.people(form_id):
+    others = _on_the_other(kitchen, form_id)
+    for person in sorted(kitchen.people(form_id), key=lambda one: one in others):
         rows = work.rows_of(form_id, person).unique("visit_date", keep="last", maintain_order=True)
         if rows.height < 2:
             continue
@@ -154,9 +159,8 @@ def _many_alike(kitchen: Kitchen, rule: Rule, form_id: str) -> Fault | None:
     """One visit's content on several residents of a doctor, all of one sex and controlled where the form says so."""
     work = kitchen.work
     count = int(rule.params["min_residents"])
-    rows = work.frames[form_id].filter(
-        ~pl.col("_person").is_in(sorted(work.reserved)) & pl.col("record_status").is_in(["1", "5"])
-    )
+    unfit = sorted(work.reserved | _on_the_other(kitchen, form_id))
+    rows = work.frames[form_id].filter(~pl.col("_person").is_in(unfit) & pl.col("record_status").is_in(["1", "5"]))
     rows = rows.filter(pl.col("class_code") == _SATISFIED) if "class_code" in rows.columns else rows
     rows = rows.unique("_person", keep="last", maintain_order=True)
     for (doctor, _), theirs in rows.group_by("doctor_name", "sex_code", maintain_order=True):
