@@ -5,10 +5,11 @@
 
 {{ no_findings() }}
 
-{% for rule in rules %}
+{% for one in over_forms(rules) %}
+{% set rule = one.rule %}
 union all by name
 select
-  {{ of_rule(rule, report_period()) }},
+  {{ of_rule(rule, report_period(), 'report_id') }},
   institution_code, institution_code as subject_id, null::varchar as record_id, null::varchar as archive_no,
   null::varchar as doctor_name, null::date as service_date,
   case when violated then observed end as observed, case when violated then expected end as expected, violated
@@ -18,25 +19,27 @@ from (
     from {{ ref('institution') }} where parent_code is not null
   ),
   summed as (
-    select b.parent_code, c.year, c.period, c.item, sum(c.value) as total
+    select b.parent_code, c.report_id, c.year, c.period, c.item, sum(c.value) as total
     from below as b
-    join {{ ref('report_cells') }} as c on c.institution_code = b.institution_code and c.report_id = '{{ rule.form_id }}'
+    join {{ ref('report_cells') }} as c on c.institution_code = b.institution_code and c.report_id in {{ sql_list(one.forms) }}
     where c.value is not null
-    group by b.parent_code, c.year, c.period, c.item, b.siblings
+    group by b.parent_code, c.report_id, c.year, c.period, c.item, b.siblings
     having count(distinct b.institution_code) = b.siblings
   ),
   compared as (
-    select c.institution_code, c.year, c.period, i.title, c.value, s.total, abs(c.value - s.total) > {{ rule.params.tolerance }} as is_off
+    select c.report_id, c.institution_code, c.year, c.period, i.title, c.value, s.total, abs(c.value - s.total) > {{ rule.params.tolerance }} as is_off
     from {{ ref('report_cells') }} as c
     join {{ ref('report_item') }} as i on i.report_id = c.report_id and i.item = c.item
-    left join summed as s on s.parent_code = c.institution_code and s.year = c.year and s.period = c.period and s.item = c.item
-    where c.report_id = '{{ rule.form_id }}' and c.item not in {{ sql_list((rule.params.except_items or []) + ['']) }}
+    left join summed as s
+      on s.parent_code = c.institution_code and s.report_id = c.report_id and s.year = c.year and s.period = c.period
+      and s.item = c.item
+    where c.report_id in {{ sql_list(one.forms) }} and c.item not in {{ sql_list((rule.params.except_items or []) + ['']) }}
   )
   select
-    institution_code, year, period, bool_or(is_off) as violated,
+    report_id, institution_code, year, period, bool_or(is_off) as violated,
     string_agg(title || ' ' || {{ figure('value') }}, '；' order by title) filter (is_off) as observed,
     string_agg(title || ' ' || {{ figure('total') }}, '；' order by title) filter (is_off) as expected
   from compared
-  group by institution_code, year, period
+  group by report_id, institution_code, year, period
 )
 {% endfor %}

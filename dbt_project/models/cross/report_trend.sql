@@ -6,11 +6,11 @@
 
 {{ no_findings() }}
 
-{% for rule in rules %}
-{% set p = rule.params %}
+{% for one in over_forms(rules) %}
+{% set rule, p = one.rule, one.rule.params %}
 union all by name
 select
-  {{ of_rule(rule, report_period()) }},
+  {{ of_rule(rule, report_period(), 'report_id') }},
   institution_code, institution_code as subject_id, null::varchar as record_id, null::varchar as archive_no,
   null::varchar as doctor_name, null::date as service_date,
   case when violated then observed end as observed, case when violated then expected end as expected, violated
@@ -20,7 +20,7 @@ from (
       case when c.period = 'Y' then 1 else substr(c.period, 2)::integer end as place
     from {{ ref('report_cells') }} as c
     join {{ ref('report_item') }} as i on i.report_id = c.report_id and i.item = c.item
-    where c.report_id = '{{ rule.form_id }}' and regexp_full_match(c.period, 'Y|Q[1-4]|M(0[1-9]|1[0-2])')
+    where c.report_id in {{ sql_list(one.forms) }} and regexp_full_match(c.period, 'Y|Q[1-4]|M(0[1-9]|1[0-2])')
       and c.item not in {{ sql_list((p.except_items or []) + ['']) }}
   ),
   compared as (
@@ -28,7 +28,7 @@ from (
     select *, value < before as is_off, {{ figure('value') }} as said, '≥' || {{ figure('before') }} as right_one
     from (
       select *, lag(value) over (
-        partition by institution_code, year, item, series = 'M' order by case when series = 'Y' then 5 else place end
+        partition by report_id, institution_code, year, item, series = 'M' order by case when series = 'Y' then 5 else place end
       ) as before
       from cells where nature = '累计' and value is not null
     )
@@ -36,7 +36,9 @@ from (
     select a.*, case when b.value >= {{ p.min_before }} then abs(round(a.value / b.value - 1, 6)) > {{ p.max_change }} end as is_off,
       {{ figure('a.value') }} as said, {{ figure('b.value') }} as right_one
     from cells as a
-    left join cells as b on b.institution_code = a.institution_code and b.item = a.item and b.period = a.period and b.year = a.year - 1
+    left join cells as b
+      on b.report_id = a.report_id and b.institution_code = a.institution_code and b.item = a.item
+      and b.period = a.period and b.year = a.year - 1
     {% elif p.kind == 'uneven' %}
     select *, case when place >= 2 and value >= {{ p.min_total }} and value - before is not null
       then value - before = 0 or abs(round((value - before) / (value / place) - 1, 6)) > {{ p.max_change }} end as is_off,
@@ -45,30 +47,31 @@ from (
       select a.*, b.value as before
       from cells as a
       left join cells as b
-        on b.institution_code = a.institution_code and b.item = a.item and b.year = a.year and b.series = 'Q' and b.place = a.place - 1
+        on b.report_id = a.report_id and b.institution_code = a.institution_code and b.item = a.item and b.year = a.year
+        and b.series = 'Q' and b.place = a.place - 1
       where a.series = 'Q' and a.nature = '累计'
     )
     {% else %}
     select
-      a.institution_code, a.year, a.period, '' as title,
+      a.report_id, a.institution_code, a.year, a.period, '' as title,
       case when count(b.value) > 0
         then bool_and(a.value is not distinct from b.value) and count(*) filter (a.value <> 0) > 0 end as is_off,
-      count(*) || ' 项全同' as said, '' as right_one
+      count(a.value) || ' 项全同' as said, '' as right_one
     from cells as a
     left join cells as b
-      on b.institution_code = a.institution_code and b.item = a.item and b.series = a.series
+      on b.report_id = a.report_id and b.institution_code = a.institution_code and b.item = a.item and b.series = a.series
       and b.year * 12 + b.place = case
         when a.series = 'Y' then (a.year - 1) * 12 + 1
         when a.place = 1 then (a.year - 1) * 12 + case a.series when 'Q' then 4 else 12 end
         else a.year * 12 + a.place - 1 end
-    group by a.institution_code, a.year, a.period
+    group by a.report_id, a.institution_code, a.year, a.period
     {% endif %}
   )
   select
-    institution_code, year, period, bool_or(is_off) as violated,
+    report_id, institution_code, year, period, bool_or(is_off) as violated,
     string_agg(title || {% if p.kind != 'repeated' %}' ' || {% endif %}said, '；' order by title) filter (is_off) as observed,
     {% if p.kind == 'repeated' %}null::varchar{% else %}string_agg(title || ' ' || right_one, '；' order by title) filter (is_off){% endif %} as expected
   from compared
-  group by institution_code, year, period
+  group by report_id, institution_code, year, period
 )
 {% endfor %}
