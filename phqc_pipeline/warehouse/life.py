@@ -62,8 +62,8 @@ def state_step_sql(previous: Path | None, night: Path) -> str:
     finding. ``waiver`` is a table of those in force (rule_id, institution_code, subject_id, field; NULL: any).
 
     A night changes what was judged of a finding only where it judged the finding's rule (``results.judged``), but for
-    a rule that was withdrawn: its findings are retired without being judged. A waiver lies over that: it covers what is
-    open, and no more.
+    a rule that was withdrawn: its findings are retired without being judged, unless their institution was not entitled
+    to be judged that night. A waiver lies over that: it covers what is open, and no more.
     """
     told = read_night(night)
     day = literal(date.fromisoformat(told["snapshot_date"]))
@@ -159,6 +159,7 @@ known AS (
 ),
 ended AS (
     SELECT finding_id, CASE
+            WHEN list_contains({literal(told.get("not_entitled", []))}::VARCHAR[], institution_code) THEN NULL
             WHEN NOT is_in_force AND of_nobody AND NOT found_it_last THEN '计划停用'
             WHEN NOT is_in_force AND found_it_last THEN '规则停用'
             WHEN NOT is_judged OR NOT is_in_force THEN NULL
