@@ -35,8 +35,8 @@ select
   round(recomputed / nullif(reported, 0), 4) as verification_factor,
   case
     when difference is null then '不可比'
-    when reported = 0 and recomputed > 0 or recomputed / reported > 1 + {{ var('verification_margin') }} then '少报'
-    when reported > 0 and recomputed / reported < 1 - {{ var('verification_margin') }} then '多报'
+    when reported = 0 and recomputed > 0 or recomputed / nullif(reported, 0) > 1 + {{ var('verification_margin') }} then '少报'
+    when recomputed / nullif(reported, 0) < 1 - {{ var('verification_margin') }} then '多报'
     else '相符'
   end as verification_grade
 from compared
