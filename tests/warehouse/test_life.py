@@ -43,6 +43,7 @@ class Night:
     plan: str = "main"
     active: tuple[str, ...] = PLANS
     sampled: bool = False
+    not_entitled: tuple[str, ...] = ()
 
     @property
     def period(self) -> str:
@@ -193,6 +194,7 @@ def lay_down(home: Home, night: Night) -> None:
             "plan_id": night.plan,
             "active_plans": list(night.active),
             "sampled": night.sampled,
+            "not_entitled": list(night.not_entitled),
         },
         findings=[parts / "findings.parquet"],
         results=[parts / "results.parquet"],
@@ -339,6 +341,16 @@ def test_a_vanished_record_and_a_withdrawn_rule_retire(tmp_path: Path) -> None:
     assert _states(Home(tmp_path / "record"), [_night(0, {HIT}), gone]) == ["open", "retired"]
     withdrawn = _night(1, set(), rules={"R-2": "mild"}, judged={("A", "R-2")})
     assert _states(Home(tmp_path / "rule"), [_night(0, {HIT}), withdrawn]) == ["open", "retired"]
+
+
+def test_an_institution_not_entitled_keeps_its_findings_even_of_a_withdrawn_rule(tmp_path: Path) -> None:
+    """Contract, section 3: such a night changes neither state nor last_seen."""
+    away = _night(1, set(), rules={"R-2": "mild"}, judged=set(), present=set(), not_entitled=("A",))
+    assert _states(Home(tmp_path), [_night(0, {HIT}), away]) == ["open", "open"]
+    assert folded(Home(tmp_path))[KEY][2] == FIRST_DAY
+    again = _night(2, set(), rules={"R-2": "mild"}, judged={("A", "R-2")})
+    lay_down(Home(tmp_path), again)
+    assert folded(Home(tmp_path))[KEY][0] == "retired"
 
 
 def test_a_new_year_opens_new_findings_and_retires_the_old_ones(tmp_path: Path) -> None:
