@@ -132,7 +132,7 @@ class Session:
         if self.registry.orders is None:
             return {}
         newest = max((read_night(night)["snapshot_date"] for night in list_nights(self.home)[-1:]), default="")
-        until = max(snapshot, *self.dates, *([date.fromisoformat(newest)] if newest else []))
+        until = max([snapshot, *self.dates, *([date.fromisoformat(newest)] if newest else [])])
         told = entitled(
             self.registry,
             self.orders(until),
