@@ -15,7 +15,8 @@ select
 from (
   with children as (
     select * from {{ ref('judged_' ~ rule.form_id) }}
-    where archive_no is not null and moveout_date is null and archive_status = {{ sql_text(rule.params.active_status) }}
+    where archive_no is not null and moveout_date is null and not coalesce(moveout_date__unusable, false)
+      and archive_status = {{ sql_text(rule.params.active_status) }}
       and {{ full_months('birth_date', "(select today from " ~ ref('night') ~ ")") }}
         between {{ rule.params.min_age_months }} and {{ rule.params.max_age_months }}
     qualify row_number() over (partition by _institution_code, archive_no order by _service_date desc, _record_key desc) = 1

@@ -14,16 +14,33 @@ from collections.abc import Mapping
 from phqc_pipeline.sample.faults.cross import (
     archives,
     authenticity,
+    child,
     chronic,
+    community,
     core,
     duplicates,
     exams,
+    maternal,
     reports,
     tuberculosis,
+    vaccination,
 )
 from phqc_pipeline.sample.faults.truth import Finding, Judgement, Truth
 
-_FAMILIES = (core, duplicates, authenticity, chronic, tuberculosis, reports, archives, exams)
+_FAMILIES = (
+    core,
+    duplicates,
+    authenticity,
+    chronic,
+    tuberculosis,
+    reports,
+    archives,
+    exams,
+    child,
+    vaccination,
+    maternal,
+    community,
+)
 JUDGEMENTS: Mapping[str, Judgement] = {
     rule_id: one for family in _FAMILIES for rule_id, one in family.JUDGEMENTS.items()
 }
