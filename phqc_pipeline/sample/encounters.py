@@ -99,8 +99,14 @@ _REFERRING: dict[str, tuple[str, str, str, str]] = {
         "精神检查、血常规、心电图",
     ),
     "tb_followup": ("肺结核，抗结核治疗中", "肺结核", "按方案抗结核治疗", "肝功能、胸片、痰涂片"),
+    "newborn_visit": ("新生儿访视发现异常，待查", "新生儿，足月", "未予治疗", "体格检查、血常规"),
+    "prenatal_first": ("早孕，乙肝表面抗原阳性", "乙肝病毒携带", "未予治疗", "乙肝五项、肝功能"),
+    "prenatal_followup": ("妊娠，血糖偏高", "妊娠期血糖偏高", "饮食控制、运动指导", "OGTT、胎儿超声"),
+    "postpartum_42d": ("产后，子宫复旧欠佳", "产后42天", "观察，未用药", "妇科检查、盆腔超声"),
 }
+_ALWAYS_ANSWERED = ("newborn_visit", "prenatal_first", "prenatal_followup", "postpartum_42d")  # not seen again so soon
 _ORG_COLUMNS = {"tb_followup": "referral_dept"}
+_DAY_COLUMNS = {"prenatal_first": "fill_date"}
 
 
 def receptions_and_consultations(
@@ -233,7 +239,7 @@ def _referred(frames: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
             found.append(
                 rows.filter(pl.col(org).is_not_null()).select(
                     pl.col("_person").alias("person"),
-                    pl.col("visit_date").cast(pl.Int32).cast(pl.Int64).alias("day"),
+                    pl.col(_DAY_COLUMNS.get(form_id, "visit_date")).cast(pl.Int32).cast(pl.Int64).alias("day"),
                     "doctor_name",
                     pl.lit(form_id).alias("form"),
                     pl.col(org).alias("org"),
@@ -241,6 +247,12 @@ def _referred(frames: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
                 )
             )
     return pl.concat(found).unique(["person", "day"], keep="first", maintain_order=True).sort("day", "person")
+
+
+def _target(written: str) -> tuple[str, str]:
+    """Hospital and department of a target as a form words it."""
+    hospital, _, department = written.partition("医院")
+    return _TARGETS.get(written, (f"{hospital}医院", department))
 
 
 def _slips(
@@ -258,7 +270,7 @@ def _slips(
     columns = envelope(
         people, person, _position(referred["doctor_name"], institution), np.zeros(size, bool), institution
     )
-    target = pl.Series([_TARGETS[one] for one in referred["org"].to_list()], dtype=pl.List(pl.String))
+    target = pl.Series([_target(one) for one in referred["org"].to_list()], dtype=pl.List(pl.String))
     words = _words(referred)
     age = pl.Series(whole_years(mine["birth"].to_numpy(), day)).cast(pl.String)
     sex = pl.Series(np.where(mine["female"].to_numpy(), "女", "男"), dtype=pl.String)
@@ -292,7 +304,8 @@ def _letters(
     back = referred["day"].to_numpy() + chance.integers(referred.height, 4, 22)
     back = nearest_working_day(back)
     person = referred["person"].to_numpy()
-    kept = chance.flags(referred.height, 0.9) & (back <= times.today) & (back < people["leave_day"].to_numpy()[person])
+    answered = chance.flags(referred.height, 0.9) | referred["form"].is_in(_ALWAYS_ANSWERED).to_numpy()
+    kept = answered & (back <= times.today) & (back < people["leave_day"].to_numpy()[person])
     kept &= (back > referred["day"].to_numpy()) & first_of_each_day(person, back)
     referred, back = referred.filter(pl.Series(kept)), back[kept]
     order = np.argsort(back, kind="stable")

@@ -94,9 +94,10 @@ def _vaccination(c: Counts) -> Figures:
         reached = 0
         if dose in programme and not dose.startswith(_BOUGHT):
             reached = c.reaching(int(str(programme[dose].attrs["min_age_months"])))
-        given_ = int(reached * 0.96) if doses is None else done.get(dose, 0)
+        given_ = reached - reached // 25 if doses is None else done.get(dose, 0)
         figures[f"vac_done_{item}"] = given_
-        figures[f"vac_due_{item}"] = max(given_, reached)
+        # who is due at a period's end is vaccinated within weeks
+        figures[f"vac_due_{item}"] = max(given_, min(reached, given_ + given_ // 33))
     month_old, cards = c.reaching(1), c.people("vaccination_card", otherwise=c.reaching(1))
     return {
         **figures,

@@ -59,6 +59,9 @@ _SUPPLY: dict[str, tuple[str, int, str, str]] = {
     "HEPAL": ("中国医学科学院医学生物学研究所", 540, "H", "2"),
     "HEPAI": ("科兴生物制品股份有限公司", 1095, "N", "2"),
 }
+# Doses due at three and at six years are given on the birthday: who is six must have them (VAC-T-003), and three
+# years lie between two of them.
+_ON_BIRTHDAY = (36, 72)
 _LOT_LASTS = 70  # days of deliveries from one lot
 _ILLNESSES = ("水痘", "手足口病", "流行性腮腺炎")
 
@@ -241,12 +244,13 @@ def _given(birth: Ints, doses: list[_Dose], delay: Ints) -> list[tuple[_Dose, In
     found: list[tuple[_Dose, Ints]] = []
     for months in sorted({dose.months for dose in doses}):
         together = [dose for dose in doses if dose.months == months]
-        day = months_after(birth, months) + (delay if months else 0)
+        prompt = months == 0 or months in _ON_BIRTHDAY
+        day = months_after(birth, months) + (0 if prompt else delay)
         for dose in together:
             if dose.before in done:
                 earlier = done[dose.before]
                 day = np.maximum(day, months_after(earlier + dose.gap_days, dose.gap_months))
-        day = working_day_at_or_after(day) if months else birth
+        day = day if prompt else working_day_at_or_after(day)
         for dose in together:
             done[dose.key] = day
             found.append((dose, day))

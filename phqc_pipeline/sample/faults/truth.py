@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -48,6 +49,7 @@ class Truth:
         self.honest = honest  # the same reports as they should have been
         self.rows = {form_id: judged_rows(work, form_id) for form_id in work.frames}
         self.until = min(ctx.period_end, ctx.today)
+        self._told: dict[str, list[dict[str, Any]]] = {}
 
     def service(self, form_id: str) -> pl.Expr:
         """The day of service, of forms that tell a time as well."""
@@ -59,6 +61,23 @@ class Truth:
         return self.rows[form_id].filter(
             pl.col("archive_no").is_not_null() & day.is_between(self.ctx.period_start, self.until)
         )
+
+    def told(self, form_id: str) -> list[dict[str, Any]]:
+        """The judged records in the columns cross rules read, with the day of service as ``day``; none of a form that
+        is not delivered."""
+        if form_id not in self._told and form_id in self.rows:
+            read = {"archive_no", "record_id", "created_at", "_row"}
+            for rule in self.cat.rules:
+                if rule.carrier == "dbt":
+                    read.update(rule.reads.get(form_id, ()), rule.own_reads if form_id in rule.form_ids else ())
+            rows = self.rows[form_id]
+            kept = [name for name in rows.columns if name in read]
+            self._told[form_id] = rows.select(*kept, self.service(form_id).alias("day")).to_dicts()
+        return self._told.get(form_id, [])
+
+    def records(self, form_id: str) -> list[dict[str, Any]]:
+        """Those of ``told`` that name a person."""
+        return [row for row in self.told(form_id) if row["archive_no"] is not None]
 
     def visits(self, form_id: str, since: date) -> pl.DataFrame:
         """Visits of a person in order, of several on one day the last (0a.13)."""

@@ -17,12 +17,6 @@ from phqc_pipeline.sample.faults.truth import Finding, Judgement, Truth, people_
 Row = Mapping[str, Any]
 
 
-def records(truth: Truth, form_id: str) -> list[Row]:
-    """The judged records of a form that name a person, with the day of service as ``day``."""
-    rows = truth.rows[form_id].filter(pl.col("archive_no").is_not_null())
-    return rows.with_columns(truth.service(form_id).alias("day")).to_dicts()
-
-
 def found_people(rule: Rule, form_id: str, numbers: set[str]) -> list[Finding]:
     return people_of(rule, form_id, pl.Series(sorted(numbers), dtype=pl.String))
 
@@ -31,20 +25,20 @@ def months_old(birth: date, day: date) -> int:
     return (day.year - birth.year) * 12 + day.month - birth.month - (day.day < birth.day)
 
 
-def _active_children(truth: Truth, rule: Rule) -> Iterator[Row]:
-    for row in records(truth, "resident_profile"):
+def _active_children(truth: Truth, rule: Rule) -> Iterator[dict[str, Any]]:
+    for row in truth.records("resident_profile"):
         if row["archive_status"] == rule.params["active_status"] and row["birth_date"] is not None:
             yield row
 
 
 def _visited_late(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
     out: dict[str, date] = {}
-    for row in records(truth, "delivery_record"):
+    for row in truth.records("delivery_record"):
         child, day = row["child_archive_no"], row["discharge_date"]
         if child and day:
             out[child] = max(day, out.get(child, day))
-    first: dict[str, Row] = {}
-    for row in sorted(records(truth, form_id), key=lambda row: (row["day"] or date.max, row["record_id"] or "")):
+    first: dict[str, dict[str, Any]] = {}
+    for row in sorted(truth.records(form_id), key=lambda row: (row["day"] or date.max, row["record_id"] or "")):
         if row["day"]:
             first.setdefault(row["archive_no"], row)
     late = set()
@@ -63,7 +57,7 @@ def _fell(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
     since = truth.ctx.period_start - timedelta(days=rule.params["look_back_days"])
     seen: dict[str, dict[date, tuple[Any, str, Row]]] = defaultdict(dict)
     for form in rule.form_ids:
-        for row in records(truth, form):
+        for row in truth.records(form):
             if row["day"] and since <= row["day"] <= truth.until:
                 order = (row["created_at"] is not None, row["created_at"], row["record_id"] or "")
                 before = seen[row["archive_no"]].get(row["day"])
@@ -78,8 +72,8 @@ def _fell(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
             for place, column in enumerate(rule.params["compare"]):
                 was, now = earlier.get(column), later.get(column)
                 if was is not None and now is not None:
-                    by, to = rule.params.get("may_fall_by"), rule.params.get("may_fall_to")
-                    least = was - by[place] if by else was * to[place]
+                    by = rule.params.get("may_fall_by")
+                    least = was - by[place] if by else was * rule.params["may_fall_to"][place]
                     if round(now - least, 6) < 0:
                         fallen.add(number)
     return found_people(rule, form_id, fallen)
@@ -87,7 +81,7 @@ def _fell(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
 
 def _stage_missing(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
     exams = next(form for form in rule.reads if form != form_id)
-    made = {(row["archive_no"], row[rule.params["stage_column"]]) for row in records(truth, exams)}
+    made = {(row["archive_no"], row[rule.params["stage_column"]]) for row in truth.records(exams)}
     before = truth.ctx.period_start - timedelta(days=1)
     lacking = set()
     for row in _active_children(truth, rule):
@@ -117,7 +111,7 @@ def _nothing_of_newborn(truth: Truth, rule: Rule, form_id: str) -> list[Finding]
     within = timedelta(days=rule.params["within_days"])
     seen: dict[str, date] = {}
     for form in rule.reads:
-        for row in records(truth, form) if form != form_id else ():
+        for row in truth.records(form) if form != form_id else ():
             if row["day"]:
                 seen[row["archive_no"]] = min(row["day"], seen.get(row["archive_no"], row["day"]))
     lacking = set()
@@ -131,7 +125,7 @@ def _nothing_of_newborn(truth: Truth, rule: Rule, form_id: str) -> list[Finding]
 
 
 def _live_birth_unvisited(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
-    visits = records(truth, "newborn_visit")
+    visits = truth.records("newborn_visit")
     archives = {row["archive_no"] for row in visits}
     named = {(normal_name(row["mother_name"] or ""), row["birth_date"]) for row in visits if row["mother_name"]}
     days: dict[str, list[date]] = defaultdict(list)
@@ -139,7 +133,7 @@ def _live_birth_unvisited(truth: Truth, rule: Rule, form_id: str) -> list[Findin
         if row["day"]:
             days[row["archive_no"]].append(row["day"])
     lacking = set()
-    for row in records(truth, form_id):
+    for row in truth.records(form_id):
         day = row["day"]
         if row["outcome_code"] != rule.params["live_birth"] or day is None:
             continue
@@ -154,12 +148,12 @@ def _live_birth_unvisited(truth: Truth, rule: Rule, form_id: str) -> list[Findin
 
 def _other_mother(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
     deliveries: dict[str, list[Row]] = defaultdict(list)
-    for row in truth.rows["delivery_record"].filter(pl.col("child_archive_no").is_not_null()).to_dicts():
-        deliveries[row["child_archive_no"]].append(row)
+    for row in truth.told("delivery_record"):
+        deliveries[row["child_archive_no"] or ""].append(row)
     differing = set()
-    for row in records(truth, form_id):
+    for row in truth.records(form_id):
         for told in deliveries[row["archive_no"]]:
-            pairs = [
+            pairs: list[tuple[Any, ...]] = [
                 (row["mother_birth"], told["birth_date"]),
                 (row["birth_date"], told["delivery_date"]),
                 (row["sex_code"], told["child_sex"]),

@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from phqc_pipeline.catalogue import Rule
-from phqc_pipeline.sample.faults.cross.child import found_people, records
+from phqc_pipeline.sample.faults.cross.child import found_people
 from phqc_pipeline.sample.faults.cross.core import normal_name
 from phqc_pipeline.sample.faults.truth import Finding, Judgement, Truth, records_of
 
@@ -106,13 +106,13 @@ def _doubtful(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
 def _nothing_came_back(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
     heard: dict[str, list[tuple[date, bool]]] = defaultdict(list)
     for form in rule.reads:
-        for row in records(truth, form) if form != form_id else ():
+        for row in truth.records(form) if form != form_id else ():
             if row["day"]:
                 heard[row["archive_no"]].append((row["day"], form == rule.params["slip_form"]))
     within = timedelta(days=rule.params["within_days"])
     lost = {
         row["archive_no"]
-        for row in records(truth, form_id)
+        for row in truth.records(form_id)
         if row["day"]
         and truth.ctx.period_start <= row["day"] + within + timedelta(days=1) <= truth.until
         and not any(
@@ -125,13 +125,13 @@ def _nothing_came_back(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
 
 def _no_slip(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
     slips: dict[str, list[date]] = defaultdict(list)
-    for row in records(truth, rule.params["slip_form"]):
+    for row in truth.records(rule.params["slip_form"]):
         if row["day"]:
             slips[row["archive_no"]].append(row["day"])
     near = rule.params["near_days"]
     without = {
         row["archive_no"]
-        for row in records(truth, form_id)
+        for row in truth.records(form_id)
         if row["day"]
         and (row["referral_reason"] or "").strip() not in ("", *rule.params["no_reason"])
         and not any(abs((day - row["day"]).days) <= near for day in slips[row["archive_no"]])

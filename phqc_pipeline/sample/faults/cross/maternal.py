@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from phqc_pipeline.catalogue import Rule
-from phqc_pipeline.sample.faults.cross.child import found_people, records
+from phqc_pipeline.sample.faults.cross.child import found_people
 from phqc_pipeline.sample.faults.truth import Finding, Judgement, Truth
 
 Row = Mapping[str, Any]
@@ -24,8 +24,8 @@ def _began(row: Row) -> date | None:
 
 def _pregnancies(truth: Truth, rule: Rule) -> dict[str, list[list[Row]]]:
     """A woman's bookings, those of one pregnancy together, in order of the last period."""
-    women: dict[str, list[tuple[date, Row]]] = defaultdict(list)
-    for row in records(truth, "prenatal_first"):
+    women: dict[str, list[tuple[date, dict[str, Any]]]] = defaultdict(list)
+    for row in truth.records("prenatal_first"):
         began = _began(row)
         if began:
             women[row["archive_no"]].append((began, row))
@@ -45,7 +45,7 @@ def _pregnancies(truth: Truth, rule: Rule) -> dict[str, list[list[Row]]]:
 
 def _days(truth: Truth, form_id: str) -> dict[str, set[date]]:
     found: dict[str, set[date]] = defaultdict(set)
-    for row in records(truth, form_id):
+    for row in truth.records(form_id):
         if row["day"]:
             found[row["archive_no"]].add(row["day"])
     return found
@@ -54,7 +54,7 @@ def _days(truth: Truth, form_id: str) -> dict[str, set[date]]:
 def _late(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
     late = {
         row["archive_no"]
-        for row in records(truth, form_id)
+        for row in truth.records(form_id)
         if row["gest_weeks"] is not None and row["gest_weeks"] > rule.params["max_weeks"]
     }
     return found_people(rule, form_id, late)
@@ -90,8 +90,8 @@ def _seen_too_seldom(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
 
 
 def _visited_late(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
-    first: dict[tuple[str, date | None], Row] = {}
-    for row in sorted(records(truth, form_id), key=lambda row: (row["day"] or date.max, row["record_id"] or "")):
+    first: dict[tuple[str, date | None], dict[str, Any]] = {}
+    for row in sorted(truth.records(form_id), key=lambda row: (row["day"] or date.max, row["record_id"] or "")):
         if row["day"]:
             first.setdefault((row["archive_no"], row["delivery_date"] or row["discharge_date"]), row)
     limit = timedelta(days=rule.params["max_days"])
@@ -101,7 +101,7 @@ def _visited_late(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
         for (number, _), row in first.items():
             visits[number].add(row["day"])
         near = timedelta(days=rule.params["same_delivery_days"])
-        for row in records(truth, "delivery_record"):
+        for row in truth.records("delivery_record"):
             out, day = row["discharge_date"], row["day"]
             visited = day and any(day <= one <= day + near for one in visits[row["archive_no"]])
             over = out and truth.ctx.period_start <= out + limit + timedelta(days=1) <= truth.until
@@ -115,7 +115,7 @@ def _not_examined(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
     near, limit = (timedelta(days=rule.params[name]) for name in ("same_delivery_days", "max_days"))
     lacking = {
         row["archive_no"]
-        for row in records(truth, form_id)
+        for row in truth.records(form_id)
         if row["day"]
         and truth.ctx.period_start <= row["day"] + limit + timedelta(days=1) <= truth.until
         and not any(row["day"] <= one <= row["day"] + near for one in examined[row["archive_no"]])
@@ -125,11 +125,11 @@ def _not_examined(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
 
 def _too_short_or_long(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
     booked: dict[str, list[Row]] = defaultdict(list)
-    for row in records(truth, "prenatal_first"):
+    for row in truth.records("prenatal_first"):
         if row["day"]:
             booked[row["archive_no"]].append(row)
     odd = set()
-    for row in records(truth, form_id):
+    for row in truth.records(form_id):
         since = timedelta(days=rule.params["look_back_days"])
         before = [
             one for one in booked[row["archive_no"]] if row["day"] and row["day"] - since <= one["day"] <= row["day"]
@@ -144,7 +144,7 @@ def _too_short_or_long(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
 def _days_differ(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
     told: dict[str, list[tuple[date, str, date]]] = defaultdict(list)
     for form in rule.reads:
-        for row in records(truth, form):
+        for row in truth.records(form):
             if row["day"] and row["delivery_date"]:
                 told[row["archive_no"]].append((row["day"], form, row["delivery_date"]))
     differing = set()

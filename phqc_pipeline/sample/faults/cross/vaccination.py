@@ -8,12 +8,10 @@ from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from typing import Any
 
-import polars as pl
-
 from phqc_pipeline.catalogue import Rule
 from phqc_pipeline.catalogue.model import Code
 from phqc_pipeline.sample.calendar import day_number, to_date
-from phqc_pipeline.sample.faults.cross.child import found_people, months_old, records
+from phqc_pipeline.sample.faults.cross.child import found_people, months_old
 from phqc_pipeline.sample.faults.truth import Finding, Judgement, Truth
 
 _DOSES, _CARDS = "vaccination_dose", "vaccination_card"
@@ -26,7 +24,7 @@ def _attribute(truth: Truth, rule: Rule, vaccine: str | None, name: str) -> str:
 
 def _series(truth: Truth, rule: Rule) -> Iterator[tuple[Mapping[str, Any], str, int, date]]:
     """Every dose told in full, once for each vaccine it stands for."""
-    for row in truth.rows[_DOSES].to_dicts():
+    for row in truth.told(_DOSES):
         if row["vaccine_code"] and row["dose_no"] is not None and row["dose_date"]:
             stands_for = _attribute(truth, rule, row["vaccine_code"], "covers") or row["vaccine_code"]
             for vaccine in stands_for.split("|"):
@@ -60,7 +58,7 @@ def _too_soon(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
             key = (child, f"{vaccine}-{number}")
             last[key] = max(day, last.get(key, day))
     found = []
-    for row in truth.rows[form_id].to_dicts():
+    for row in truth.told(form_id):
         day, child = row["dose_date"], row["child_code"] or row["archive_no"]
         if not (row["vaccine_code"] and row["dose_no"] is not None and day):
             continue
@@ -78,7 +76,7 @@ def _too_soon(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
 
 def _live_close(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
     live: dict[str, list[tuple[date, str]]] = defaultdict(list)
-    for row in records(truth, form_id):
+    for row in truth.records(form_id):
         kind, route = (_attribute(truth, rule, row["vaccine_code"], name) for name in ("kind", "route"))
         if row["day"] and kind == rule.params["kind"] and route == rule.params["route"]:
             live[row["archive_no"]].append((row["day"], row["vaccine_code"]))
@@ -95,11 +93,11 @@ def _live_close(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
 def _despite_contraindication(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
     told: dict[str, str] = defaultdict(str)
     denied = re.compile("(?:" + "|".join(rule.params["negations"]) + ")[^，,。；;、]*")
-    for row in truth.rows[_CARDS].to_dicts():
+    for row in truth.told(_CARDS):
         if row["child_code"] and row["contraindication"]:
             told[row["child_code"]] += denied.sub("", row["contraindication"]) + "；"
     found = []
-    for row in truth.rows[form_id].to_dicts():
+    for row in truth.told(form_id):
         live = _attribute(truth, rule, row["vaccine_code"], "kind") == rule.params["kind"]
         if live and any(word in told.get(row["child_code"], "") for word in rule.params["contraindications"]):
             record = row["record_id"] or ""
@@ -109,13 +107,13 @@ def _despite_contraindication(truth: Truth, rule: Rule, form_id: str) -> list[Fi
 
 def _dose_missing(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
     given: dict[tuple[str, str], list[tuple[str, int, date]]] = defaultdict(list)
-    for row, vaccine, number, day in _series(truth, rule):
+    for dose, vaccine, place, day in _series(truth, rule):
         for key in ("child_code", "archive_no"):
-            if row[key]:
-                given[key, row[key]].append((vaccine, number, day))
+            if dose[key]:
+                given[key, dose[key]].append((vaccine, place, day))
     lacking = set()
-    newest: dict[str, Mapping[str, Any]] = {}
-    for row in sorted(records(truth, form_id), key=lambda row: (row["day"] or date.min, row["record_id"] or "")):
+    newest: dict[str, dict[str, Any]] = {}
+    for row in sorted(truth.records(form_id), key=lambda row: (row["day"] or date.min, row["record_id"] or "")):
         old = row["birth_date"] and months_old(row["birth_date"], truth.ctx.today)
         in_age = old is not None and rule.params["min_age_months"] <= old <= rule.params["max_age_months"]
         stays = row["moveout_date"] is None and not _unread(truth, row)
@@ -141,7 +139,7 @@ def _has(way: str, doses: list[tuple[str, int, date]]) -> bool:
 
 def _entered_twice(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
     keys = ("child_code", "vaccine_code", "dose_no")
-    rows = [row for row in records(truth, form_id) if all(row[key] is not None for key in keys)]
+    rows = [row for row in truth.records(form_id) if all(row[key] is not None for key in keys)]
     count = Counter(tuple(row[key] for key in keys) for row in rows)
     twice = {row["archive_no"] for row in rows if count[tuple(row[key] for key in keys)] > rule.params["max_count"]}
     return found_people(rule, form_id, twice)
@@ -153,9 +151,9 @@ def _rate(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
         if row["child_code"]:
             done[row["child_code"], vaccine] = max(number, done.get((row["child_code"], vaccine), 0))
     due: list[tuple[date, bool]] = []
-    for row in (
-        truth.rows[_CARDS].filter(pl.col("child_code").is_not_null() & pl.col("birth_date").is_not_null()).to_dicts()
-    ):
+    for row in truth.told(_CARDS):
+        if not (row["child_code"] and row["birth_date"]):
+            continue
         seen = set()
         for list_id in rule.params["programmes"]:
             for dose in rule.params["doses"]:
