@@ -11,7 +11,7 @@ from typing import Protocol
 
 import polars as pl
 
-LOST_SHOWN, CHANGED_SHOWN = 12, 15
+LOST_SHOWN, CHANGED_SHOWN, DUE_SHOWN = 12, 15, 30
 
 
 class Asks(Protocol):
@@ -31,6 +31,8 @@ def read_further(ask: Asks) -> dict[str, pl.DataFrame]:
     ``lost_rules``, ``lost_forms``: rule_id, severity or form_title, and how much of the judging scheme's score it cost.
     ``changes``, ``changed_rules``: who or rule_id, new_findings, fixed_findings … of the newest night, previous_date.
     ``answers``: answer, accepted, reason, answers (how many).
+    ``due``, ``due_by_whom``: service_title or who (doctor, institution), overdue, this_month, soon.
+    ``outlook``: indicator_title, value_none, value_all, to_do, target, meets_none, meets_all.
     """
     readers: Mapping[str, tuple[str, Callable[[Asks], str]]] = {
         "scores": ("mart.score", _scores),
@@ -39,6 +41,9 @@ def read_further(ask: Asks) -> dict[str, pl.DataFrame]:
         "changes": ("mart.night_change", _changes),
         "changed_rules": ("mart.night_change", _changed_rules),
         "answers": ("qc.answer", _answers),
+        "due": ("mart.due_list", _due),
+        "due_by_whom": ("mart.due_list", _due_by_whom),
+        "outlook": ("mart.indicator_outlook", _outlook),
     }
     return {name: ask.frame(sql(ask)) for name, (table, sql) in readers.items() if ask.has(table)}
 
@@ -100,3 +105,28 @@ def _answers(ask: Asks) -> str:
     return """
         SELECT coalesce(answer, '') AS answer, accepted, coalesce(reason, '') AS reason, count(*) AS answers
         FROM qc.answer WHERE {mine} AND newest GROUP BY ALL ORDER BY accepted DESC, answers DESC, answer, reason"""
+
+
+_DUE = """
+    count(*) FILTER (state = '逾期') AS overdue, count(*) FILTER (state = '本月应做') AS this_month,
+    count(*) FILTER (state = '将到期') AS soon, max(overdue_days) AS longest"""
+
+
+def _due(ask: Asks) -> str:
+    return f"""
+        SELECT service_title, {_DUE} FROM mart.due_list WHERE {{mine}}
+        GROUP BY service_title ORDER BY overdue DESC, service_title"""
+
+
+def _due_by_whom(ask: Asks) -> str:
+    """Doctors for an institution, institutions for the reader of all."""
+    who = "coalesce(nullif(doctor_name, ''), '（未署名）')" if ask.institution_code else "institution_name"
+    return f"""
+        SELECT {who} AS who, {_DUE} FROM mart.due_list WHERE {{mine}}
+        GROUP BY 1 ORDER BY overdue DESC, this_month DESC, who LIMIT {DUE_SHOWN}"""
+
+
+def _outlook(ask: Asks) -> str:
+    return """
+        SELECT institution_name, indicator_title, year, value_none, value_all, to_do, target, meets_none, meets_all
+        FROM mart.indicator_outlook WHERE {mine} AND value_none IS NOT NULL ORDER BY institution_code, indicator_id"""

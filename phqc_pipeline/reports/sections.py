@@ -68,6 +68,7 @@ def sections(facts: InstitutionFacts) -> list[Section]:
         _doctors(facts),
         _progress(facts),
         None if facts.is_all else _comparison(facts),
+        _due(facts),
         _reconciliation(facts),
         _charges(facts),
         _not_judged(facts),
@@ -311,6 +312,44 @@ def _indicators(facts: InstitutionFacts) -> Table:
     shape.decimal("reported", "上报", 2).decimal("target", "目标", 2)
     shape.cell("达到", lambda row: {True: classed("是", "good"), False: classed("否", "bad")}.get(row["meets"], "—"))
     return Table(rows(facts.indicators), shape.columns, title="指标", kind="stack")
+
+
+def _due(facts: InstitutionFacts) -> Section | None:
+    due = facts.further.get("due")
+    if due is None or due.is_empty():
+        return None
+    service = Shape().text("service_title", "服务", "lead")
+    whom = Shape().text("who", "机构" if facts.is_all else "责任医生", "lead")
+    for name, title in (
+        ("overdue", "逾期"),
+        ("this_month", "本月应做"),
+        ("soon", "将到期"),
+        ("longest", "最长逾期天数"),
+    ):
+        service.whole(name, title)
+        whom.whole(name, title)
+    note = "逾期：过了应做的日期还没有服务记录。名单见同目录 应做名单.xlsx。"
+    tables = [
+        Table(rows(due), service.columns, kind="figures"),
+        Table(rows(facts.further["due_by_whom"]), whom.columns, title="由谁做", kind="figures"),
+    ]
+    outlook = facts.further.get("outlook")
+    if outlook is not None and outlook.height and not facts.is_all:
+        shape = Shape().text("indicator_title", "指标", "lead").decimal("value_none", "到年末不再做", 2)
+        shape.decimal("value_all", "应做的全部做完", 2).whole("to_do", "还能争取（人）").decimal("target", "目标", 2)
+        shape.cell("达标", _outlook_said)
+        tables.append(Table(rows(outlook), shape.columns, title="年末推算", kind="figures"))
+    return Section(
+        "due", "应做名单", ["逾期：过了应做的日期还没有服务记录。"] if facts.is_all else [note], tables=tables
+    )
+
+
+def _outlook_said(row: Row) -> Any:
+    if row["meets_all"] is None:
+        return "—"
+    if row["meets_none"]:
+        return classed("已够", "good")
+    return "做完可达标" if row["meets_all"] else classed("做完也不够", "bad")
 
 
 def _charges(facts: InstitutionFacts) -> Section | None:

@@ -16,6 +16,7 @@ import polars as pl
 from phqc_pipeline.catalogue import Catalogue
 from phqc_pipeline.reports.corrections import read_corrections, write_corrections
 from phqc_pipeline.reports.documents import BULLETIN_NAME, LETTER_NAME, Say, write_bulletin, write_letter
+from phqc_pipeline.reports.due_book import read_due, write_due_book
 from phqc_pipeline.reports.facts import ALL, InstitutionFacts, Place, judged_institutions, read_facts
 from phqc_pipeline.reports.lines import read_lines
 from phqc_pipeline.reports.page import PAGE_NAME, write_page
@@ -67,12 +68,15 @@ def write_reports(
 
 
 def _write_working_files(con: duckdb.DuckDBPyConnection, folder: Path, cat: Catalogue, facts: InstitutionFacts) -> int:
-    """What is worked with: the workbooks, and the proposed corrections; returns how many cells these are."""
+    """What is worked with: the workbooks and the proposed corrections; returns how many cells these correct."""
     lines = read_lines(con, cat, facts.institution_code)
     written = {name for name, _ in write_workbooks(folder, lines, facts)}
     _remove_others(folder, "整改清单*.xlsx", written)
     corrections = read_corrections(con, cat, facts.institution_code)
     _remove_others(folder, "建议更正*.csv", set(write_corrections(folder, corrections, cat)))
+    due = read_due(con, cat, facts.institution_code)
+    books = set() if due is None else set(write_due_book(folder, due, cat, facts))
+    _remove_others(folder, "应做名单*.xlsx", books)
     return corrections.height
 
 

@@ -220,3 +220,18 @@ def test_a_clerks_own_template_is_used_unless_it_is_broken(tiny_home: Home, tmp_
     assert "数据质量情况的通报" in words(written / EVERYBODY / "通报.docx")
     assert len(said) == 1
     assert "nonsense" in said[0]
+
+
+def test_due_list_names_whom_to_call(small_home: Path, small: duckdb.DuckDBPyConnection) -> None:
+    counts = small.execute("SELECT institution_code, count(*) FROM mart.due_list GROUP BY 1").fetchall()
+    assert counts
+    for code, count in counts:
+        header, *lines = (
+            opened(small_home / "published" / code / "应做名单.xlsx").worksheets[0].iter_rows(values_only=True)
+        )
+        assert len(lines) == count
+        place = {title: number for number, title in enumerate(header)}
+        assert any(line[place["姓名"]] and line[place["联系电话"]] for line in lines)
+        late = [line[place["最晚日期"]] for line in lines]
+        assert late == sorted(late)
+        assert {line[place["状态"]] for line in lines} <= {"逾期", "本月应做", "将到期"}
