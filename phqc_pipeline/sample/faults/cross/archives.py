@@ -123,9 +123,9 @@ def _no_profile(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
     profiles = truth.rows["resident_profile"]
     numbers = profiles.filter(valid_numbers(profiles["id_card_no"]))["id_card_no"].str.to_uppercase()
     age = truth.ctx.today.year - pl.col("birth_date").dt.year()
-    before = (pl.col("birth_date").dt.month() * 100 + pl.col("birth_date").dt.day()) > (
-        truth.ctx.today.month * 100 + truth.ctx.today.day
-    )
+    month, day = pl.col("birth_date").dt.month(), pl.col("birth_date").dt.day()
+    today = truth.ctx.today
+    before = (month > today.month) | ((month == today.month) & (day > today.day))
     rows = truth.rows[form_id].filter(
         pl.col("archive_no").is_not_null()
         & (pl.col("birth_date") <= truth.ctx.today)

@@ -48,7 +48,9 @@ def _elder(truth: Truth, rule: Rule) -> pl.Expr:
 def _age() -> pl.Expr:
     """Whole years on ``_day`` (0a.15)."""
     birth, day = pl.col("birth_date"), pl.col("_day")
-    before = day.dt.month() * 100 + day.dt.day() < birth.dt.month() * 100 + birth.dt.day()
+    before = (day.dt.month() < birth.dt.month()) | (
+        (day.dt.month() == birth.dt.month()) & (day.dt.day() < birth.dt.day())
+    )
     return pl.when(day >= birth).then(day.dt.year() - birth.dt.year() - before.cast(pl.Int32))
 
 

@@ -149,7 +149,8 @@ def _no_constitution(kitchen: Kitchen, rule: Rule, form_id: str) -> Fault | None
 def _assessed_apart(kitchen: Kitchen, rule: Rule, form_id: str) -> Fault | None:
     work = kitchen.work
     for person, row in _elders(kitchen):
-        rows = work.rows_of(_SELF, person).filter(pl.col("assess_date").dt.year() == row["exam_date"].year)
+        near = (pl.col("assess_date") - pl.lit(row["exam_date"])).dt.total_days().abs() < 150
+        rows = work.rows_of(_SELF, person).filter(near | (pl.col("assess_date").dt.year() == row["exam_date"].year))
         for day in (row["exam_date"] + timedelta(days=36), row["exam_date"] - timedelta(days=36)):
             if rows.height == 1 and day.year == row["exam_date"].year and day <= work.times.snapshot:
                 work.reserved.add(person)
