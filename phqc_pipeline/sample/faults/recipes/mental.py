@@ -64,11 +64,15 @@ def _agreed_too_late(kitchen: Kitchen, rule: Rule, form_id: str) -> Fault | None
 
 
 def _fewer_than_before(kitchen: Kitchen, rule: Rule, form_id: str) -> Fault | None:
-    for before, row in _quarters(kitchen):
-        blank = dict.fromkeys(rule.params["lower"])
-        for one, often in ((before, 3.0), (row, 1.0)):
-            kitchen.work.edit(form_id, one["_row"], {**blank, "danger_codes": ["1"], "danger_minor": often})
-        return reported(kitchen, rule, form_id, row)
+    work = kitchen.work
+    start, _ = period_of(work)
+    blank = dict.fromkeys(rule.params["lower"])
+    for person in kitchen.people(form_id):
+        rows = work.rows_of(form_id, person).sort("visit_date").to_dicts()
+        if len(rows) > 1 and rows[-1]["visit_date"] >= start:
+            for one, often in ((rows[-2], 3.0), (rows[-1], 1.0)):
+                work.edit(form_id, one["_row"], {**blank, "danger_codes": ["1"], "danger_minor": often})
+            return reported(kitchen, rule, form_id, rows[-1])
     return None
 
 
@@ -134,13 +138,13 @@ def _disabled(kitchen: Kitchen, rule: Rule, form_id: str) -> Fault | None:
 
 
 RECIPES: Mapping[str, Recipe] = {
+    "SMI-X-004": _fewer_than_before,
     "SMI-T-002": CHRONIC["DM-T-003"],
     "SMI-T-001": CHRONIC["CPD-T-001"],
     "SMI-T-003": _late_after_unstable,
     "SMI-T-004": _gap,
     "SMI-L-017": _locked_again,
     "SMI-L-021": _agreed_too_late,
-    "SMI-X-004": _fewer_than_before,
     "SMI-X-002": CHRONIC["HTN-X-002"],
     "SMI-X-001": _form_lacking,
     "SMI-T-005": _diagnosed_long_ago,
