@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from phqc_pipeline.catalogue import billing_terms, indicators, notes, schema
+from phqc_pipeline.catalogue import billing_terms, indicators, notes, schema, verification
 from phqc_pipeline.catalogue.deliveries import REPAIRS_FILE
 from phqc_pipeline.catalogue.model import SEVERITIES
 from phqc_pipeline.catalogue.reading import DERIVED_FILE, ENVELOPE_FILE, SETTINGS_FILE
@@ -52,6 +52,7 @@ KINDS = (
     Kind("repairs", REPAIRS_FILE, schema.RepairsIn),
     Kind("settings", SETTINGS_FILE, schema.SettingsIn),
     Kind("pricing", billing_terms.BILLING_FILE, billing_terms.BillingIn),
+    Kind("verification", verification.VERIFICATION_FILE, verification.VerificationIn),
     Kind("dimensions", notes.DIMENSIONS_FILE, notes.DimensionsIn),
 )
 

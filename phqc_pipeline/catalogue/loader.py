@@ -26,6 +26,7 @@ from phqc_pipeline.catalogue.programme import check_file_names, read_plans, read
 from phqc_pipeline.catalogue.reading import Reader
 from phqc_pipeline.catalogue.ruleset import read_rules
 from phqc_pipeline.catalogue.schemes import read_schemes
+from phqc_pipeline.catalogue.verification import read_verification
 
 
 def load_catalogue(directory: Path) -> Catalogue:
@@ -76,7 +77,7 @@ def _load(directory: Path) -> Catalogue:
     plans = read_plans(reader, catalogue.forms, reports, schemes)
     check_choice(reader, schemes, plans, profiles)
     settings = read_settings(reader)
-    billing = read_billing(reader)
+    billing, verification = read_billing(reader), read_verification(reader)
     if reader.faults:
         raise CatalogueError(reader.faults)
     programme = (reports, schemes, plans, settings, indicators, services)
@@ -89,6 +90,7 @@ def _load(directory: Path) -> Catalogue:
         plans=plans,
         settings=settings,
         billing=billing,
+        verification=verification,
         indicators=indicators,
         services=services,
         fingerprint=catalogue_fingerprint(parts),

@@ -698,6 +698,23 @@ class Context:
         return f"{self.period_start.isoformat()}..{self.period_end.isoformat()}"
 
 
+#: Levels of risk, the highest first.
+RISK_LEVELS = ("高", "中", "低", "无")
+
+
+@dataclass(frozen=True)
+class SamplingTerms:
+    """``verification.yaml``: ``size`` people of each institution, of each level of risk its share, every
+    ``home_every``-th of them visited at home. The same ``seed`` draws the same people."""
+
+    seed: int = 1
+    size: int = 30
+    shares: Mapping[str, float] = attribute(
+        default_factory=lambda: dict(zip(RISK_LEVELS, (0.5, 0.3, 0.1, 0.1), strict=True))
+    )
+    home_every: int = 5
+
+
 @dataclass(frozen=True, eq=False)
 class Catalogue:
     """Everything ``rules/`` says, checked. Get one from ``load_catalogue``."""
@@ -712,6 +729,7 @@ class Catalogue:
     plans: Mapping[str, Plan] = attribute(default_factory=_empty)
     settings: Settings = Settings()
     billing: BillingTerms = attribute(default_factory=BillingTerms)
+    verification: SamplingTerms = attribute(default_factory=lambda: SamplingTerms())
     growth: Mapping[str, GrowthTable] = attribute(default_factory=_empty)
     repairs: Repairs = attribute(default_factory=Repairs)
     sources: Mapping[str, SourceMap] = attribute(default_factory=_empty)

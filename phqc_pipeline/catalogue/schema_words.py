@@ -316,6 +316,13 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "access_service_hours": "付款后几个服务小时内开通权限，加引号",
         "pricing": "计费方式，每条一种",
     },
+    "VerificationIn": {
+        "": "抽样核查（电话、入户）：从风险里分层随机抽",
+        "seed": "随机种子；种子相同抽得的人相同",
+        "size": "每家机构抽多少人",
+        "shares": "各风险层（高、中、低、无）的份额，合计为 1",
+        "home_every": "每几人中一人入户，其余电话",
+    },
     "PricingIn": {
         "": "一种计费方式",
         "pricing_id": "编号，order.csv 的 pricing 列写它",

@@ -96,7 +96,7 @@ def build_marts(
     links, archives = link_warehouse(home, cat.directory)
     links.write_parquet(inputs / "duplicate_link.parquet")
     archives.write_parquet(inputs / "archive.parquet")
-    sampling_plan(cat.directory).write_parquet(inputs / "sampling.parquet")
+    sampling_plan(cat.verification).write_parquet(inputs / "sampling.parquet")
     run = run_dbt(home, ["build", "--select", "path:models/published", "path:models/marts"], manifest)
     broken = run.failed()
     if broken:

@@ -1,17 +1,14 @@
 """Telephone and home verification, as the models read it: how many are to be asked, what was answered.
 
-Belongs here: ``rules/verification.yaml`` and the shape of ``registry/verification.csv`` in the warehouse. Does not
-belong here: who is to be asked (``dbt_project/models/marts``), the sheet itself (``reports.sampling``).
+Belongs here: ``rules/verification.yaml`` as a table, the shape of ``registry/verification.csv`` in the warehouse.
+Does not belong here: who is to be asked (``dbt_project/models/marts``), the sheet itself (``reports.sampling``).
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import polars as pl
-import yaml
 
-from phqc_pipeline.home import DEFAULT_RULES
+from phqc_pipeline.catalogue.model import RISK_LEVELS, SamplingTerms
 
 #: Without free text and without who did it: what is published of an answer.
 ANSWER: dict[str, pl.DataType] = {
@@ -27,9 +24,6 @@ ANSWER: dict[str, pl.DataType] = {
     "dbp": pl.Float64(),
     "conclusion": pl.String(),
 }
-#: Levels of risk, the highest first.
-LEVELS = ("高", "中", "低", "无")
-_PLAN = "verification.yaml"
 _CONCLUDED = {"相符": "属实", "不相符": "不属实"}
 
 
@@ -49,27 +43,15 @@ def answered_lines(given: pl.DataFrame | None) -> pl.DataFrame:
     )
 
 
-class SamplingError(ValueError):
-    """``verification.yaml`` cannot be used; the message says which entry and what to write."""
-
-
-def sampling_plan(rules: Path) -> pl.DataFrame:
-    """``verification.yaml`` of the catalogue, else the project's own, one row a stratum of risk.
+def sampling_plan(terms: SamplingTerms) -> pl.DataFrame:
+    """The terms, one row a stratum of risk.
 
     Columns: ``seed``, ``size`` (people an institution), ``home_every`` (every how manieth is visited at home),
-    ``level`` (高, 中, 低, 无), ``rank`` (riskiest first) and ``share`` of the sample. SamplingError when an entry is
-    missing or out of range.
+    ``level`` (高, 中, 低, 无), ``rank`` (riskiest first) and ``share`` of the sample.
     """
-    path = rules / _PLAN if (rules / _PLAN).is_file() else DEFAULT_RULES / _PLAN
-    told = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    shares = told.get("shares") or {}
-    numbers = [told.get(name) for name in ("seed", "size", "home_every")]
-    if set(shares) != set(LEVELS) or abs(sum(shares.values()) - 1) > 1e-6:
-        raise SamplingError(f"{path.name} 的 shares 应写 {'、'.join(LEVELS)} 四层的份额，合计为 1")
-    if not all(isinstance(number, int) and number > 0 for number in numbers):
-        raise SamplingError(f"{path.name} 的 seed、size、home_every 应写正整数")
+    numbers = (terms.seed, terms.size, terms.home_every)
     return pl.DataFrame(
-        [(*numbers, level, rank, float(shares[level])) for rank, level in enumerate(LEVELS)],
+        [(*numbers, level, rank, terms.shares[level]) for rank, level in enumerate(RISK_LEVELS)],
         schema={
             **dict.fromkeys(("seed", "size", "home_every"), pl.Int64),
             "level": pl.String,
