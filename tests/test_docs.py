@@ -24,7 +24,6 @@ from phqc_pipeline.cli import app
 from phqc_pipeline.extracts import Books, read_registry, take_in
 from phqc_pipeline.extracts.registry import FILES
 from phqc_pipeline.home import DBT_PROJECT_DIR, DEFAULT_RULES, PROJECT_DIR, Home
-from phqc_pipeline.warehouse import staging
 from tests.warehouse import test_cross_rules as town_of_cases
 
 DOCS = PROJECT_DIR / "docs"
@@ -303,7 +302,6 @@ def test_the_cross_rules_find_what_the_page_says(
     workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The page's model and test case, with the harness of the cross rules' own tests."""
-    monkeypatch.setattr(staging, "DBT_PROJECT_DIR", workshop.folder / "dbt_project")
     monkeypatch.setattr(town_of_cases, "CASES", {})
     for case in workshop.cases:
         exec(compile(case, str(RULE_PAGE), "exec"), vars(town_of_cases))
@@ -313,7 +311,8 @@ def test_the_cross_rules_find_what_the_page_says(
     seldom = town.person()
     town.visits(town_of_cases.DM, seldom, "0110 0701")
     expected.append(town_of_cases.Found("DM-T-901", seldom, town_of_cases.HERE, "173"))
-    outcome = town_of_cases._judge(Home(tmp_path), workshop.catalogue(), town, {}, {})
+    home = Home(tmp_path, dbt_project=workshop.folder / "dbt_project")
+    outcome = town_of_cases._judge(home, workshop.catalogue(), town, {}, {})
     new = outcome.findings.filter(pl.col("rule_id").str.ends_with("901"))
     found = new.select("rule_id", "subject_id", "institution_code", "observed").rows()
     assert sorted(found) == sorted(tuple(one)[:4] for one in expected)
