@@ -3,8 +3,8 @@
 Belongs here: judging by both, what appears, vanishes and stays, what it does to scores. Does not belong here: judging
 itself (``stages``), the words of the command line (``rule_diff_text``).
 
-Rules that need more than one record cost a run of dbt for each catalogue; where neither they, the forms nor the dbt
-project differ, what the home's newest night found by them stands for both.
+Rules that need more than one record cost a run of dbt for each catalogue; where neither they, the forms, what plan and
+scheme ask of them nor the dbt project differ, what the home's newest night found by them stands for both.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any
 import duckdb
 import polars as pl
 
-from phqc_pipeline.catalogue import Catalogue, for_plan, load_catalogue
+from phqc_pipeline.catalogue import Catalogue, Plan, for_plan, load_catalogue
 from phqc_pipeline.catalogue.fingerprint import digest
 from phqc_pipeline.extracts import Books
 from phqc_pipeline.home import DBT_PROJECT_DIR, PROJECT_DIR, Home
@@ -88,7 +88,7 @@ def compare_rules(home: Home, before: Version, after: Version) -> RuleDiff:
     if not days:
         raise DiffError(f"{home.lake} 里没有数据：先用 phqc nightly 运行一夜")
     day = max(days)
-    ask_cross = _cross_part(before) != _cross_part(after) or not list_nights(home)
+    ask_cross = cross_part(before) != cross_part(after) or not list_nights(home)
     with (
         scratch_home(home, "rules-before", registry=home.registry, dbt_project=before.project) as old,
         scratch_home(home, "rules-after", registry=home.registry, dbt_project=after.project) as new,
@@ -98,18 +98,28 @@ def compare_rules(home: Home, before: Version, after: Version) -> RuleDiff:
             _judge(connection, name, _session(scratch, version), day, ask_cross, home)
         return RuleDiff(
             day,
-            _changed_rules(before.cat, after.cat),
+            _changed_rules(_planned(before.cat), _planned(after.cat)),
             connection.execute(_FINDINGS).pl(),
             connection.execute(_SCORES).pl(),
             ask_cross,
         )
 
 
-def _session(home: Home, version: Version) -> Session:
-    plan = main_plan(version.cat)
+def _plan(cat: Catalogue) -> Plan:
+    plan = main_plan(cat)
     if plan is None:
         raise DiffError("规则目录里没有一个启用的质控计划")
-    return Session(home, for_plan(version.cat, plan.plan_id), plan.plan_id, "diff", base=version.cat)
+    return plan
+
+
+def _planned(cat: Catalogue) -> Catalogue:
+    """With the parameters of the profile that the plan's scheme names."""
+    return for_plan(cat, _plan(cat).plan_id)
+
+
+def _session(home: Home, version: Version) -> Session:
+    plan = _plan(version.cat)
+    return Session(home, _planned(version.cat), plan.plan_id, "diff", base=version.cat)
 
 
 def _judge(
@@ -142,11 +152,19 @@ def _members(listed: str) -> str:
     return f"(SELECT unnest({listed}::VARCHAR[]))"
 
 
-def _cross_part(version: Version) -> str:
-    """A fingerprint of everything that rules of more than one record depend on."""
-    rules = [(rule.key, rule.fingerprint, rule.form_ids) for rule in version.cat.rules if rule.carrier == "dbt"]
+def cross_part(version: Version) -> str:
+    """A fingerprint of everything that rules of more than one record depend on, as the version's plan judges them:
+    the profile's parameters, what its scheme takes, the period."""
+    plan = _plan(version.cat)
+    cat, scheme = _planned(version.cat), version.cat.schemes[plan.scheme]
+    rules = [
+        (rule.key, rule.fingerprint, [form_id for form_id in rule.form_ids if scheme.takes(rule.rule_id, form_id)])
+        for rule in cat.rules
+        if rule.carrier == "dbt"
+    ]
+    asked = (plan.institutions, plan.forms, plan.period, plan.records_from, scheme.report_params)
     project: Any = content_fingerprint(project_files(version.project))
-    return digest([rules, version.cat.forms, version.cat.codes, version.cat.derived, version.cat.reports, project])
+    return digest([rules, asked, cat.forms, cat.codes, cat.derived, cat.reports, cat.indicators, project])
 
 
 def _changed_rules(before: Catalogue, after: Catalogue) -> pl.DataFrame:
