@@ -28,7 +28,7 @@ PROJECT = "公共卫生信息质控管理系统"
 _SERVICES = ("权限开通", "系统配置", "培训指导", "故障排查处理", "巡检", "系统升级", "数据质控")
 _ROUNDINGS = {"yuan_down": "舍去角分", "yuan_half_up": "四舍五入到元", "fen_half_up": "四舍五入到分"}
 _PERIODS = {"Y": "全年"}
-_STATES = {"待整改": "open", "反复": "reopened", "已整改": "fixed", "已豁免": "waived", "已销号": "retired"}
+_STATES = {"待整改": "open", "反复": "reopened", "已整改": "fixed", "已豁免": "waived", "不再适用": "retired"}
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ def later_nights(context: AssetExecutionContext, session: SessionResource) -> Ma
     partitions_def=SNAPSHOTS,
     backfill_policy=IN_ORDER,
     deps=["later_nights"],
-    description="每个问题的来龙去脉：待整改、已整改、反复、已销号；由各夜结果依次推出",
+    description="每个问题的来龙去脉：待整改、已整改、反复、已豁免、不再适用；由各夜结果依次推出",
 )
 def finding_state(session: SessionResource) -> MaterializeResult:
     with stage("推算问题状态", "删除 nights/*/state.* 后再运行一次，会从头推算"):

@@ -19,7 +19,7 @@ from phqc_pipeline.reports.titles import field_titles, form_titles
 
 #: Of the records one fault stands on, so many are listed; a cell of more is not read any more.
 PLACES_LISTED = 60
-STATE_TITLES = {"open": "待整改", "reopened": "反复", "waived": "已豁免", "fixed": "已整改", "retired": "已销号"}
+STATE_TITLES = {"open": "待整改", "reopened": "反复", "waived": "已豁免", "fixed": "已整改", "retired": "不再适用"}
 UNSIGNED = "（未署名）"
 OF_THE_INSTITUTION = "（机构）"
 _SEVERITIES = pl.Enum(["严重", "一般", "提示"])

@@ -125,7 +125,7 @@ def _changes(facts: InstitutionFacts) -> Section | None:
     if changes is None or changes.is_empty():
         return None
     moves = (("new_findings", "新出现"), ("fixed_findings", "改好"), ("reopened_findings", "反复"),
-             ("waived_findings", "豁免"), ("retired_findings", "销号"))  # fmt: skip
+             ("waived_findings", "豁免"), ("retired_findings", "不再适用"))  # fmt: skip
     told = joined(f"{title} {int(changes[name].sum()):,}" for name, title in moves)
     who = Shape().text("who", "机构" if facts.is_all else "责任医生", "lead")
     rule = Shape().cell("规则", lambda row: f"{row['rule_title']}（{row['rule_id']}）", "lead").severity()
@@ -219,11 +219,17 @@ def _doctors(facts: InstitutionFacts) -> Section | None:
 
 def _progress(facts: InstitutionFacts) -> Section:
     states = facts.states
-    told = [("待整改", "open"), ("反复", "reopened"), ("已整改", "fixed"), ("已豁免", "waived"), ("已销号", "retired")]
+    told = [
+        ("待整改", "open"),
+        ("反复", "reopened"),
+        ("已整改", "fixed"),
+        ("已豁免", "waived"),
+        ("不再适用", "retired"),
+    ]
     notes = [joined(f"{title} {states.get(state, 0):,}" for title, state in told) + "。"]
     if facts.fixed_days is not None:
         notes.append(f"已整改的问题，从发现到改好的天数中位数是 {facts.fixed_days:g} 天。")
-    notes.append("反复：改好以后又出现的。已销号：记录已不在、规则已停用或统计期已过，不算整改。")
+    notes.append("反复：改好以后又出现的。不再适用：记录已不在、规则已停用或统计期已过，不算整改。")
     drawn = []
     if facts.findings:
         drawn.append(_stacked("ages", "待整改问题发现了多久", facts.ages, "age_class"))
