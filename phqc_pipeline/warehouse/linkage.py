@@ -118,7 +118,7 @@ def make_linker(connection: duckdb.DuckDBPyConnection, settings: Mapping[str, An
     from splink import DuckDBAPI, Linker
 
     logging.getLogger("splink").setLevel(logging.ERROR)  # after the import, which sets its own
-    return Linker("person", dict(settings), db_api=DuckDBAPI(connection))
+    return Linker("person", dict(settings), db_api=DuckDBAPI(connection), set_up_basic_logging=False)
 
 
 def _group(connection: duckdb.DuckDBPyConnection, merge_from: float) -> None:
