@@ -15,6 +15,7 @@ from phqc_pipeline.orchestration.cross_rules import cross_rules_asset
 from phqc_pipeline.orchestration.dbt_models import dbt_models, read_manifest
 from phqc_pipeline.orchestration.partitions import SNAPSHOTS
 from phqc_pipeline.orchestration.plans import main_plan
+from phqc_pipeline.orchestration.record_rules import KEY as RECORD_FINDINGS
 from phqc_pipeline.orchestration.record_rules import record_judgement_asset
 from phqc_pipeline.orchestration.sensors import landing_sensor, plan_schedule
 from phqc_pipeline.orchestration.session_resource import SessionResource
@@ -24,7 +25,8 @@ def build_definitions(home: Home, cat: Catalogue, session: SessionResource | Non
     """Everything Dagster needs to know of this home. The catalogue names checks, jobs and schedules; a run loads its
     own, unless ``session`` has one."""
     manifest = read_manifest(home, cat)
-    upstream = {"warehouse": ["lake", "registry"], "marts": ["finding_state", "charges"]}
+    # What counts as managed as required has no severe finding: dbt's first call comes after the record rules.
+    upstream = {"warehouse": ["lake", "registry", RECORD_FINDINGS], "marts": ["finding_state", "charges"]}
     staging = dbt_models(manifest, ["warehouse"], upstream)
     marts = dbt_models(manifest, ["marts"], upstream)
     assets: list[AssetsDefinition | AssetSpec] = [

@@ -9,9 +9,10 @@ waits for a form.
 
 from __future__ import annotations
 
+from calendar import monthrange
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from functools import cached_property
 
 import polars as pl
@@ -70,7 +71,9 @@ class Records:
     def complete_exams(self) -> pl.Series:
         """Numbers (``_row``) of examinations with every field filled in that must be."""
         form = self.cat.forms["health_exam"]
-        rows = self._forms["health_exam"]
+        judged = self._forms["health_exam"]["_row"].implode()
+        # As delivered: a figure beyond what is possible is wrong, but filled in (0a.5).
+        rows = self.work.frames["health_exam"].filter(pl.col("_row").is_in(judged))
         lake = self.work.lake_rows("health_exam", rows.select("_row", *(one.name for one in form.fields)))
         missing = [f"{one.name}__raw" for one in form.fields if f"{one.name}__raw" not in lake.columns]
         lake = lake.with_columns(pl.lit(None, pl.String).alias(name) for name in missing)
@@ -201,8 +204,10 @@ class Counts:
 
     def served(self) -> pl.Series:
         """Archive numbers with any service in the twelve months before the period's end."""
-        since = self.period.end - timedelta(days=364)
-        return self.records.services.filter(pl.col("_day").is_between(since, self.period.end))["archive_no"].unique()
+        end = self.period.end
+        year_before = end.replace(year=end.year - 1, day=min(end.day, monthrange(end.year - 1, end.month)[1]))
+        during = (pl.col("_day") > year_before) & (pl.col("_day") <= end)
+        return self.records.services.filter(during)["archive_no"].unique()
 
 
 def whole_years(birth: pl.Expr, day: pl.Expr) -> pl.Expr:

@@ -267,11 +267,7 @@ class _Maker:
         held = {form_id for form_id, rows in frames.items() if rows.height} | always
         frames = {form_id: frames[form_id] for form_id in cat.forms if form_id in held}
         frames = enter(frames, place, seed)
-        for form_id, position in zip(frames, range(len(frames)), strict=True):
-            dropped = style_for(place, cat.forms[form_id], position).dropped
-            frames[form_id] = frames[form_id].with_columns(
-                pl.lit(None).cast(frames[form_id].schema[name]).alias(name) for name in sorted(dropped)
-            )
+        _drop_columns(place, cat, frames)
         work = Work(cat, place, times, people, frames, place.chance(seed, "faults"))
         _blind(work)
         return work
@@ -304,6 +300,7 @@ class _Maker:
             times = max(rates.at_least, int(expected) + int(work.chance.uniform(1)[0] < expected % 1))
             if cook(work, rule, form_id, min(times, 4)) < min(times, 1):
                 failed.add((rule.rule_id, form_id))
+        _drop_columns(place, self.cat, work.frames)  # a recipe may have written into a column the file will not have
         setting = Setting(
             self.cat, self.times.snapshot, place.chance(self.seed, "proposals"), lambda: next(self.serial)
         )
@@ -437,6 +434,16 @@ class _Maker:
 def _spared(work: Work, rule: Rule, form_id: str) -> bool:
     """Whether a form has so few records that rules on many forms must leave them to its own."""
     return len(rule.form_ids or rule.forms) > 2 and work.frames[form_id].height < _FEW_RECORDS
+
+
+def _drop_columns(place: Institution, cat: Catalogue, frames: dict[str, pl.DataFrame]) -> None:
+    """Empty the columns that each form's file will not have."""
+    for position, form_id in enumerate(list(frames)):
+        dropped = style_for(place, cat.forms[form_id], position).dropped
+        rows = frames[form_id]
+        frames[form_id] = rows.with_columns(
+            pl.lit(None).cast(rows.schema[name]).alias(name) for name in sorted(dropped)
+        )
 
 
 def _blind(work: Work) -> None:

@@ -46,7 +46,7 @@ def _judge_sample(home: Path) -> None:
     (home / "nightly.out").write_text(phqc("nightly", "--home", home).stdout, encoding="utf-8")
 
 
-def _judge_founding(home: Path) -> None:
+def judge_founding(home: Path) -> None:
     phqc("sample", "--home", home)
     (home / "nightly.out").write_text(phqc("nightly", "--home", home).stdout, encoding="utf-8")
 
@@ -60,7 +60,7 @@ def small_home(made_once: Callable[[str, Callable[[Path], None]], Path]) -> Path
 @pytest.fixture(scope="session")
 def founding_home(made_once: Callable[[str, Callable[[Path], None]], Path]) -> Path:
     """The founding institution at full size, judged once. Read only."""
-    return made_once("founding_home", _judge_founding)
+    return made_once("founding_home", judge_founding)
 
 
 @pytest.fixture

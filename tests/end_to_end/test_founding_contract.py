@@ -45,7 +45,7 @@ def test_summary_says_where_results_are(founding_home: Path) -> None:
 
 
 def test_institution_finds_its_reports(founding_home: Path) -> None:
-    folders = [path for path in (founding_home / "published").iterdir() if path.is_dir()]
+    folders = [path for path in (founding_home / "published").iterdir() if path.name.isdigit()]
     assert len(folders) == 1
     assert {path.name for path in folders[0].iterdir()} >= {"整改清单.xlsx", "质控报告.html"}
 

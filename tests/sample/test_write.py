@@ -11,7 +11,6 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from filelock import FileLock
 
 from phqc_pipeline.catalogue import Catalogue
 from phqc_pipeline.home import Home
@@ -19,6 +18,7 @@ from phqc_pipeline.sample import write_sample
 from phqc_pipeline.sample.places import FOUNDING_CODE, FOUNDING_ELECTRONIC
 from phqc_pipeline.sample.tracked import FOLDERS, TRACKED_DIR, write_tracked
 from phqc_pipeline.sample.write import FOUNDING_RESIDENTS, _sizes
+from tests.end_to_end.conftest import judge_founding
 
 
 def contents(root: Path) -> dict[str, object]:
@@ -54,7 +54,6 @@ def test_the_tracked_sample_is_what_is_written_today(cat: Catalogue, tmp_path: P
     assert sorted(today) == sorted(tracked)
     differing = [name for name, content in today.items() if tracked[name] != content]
     assert differing == [], "run python -m phqc_pipeline.sample.tracked and commit data/sample"
-    assert summary.without_fault == []
 
 
 def test_the_tracked_sample_is_small_and_of_two_institutions() -> None:
@@ -64,17 +63,9 @@ def test_the_tracked_sample_is_small_and_of_two_institutions() -> None:
 
 
 @pytest.fixture(scope="session")
-def founding(cat: Catalogue, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
-    """The founding institution's sample, written once for all workers."""
-    base = tmp_path_factory.getbasetemp()
-    home = (base if worker_id == "master" else base.parent) / "founding_sample"
-    with FileLock(f"{home}.lock"):
-        if not (home / "written").exists():
-            summary = write_sample(Home(home), cat)
-            assert summary.without_fault == []
-            assert summary.electronic == {FOUNDING_CODE: FOUNDING_ELECTRONIC}
-            (home / "written").touch()
-    return home
+def founding(made_once: Callable[[str, Callable[[Path], None]], Path]) -> Path:
+    """The founding institution's sample, that of the night which all workers share."""
+    return made_once("founding_home", judge_founding)
 
 
 def test_the_founding_institution(founding: Path, cat: Catalogue) -> None:
