@@ -49,7 +49,7 @@ def key_of(home: Path) -> list[dict[str, str]]:
 
 def test_the_tracked_sample_is_what_is_written_today(cat: Catalogue, tmp_path: Path) -> None:
     """After a change of rules or of the sample: python -m phqc_pipeline.sample.tracked."""
-    summary = write_tracked(tmp_path, cat)
+    write_tracked(tmp_path, cat)
     today, tracked = contents(tmp_path), contents(TRACKED_DIR)
     assert sorted(today) == sorted(tracked)
     differing = [name for name, content in today.items() if tracked[name] != content]
