@@ -6,7 +6,7 @@ import re
 
 import yaml
 
-from phqc_pipeline.catalogue import load_catalogue, schema
+from phqc_pipeline.catalogue import billing_terms, indicators, load_catalogue, schema, verification
 from phqc_pipeline.catalogue.drift import drift
 from phqc_pipeline.home import DBT_PROJECT_DIR, DEFAULT_RULES
 
@@ -18,7 +18,12 @@ def test_drift_tells_both_directions_and_changed_values() -> None:
 
 
 def test_the_readme_explains_every_key_and_no_other() -> None:
-    kinds = [kind for kind in vars(schema).values() if isinstance(kind, type) and issubclass(kind, schema.Closed)]
+    kinds = [
+        kind
+        for module in (schema, billing_terms, indicators, verification)
+        for kind in vars(module).values()
+        if isinstance(kind, type) and issubclass(kind, schema.Closed)
+    ]
     keys = {info.alias or name for kind in kinds for name, info in kind.model_fields.items()}
     text = (DEFAULT_RULES / "README.md").read_text(encoding="utf-8")
     # A key is explained in backquotes, alone or before a colon (`pass:`).

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from phqc_pipeline.catalogue import billing_terms, indicators, notes, schema
+from phqc_pipeline.catalogue import billing_terms, indicators, notes, schema, verification
 from phqc_pipeline.catalogue.json_schema import FOLDER, KINDS, Kind, schema_of, schema_text
 from phqc_pipeline.catalogue.schema import Closed
 from phqc_pipeline.catalogue.schema_words import WORDS
@@ -117,7 +117,7 @@ def test_what_a_profile_may_require(text: str) -> None:
 def test_every_key_has_its_words_and_no_words_are_left_over() -> None:
     models = {
         name: model
-        for module in (schema, notes, billing_terms, indicators)
+        for module in (schema, notes, billing_terms, indicators, verification)
         for name, model in vars(module).items()
         if isinstance(model, type) and issubclass(model, Closed) and model is not Closed
     }

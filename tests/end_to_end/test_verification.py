@@ -23,8 +23,8 @@ def _sheet(home: Path, institution: str) -> list[dict[str, str | None]]:
     return [dict(zip(map(str, rows[0]), row, strict=True)) for row in rows[1:]]
 
 
-def test_the_sample_is_stratified_and_nobody_is_named_in_it(small: duckdb.DuckDBPyConnection) -> None:
-    drawn = small.execute(
+def test_the_sample_is_stratified_and_nobody_is_named_in_it(founding: duckdb.DuckDBPyConnection) -> None:
+    drawn = founding.execute(
         "SELECT institution_code, count(*), count(DISTINCT archive_no), count(DISTINCT level), "
         "count(*) FILTER (method = '入户') FROM mart.verification_sample GROUP BY 1"
     ).fetchall()
@@ -33,7 +33,7 @@ def test_the_sample_is_stratified_and_nobody_is_named_in_it(small: duckdb.DuckDB
         assert lines == people == 30
         assert levels > 1
         assert 0 < at_home < lines
-    columns = {row[0] for row in small.execute("DESCRIBE mart.verification_sample").fetchall()}
+    columns = {row[0] for row in founding.execute("DESCRIBE mart.verification_sample").fetchall()}
     assert not columns & {"person_name", "phone", "id_card_no", "current_address"}
 
 
@@ -60,14 +60,14 @@ def test_answers_on_the_sheet_come_back(small_home: Path, tmp_path: Path) -> Non
     assert answered["conclusion"].to_list() == ["属实", "不属实", "待定"]
 
 
-def test_a_resident_archived_twice_is_to_be_merged(small: duckdb.DuckDBPyConnection) -> None:
-    twice = small.execute(
+def test_a_resident_archived_twice_is_to_be_merged(founding: duckdb.DuckDBPyConnection) -> None:
+    twice = founding.execute(
         "SELECT count(DISTINCT subject_id) FROM qc.finding_current WHERE rule_id = 'UNI-U-001' AND subject_id IN "
         "(SELECT archive_no FROM mart.duplicate_pair UNION SELECT other_archive_no FROM mart.duplicate_pair)"
     ).fetchone()
     assert twice
     assert twice[0] >= 2
-    groups = small.execute(
+    groups = founding.execute(
         "SELECT group_id, count(*) FILTER (action = '保留'), count(DISTINCT keep_archive_no), count(*) "
         "FROM mart.merge_proposal WHERE action <> '人工核对' GROUP BY 1"
     ).fetchall()

@@ -19,7 +19,7 @@ from phqc_pipeline.sample.write import _Maker
 #: No slips of the sample's: archives nobody uses, which every health centre has; and leads for verification that honest
 #: records give now and then: visits of one content where a form asks little (TB), equal intervals, two entries soon
 #: after each other from places far apart; reported figures that rise and fall from one period to the next.
-PLAUSIBLE = {"XFM-X-018", "AUT-A-008", "AUT-A-016", "AUT-A-032", "RPT-R-050", "RPT-R-051", "RPT-R-052"}
+PLAUSIBLE = {"XFM-X-018", "AUT-A-008", "AUT-A-016", "AUT-A-032", "RPT-R-050", "RPT-R-051", "RPT-R-052", "RPT-R-054"}
 #: Rules no fault of the sample stands for. Statistical ones; those on data nobody delivers; what takes a doctor's or an
 #: institution's whole year to make up (tests/warehouse/test_authenticity.py); what one institution cannot show, and
 #: counts that the sample's own records never fall short of. All of these are shown by tests/scenarios.

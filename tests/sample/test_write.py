@@ -76,7 +76,8 @@ def test_the_founding_institution(founding: Path, cat: Catalogue) -> None:
     delivered = {one["form_id"] for one in key}
     missing = {one for one in checks if one[1] in delivered} - stood_for
     assert missing == set()
-    assert len({(one["rule_id"], one["form_id"], one["field"], one["subject_id"]) for one in key}) == len(key)
+    once = [one for one in key if one["subject_kind"] != "institution"]  # a report's fault stands once for each period
+    assert len({(one["rule_id"], one["form_id"], one["field"], one["subject_id"]) for one in once}) == len(once)
     report = pl.read_excel(next((founding / "landing" / FOUNDING_CODE / "2024-12-31").glob("城乡*.xlsx")))
     charged = report.filter((pl.col("年度") == 2023) & (pl.col("期间") == "Y"))
     assert charged["已建立电子健康档案人数"].to_list() == [FOUNDING_ELECTRONIC]

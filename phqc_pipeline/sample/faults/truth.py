@@ -17,6 +17,7 @@ import numpy as np
 import polars as pl
 
 from phqc_pipeline.catalogue import Catalogue, Context, Rule
+from phqc_pipeline.extracts.cells import VALUE_TYPES
 from phqc_pipeline.sample.faults.work import Work
 
 JUDGED = ("1", "5")
@@ -36,6 +37,18 @@ class Finding:
     record_id: str = ""
 
 
+class _Rows(dict[str, pl.DataFrame]):
+    """Judged rows by form; of a form the institution does not deliver, none."""
+
+    def __init__(self, cat: Catalogue, rows: Mapping[str, pl.DataFrame]) -> None:
+        super().__init__(rows)
+        self._cat = cat
+
+    def __missing__(self, form_id: str) -> pl.DataFrame:
+        types: dict[str, Any] = {one.name: VALUE_TYPES[one.kind] for one in self._cat.forms[form_id].fields}
+        return pl.DataFrame(schema={**types, "_row": pl.Int64, "_person": pl.Int64, "_copies": pl.UInt32})
+
+
 class Truth:
     """The judged records of an institution, unusable cells NULL, and what the cross rules find in them."""
 
@@ -47,7 +60,7 @@ class Truth:
         self.ctx = ctx
         self.reports = reports
         self.honest = honest  # the same reports as they should have been
-        self.rows = {form_id: judged_rows(work, form_id) for form_id in work.frames}
+        self.rows = _Rows(work.cat, {form_id: judged_rows(work, form_id) for form_id in work.frames})
         self.until = min(ctx.period_end, ctx.today)
         self._told: dict[str, list[dict[str, Any]]] = {}
 

@@ -20,7 +20,9 @@ class Kitchen:
 
     def people(self, form_id: str) -> list[int]:
         """Free people with records on a form, in random order."""
-        rows = self.work.frames[form_id]
+        rows = self.work.frames.get(form_id)
+        if rows is None:  # a small institution delivers no form of which it has no record
+            return []
         found = sorted(set(rows["_person"].to_list()) - self.work.reserved - {-1})
         return [found[int(n)] for n in self.work.chance.order(len(found))]
 
