@@ -10,7 +10,7 @@ import polars as pl
 
 from phqc_pipeline.catalogue import Rule
 from phqc_pipeline.sample.faults.proposals import check_digit
-from phqc_pipeline.sample.faults.recipes.core import _shared_phone
+from phqc_pipeline.sample.faults.recipes.core import shared_phone
 from phqc_pipeline.sample.faults.recipes.kitchen import Kitchen, Recipe
 from phqc_pipeline.sample.faults.work import Fault, Work
 
@@ -196,7 +196,7 @@ RECIPES: Mapping[str, Recipe] = {
     "RES-L-017": _crowded,
     "RES-L-016": _no_head,
     "UNI-U-008": _other_head,
-    "UNI-U-007": _shared_phone,
+    "UNI-U-007": shared_phone,
     "UNI-U-005": _again_with_old_number,
     "XFM-X-004": _number_differs,
     "COM-F-017": _signed_by_nobody,

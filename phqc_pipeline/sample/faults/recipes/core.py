@@ -19,6 +19,7 @@ from phqc_pipeline.catalogue import Form, Rule
 from phqc_pipeline.sample.calendar import to_date
 from phqc_pipeline.sample.faults.proposals import check_digit
 from phqc_pipeline.sample.faults.recipes.kitchen import Kitchen, Recipe
+from phqc_pipeline.sample.faults.recipes.patients import moved
 from phqc_pipeline.sample.faults.work import Fault, Work
 
 FOLLOW_UPS = {"HTN": "htn_followup", "T2DM": "t2dm_followup"}
@@ -176,7 +177,7 @@ def fresh_day(work: Work) -> date:
     return to_date(work.times.basis_end + work.chance.whole(span // 3, max(span - 20, span // 3)))
 
 
-def _shared_phone(kitchen: Kitchen, rule: Rule, form_id: str) -> Fault | None:
+def shared_phone(kitchen: Kitchen, rule: Rule, form_id: str) -> Fault | None:
     """One telephone for more archives than a household has."""
     work = kitchen.work
     count = int(rule.params.get("max_count", 5)) + 2
@@ -270,7 +271,7 @@ def _late_visit(
             late = row["archive_status_date"] + timedelta(days=work.chance.whole(9, 30))
             if late > work.times.snapshot or (late - row[work.cat.forms[service].service_date]).days > 400:
                 continue
-            values = _moved(work, service, row, late)
+            values = moved(work, service, row, late)
             if by_phone:
                 values |= {name: None for name in ("weight_kg", "bmi", "height_cm", "heart_rate") if name in row}
                 values |= {
@@ -287,17 +288,6 @@ def _late_visit(
                 return Fault(rule.rule_id, form_id, rule.field, row=number)
             return Fault(rule.rule_id, form_id, rule.field, subject=row["archive_no"])
     return None
-
-
-def _moved(work: Work, form_id: str, row: Mapping[str, Any], day: date) -> dict[str, Any]:
-    """The values of a record moved to another day, with the dates that hang on it, entered on that day."""
-    service = work.cat.forms[form_id].service_date
-    shift = day - row[service]
-    names = ("next_visit_date", "hba1c_date", "feedback_date", "hosp_in_date_1", "hosp_out_date_1", "vacc1_date")
-    moved = {name: row[name] + shift for name in names if row.get(name) is not None}
-    if moved.get("feedback_date") is not None and moved["feedback_date"] > work.times.snapshot:
-        moved["feedback_date"] = None
-    return {**moved, service: day, "created_at": work.entered(day), "updated_at": None, "updated_by": None}
 
 
 # --- visits -------------------------------------------------------------------------------------------------------
@@ -368,7 +358,7 @@ def before_diagnosis(kitchen: Kitchen, rule: Rule, form_id: str) -> Fault | None
         if one["sbp"] >= 140 or one["visit_mode_code"] == "3":
             continue
         work.reserved.add(person)
-        number = work.clone(form_id, one["_row"], _moved(work, form_id, one, day))
+        number = work.clone(form_id, one["_row"], moved(work, form_id, one, day))
         return Fault(rule.rule_id, form_id, rule.field, row=number)
     return None
 
@@ -447,7 +437,7 @@ def _came_late(kitchen: Kitchen, rule: Rule, form_id: str, others: set[int], lim
             if settled and days[n] < late < following:
                 work.reserved.add(person)
                 row = rows.row(n, named=True)
-                work.edit(form_id, row["_row"], _moved(work, form_id, row, late))
+                work.edit(form_id, row["_row"], moved(work, form_id, row, late))
                 return Fault(rule.rule_id, form_id, rule.field, subject=row["archive_no"])
     return None
 
@@ -626,7 +616,7 @@ RECIPES: Mapping[str, Recipe] = {
     "HTN-T-001": _too_few,
     "ELD-T-001": _not_examined,
     "ELD-C-001": _not_assessed,
-    "UNI-U-006": _shared_phone,
+    "UNI-U-006": shared_phone,
     "UNI-U-001": _two_archives,
     "UNI-U-002": _two_numbers,
     "XFM-X-001": _differs,

@@ -10,8 +10,8 @@ import polars as pl
 
 from phqc_pipeline.catalogue import Rule
 from phqc_pipeline.sample.calendar import to_date
-from phqc_pipeline.sample.faults.recipes.core import _moved
 from phqc_pipeline.sample.faults.recipes.kitchen import Kitchen, Recipe
+from phqc_pipeline.sample.faults.recipes.patients import moved
 from phqc_pipeline.sample.faults.work import Fault, Work
 
 _EXAM, _SELF, _TCM = "health_exam", "elderly_self_care", "elderly_tcm"
@@ -127,7 +127,7 @@ def _examined_again(kitchen: Kitchen, rule: Rule, form_id: str) -> Fault | None:
             same = work.rows_of(form, person).filter(pl.col(date_).dt.year() == day.year)
             if same.height:
                 one = same.row(0, named=True)
-                values = _moved(work, form, one, again[0])
+                values = moved(work, form, one, again[0])
                 if form == form_id:
                     values |= {"hosp_in_date_1": None, "hosp_out_date_1": None}
                 work.clone(form, one["_row"], values)
@@ -155,7 +155,7 @@ def _assessed_apart(kitchen: Kitchen, rule: Rule, form_id: str) -> Fault | None:
             if rows.height == 1 and day.year == row["exam_date"].year and day <= work.times.snapshot:
                 work.reserved.add(person)
                 one = rows.row(0, named=True)
-                work.edit(_SELF, one["_row"], _moved(work, _SELF, one, day))
+                work.edit(_SELF, one["_row"], moved(work, _SELF, one, day))
                 return Fault(rule.rule_id, form_id, rule.field, row=row["_row"])
     return None
 
@@ -233,7 +233,7 @@ def _another_year(kitchen: Kitchen, rule: Rule, form_id: str) -> Fault | None:
         day = date(exams["exam_date"][0].year - 1, 11, 20)
         if day > to_date(work.people["archive_day"][person]) and (day - row["birth_date"]).days > 366 * 65:
             work.reserved.add(person)
-            work.edit(form_id, row["_row"], _moved(work, form_id, row, day))
+            work.edit(form_id, row["_row"], moved(work, form_id, row, day))
             return Fault(rule.rule_id, form_id, rule.field, row=row["_row"])
     return None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 import polars as pl
@@ -86,8 +86,11 @@ def adults_without_service(kitchen: Kitchen) -> list[int]:
 def moved(work: Work, form_id: str, row: Mapping[str, Any], day: date) -> dict[str, Any]:
     """The values of a record moved to another day, with the dates that hang on it, entered on that day."""
     service = work.cat.forms[form_id].service_date
-    shift: timedelta = day - row[service]
-    dates = {name: row[name] + shift for name in ("next_visit_date", "hba1c_date") if row.get(name) is not None}
+    shift = day - row[service]
+    names = ("next_visit_date", "hba1c_date", "feedback_date", "hosp_in_date_1", "hosp_out_date_1", "vacc1_date")
+    dates = {name: row[name] + shift for name in names if row.get(name) is not None}
+    if dates.get("feedback_date") is not None and dates["feedback_date"] > work.times.snapshot:
+        dates["feedback_date"] = None
     return {**dates, service: day, "created_at": work.entered(day), "updated_at": None, "updated_by": None}
 
 
