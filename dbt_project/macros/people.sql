@@ -28,7 +28,7 @@ select
   archive_no, _service_date, _institution_code, _record_key, record_id, doctor_name
   {%- for column in columns %}, {{ column }}{% endfor %}
 from {{ ref('judged_' ~ form_id) }}
-where archive_no is not null and _service_date <= (select today from {{ ref('night') }})
+where archive_no is not null and _service_date <= {{ today() }}
 qualify row_number() over (
   partition by archive_no order by _service_date desc, created_at desc nulls last, _record_key desc
 ) = 1

@@ -48,7 +48,7 @@ where false
 {# Whether a record's service date lies in the rule version's validity (0a.16); without a date, today decides. #}
 {% macro in_force(rule, service_date='_service_date') %}
   {%- if rule.valid_from or rule.valid_to -%}
-  coalesce({{ service_date }}, (select today from {{ ref('night') }})) between
+  coalesce({{ service_date }}, {{ today() }}) between
     date '{{ rule.valid_from or "0001-01-01" }}' and date '{{ rule.valid_to or "9999-12-31" }}'
   {%- else -%}
   true

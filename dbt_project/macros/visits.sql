@@ -16,6 +16,12 @@ qualify row_number() over (
 {# First and last day the night's period can speak of: the period, as far as today. #}
 {% macro period_start() %}(select period_start from {{ ref('night') }}){% endmacro %}
 {% macro period_until_today() %}(select least(period_end, today) from {{ ref('night') }}){% endmacro %}
+{% macro in_period(day='_service_date') %}{{ day }} between {{ period_start() }} and {{ period_until_today() }}{% endmacro %}
+
+{# So many days before the period: where to look for what went before a visit in it. #}
+{% macro before_period(days) %}(select period_start - {{ days }} from {{ ref('night') }}){% endmacro %}
+
+{% macro today() %}(select today from {{ ref('night') }}){% endmacro %}
 
 {# Days in management (0a.12): see the model managed_days. #}
 {% macro due(times) -%}

@@ -6,14 +6,9 @@
 {{ no_findings() }}
 
 {% for rule in rules %}
-union all by name
-select
-  {{ of_rule(rule) }}, institution_code, institution_code as subject_id, null::varchar as record_id,
-  null::varchar as archive_no, null::varchar as doctor_name, null::date as service_date,
-  case when violated then concat_ws('；',
-    case when alike > 0 then '人数雷同的活动 ' || alike || ' 场' end,
-    case when bare > 0 then '缺照片或签到的活动 ' || bare || ' 场' end) end as observed,
-  null::varchar as expected, violated
+{{ finding_of(rule, 'institution_code',
+  observed="concat_ws('；', case when alike > 0 then '人数雷同的活动 ' || alike || ' 场' end,
+    case when bare > 0 then '缺照片或签到的活动 ' || bare || ' 场' end)") }}
 from (
   with activities as (
     select
@@ -24,7 +19,7 @@ from (
       ) as repeats,
       audience_count is not null and activity_topic is not null as told
     from {{ ref('judged_' ~ rule.form_id) }}
-    where _service_date between {{ period_start() }} and {{ period_until_today() }}
+    where {{ in_period() }}
   )
   select
     i.institution_code,

@@ -27,27 +27,28 @@
 {% for column in p.lower %}{% do fallen.append('coalesce(' ~ column ~ ' < before_' ~ column ~ ', false)') %}{% endfor %}
 {% do asked.append('(' ~ fallen | join(' or ') ~ ')') %}
 {% endif %}
-union all by name
-select
-  {{ of_rule(rule) }}, _institution_code as institution_code,
-  {{ of_record('violated', 'archive_no' if rule.subject_kind == 'person' else '_record_key', 'visit_date') }},
-  case when violated then
-    {% if p.more_than_days or p.fewer_than_days %}gap_days::varchar
-    {% elif p.next_more_than_days %}(next_visit_date - visit_date)::varchar
-    {% elif p.lower %}concat_ws('/', {% for c in p.lower %}case when {{ c }} < before_{{ c }} then {{ plain_number(c) }} end{{ ", " if not loop.last }}{% endfor %})
-    {% else %}{{ p.column }}
-    {% endif %} end as observed,
-  case when violated then
-    {% if p.more_than_days %}'≤{{ p.more_than_days }}'
-    {% elif p.fewer_than_days %}'≥{{ p.fewer_than_days }}'
-    {% elif p.next_more_than_days %}'≤{{ p.next_more_than_days }}'
-    {% elif p.lower %}'≥' || concat_ws('/', {% for c in p.lower %}case when {{ c }} < before_{{ c }} then {{ plain_number('before_' ~ c) }} end{{ ", " if not loop.last }}{% endfor %})
-    {% else %}before_{{ p.column }}
-    {% endif %} end as expected, violated
+{% set observed %}
+{% if p.more_than_days or p.fewer_than_days %}gap_days::varchar
+{% elif p.next_more_than_days %}(next_visit_date - visit_date)::varchar
+{% elif p.lower %}concat_ws('/',
+  {%- for c in p.lower %} case when {{ c }} < before_{{ c }} then {{ plain_number(c) }} end{{ "," if not loop.last }}{% endfor %})
+{% else %}{{ p.column }}
+{% endif %}
+{% endset %}
+{% set expected %}
+{% if p.more_than_days %}'≤{{ p.more_than_days }}'
+{% elif p.fewer_than_days %}'≥{{ p.fewer_than_days }}'
+{% elif p.next_more_than_days %}'≤{{ p.next_more_than_days }}'
+{% elif p.lower %}'≥' || concat_ws('/',
+  {%- for c in p.lower %} case when {{ c }} < before_{{ c }} then {{ plain_number('before_' ~ c) }} end{{ "," if not loop.last }}{% endfor %})
+{% else %}before_{{ p.column }}
+{% endif %}
+{% endset %}
+{{ finding(rule, observed=observed, expected=expected, day='visit_date') }}
 from (
   with visits as (
     {{ visits_in_order(rule.form_id, columns,
-      '(select period_start - ' ~ p.look_back_days ~ ' from ' ~ ref('night') ~ ')', period_until_today()) }}
+      before_period(p.look_back_days), period_until_today()) }}
   ),
   pairs as (
     select

@@ -6,12 +6,8 @@
 {{ no_findings() }}
 
 {% for one in over_forms(rules) %}{% set rule = one.rule %}
-union all by name
-select
-  {{ of_rule(rule, form='form_id') }}, institution_code, doctor_name as subject_id, null::varchar as record_id,
-  null::varchar as archive_no, doctor_name, minute::date as service_date,
-  case when violated then strftime(minute, '%Y-%m-%d %H:%M') || '：' || residents || ' 人' end as observed,
-  case when violated then '≤{{ rule.params.max_residents }}' end as expected, violated
+{{ finding_of(rule, 'doctor_name', observed="strftime(minute, '%Y-%m-%d %H:%M') || '：' || residents || ' 人'",
+  expected=sql_text('≤' ~ rule.params.max_residents), doctor='doctor_name', day='minute::date', form='form_id') }}
 from (
   with entries as (
     select
@@ -24,6 +20,6 @@ from (
   )
   select *, residents > {{ rule.params.max_residents }} as violated
   from entries
-  qualify row_number() over (partition by form_id, institution_code, doctor_name order by residents desc, minute desc) = 1
+  {{ first_of('form_id, institution_code, doctor_name', 'residents desc, minute desc') }}
 )
 {% endfor %}

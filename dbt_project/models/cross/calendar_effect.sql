@@ -6,12 +6,9 @@
 {{ no_findings() }}
 
 {% for one in over_forms(rules) %}{% set rule = one.rule %}{% set p = rule.params %}
-union all by name
-select
-  {{ of_rule(rule, form='form_id') }}, institution_code, institution_code as subject_id, null::varchar as record_id,
-  null::varchar as archive_no, null::varchar as doctor_name, null::date as service_date,
-  case when violated then n || ' 条中 ' || hits || ' 条，占 ' || {{ told_share('hits::double / n') }} end as observed,
-  case when violated then '≤' || {{ told_share(p.max_share) }} end as expected, violated
+{{ finding_of(rule, 'institution_code',
+  observed="n || ' 条中 ' || hits || ' 条，占 ' || " ~ told_share('hits::double / n'),
+  expected="'≤' || " ~ told_share(p.max_share), form='form_id') }}
 from (
   with dated as (
     {% if p.effect == 'last week' %}
@@ -19,19 +16,19 @@ from (
       created_at::date > (select period_end from {{ ref('night') }}) - {{ p.days }} as hit
     from {{ ref('judged_record') }}
     where form_id in {{ sql_list(one.forms) }}
-      and created_at::date between {{ period_start() }} and {{ period_until_today() }}
+      and {{ in_period('created_at::date') }}
     {% elif p.effect == 'month end' %}
     select form_id, _institution_code as institution_code, _service_date = last_day(_service_date) as hit
     from {{ ref('judged_record') }}
     where form_id in {{ sql_list(one.forms) }}
-      and _service_date between {{ period_start() }} and {{ period_until_today() }}
+      and {{ in_period() }}
     {% else %}
     {% for form_id in one.forms %}
     select '{{ form_id }}' as form_id, v._institution_code as institution_code, c.is_rest as hit
     from {{ ref('judged_' ~ form_id) }} as v
     join {{ input('calendar') }} as c on c.day = v._service_date
     where v.visit_mode_code in {{ sql_list(p.face_to_face) }}
-      and v._service_date between {{ period_start() }} and {{ period_until_today() }}
+      and {{ in_period('v._service_date') }}
     {{ 'union all' if not loop.last }}
     {% endfor %}
     {% endif %}

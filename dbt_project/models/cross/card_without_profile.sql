@@ -6,10 +6,7 @@
 
 {% for rule in rules %}
 {% set profile = other_forms(rule) | first %}
-union all by name
-select
-  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated', 'archive_no') }},
-  null::varchar as observed, null::varchar as expected, violated
+{{ finding(rule) }}
 from (
   select c.*, case when {{ age_on('n.today', 'c.birth_date') }} <= {{ rule.params.max_age }}
     then a.archive_no is null and b.number is null end as violated
@@ -19,6 +16,6 @@ from (
   left join (select distinct upper(id_card_no) as number from {{ ref('judged_' ~ profile) }} where _id_ok) as b
     on b.number = upper(c.id_card_no)
   where c.archive_no is not null
-  qualify row_number() over (partition by c._institution_code, c.archive_no order by c._service_date desc nulls last, c._record_key desc) = 1
+  {{ first_of('c._institution_code, c.archive_no', 'c._service_date desc nulls last, c._record_key desc') }}
 )
 {% endfor %}

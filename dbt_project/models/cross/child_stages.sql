@@ -7,11 +7,7 @@
 
 {% for rule in rules %}
 {% set service = other_forms(rule) | first %}
-union all by name
-select
-  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated', 'archive_no', 'archive_date') }},
-  case when violated then '缺 ' || lacking || ' 月龄' end as observed,
-  case when violated then due || ' 月龄' end as expected, violated
+{{ finding(rule, observed="'缺 ' || lacking || ' 月龄'", expected="due || ' 月龄'", day='archive_date') }}
 from (
   with stages as (
     select p._institution_code, p._record_key, p.archive_no, p.record_id, p.doctor_name, p.archive_date, stage,

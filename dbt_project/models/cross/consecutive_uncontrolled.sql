@@ -7,14 +7,11 @@
 
 {% for rule in rules %}
 {% set visit_form = rule.form_id %}
-union all by name
-select
-  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated', 'archive_no', 'visit_date') }},
-  case when violated then previous_class || '、' || class_code end as observed, null::varchar as expected, violated
+{{ finding(rule, observed="previous_class || '、' || class_code", day='visit_date') }}
 from (
   with visits as (
     {{ visits_in_order(visit_form, ['class_code', 'referral_reason'],
-      '(select period_start - ' ~ rule.params.look_back_days ~ ' from ' ~ ref('night') ~ ')', period_until_today()) }}
+      before_period(rule.params.look_back_days), period_until_today()) }}
   ),
   pairs as (
     select *, lag(class_code) over before as previous_class, lag(visit_date) over before as previous_date
@@ -26,8 +23,6 @@ from (
       and referral_reason is null as violated
   from pairs
   where previous_date is not null and visit_date >= {{ period_start() }}
-  qualify row_number() over (
-    partition by archive_no order by coalesce(violated, false) desc, violated is null, visit_date desc
-  ) = 1
+  {{ worst_of('archive_no', 'visit_date desc') }}
 )
 {% endfor %}

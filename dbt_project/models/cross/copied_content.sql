@@ -7,12 +7,8 @@
 
 {% for one in over_forms(rules) %}{% set rule = one.rule %}{% set p = rule.params %}
 {% set forms = sql_list(one.forms) %}
-union all by name
 {% if p.alike == 'last visit' %}
-select
-  {{ of_rule(rule, form='form_id') }}, _institution_code as institution_code, {{ of_record('violated') }},
-  case when violated then before::varchar || ' → ' || _service_date::varchar end as observed,
-  null::varchar as expected, violated
+{{ finding(rule, observed="before::varchar || ' → ' || _service_date::varchar", form='form_id') }}
 from (
   with told as (
     select j.form_id, j.archive_no, j._service_date, j._institution_code, j._record_key, j.record_id, j.doctor_name,
@@ -21,9 +17,7 @@ from (
     join {{ ref('record_content') }} as c
       on c.form_id = j.form_id and c._institution_code = j._institution_code and c._record_key = j._record_key
     where j.form_id in {{ forms }} and {{ in_force(rule, 'j._service_date') }}
-    qualify row_number() over (
-      partition by j.form_id, j.archive_no, j._service_date order by j.created_at desc nulls last, j._record_key desc
-    ) = 1
+    {{ first_of('j.form_id, j.archive_no, j._service_date', 'j.created_at desc nulls last, j._record_key desc') }}
   )
   select *, lag(_service_date) over visits as before,
     case when lag(_service_date) over visits is not null
@@ -32,11 +26,8 @@ from (
   window visits as (partition by form_id, archive_no order by _service_date)
 )
 {% elif p.alike == 'other residents' %}
-select
-  {{ of_rule(rule, form='form_id') }}, institution_code, doctor_name as subject_id, null::varchar as record_id,
-  null::varchar as archive_no, doctor_name, service_date,
-  case when violated then residents || ' 名居民的 ' || records || ' 条记录内容完全相同' end as observed,
-  case when violated then '<{{ p.min_residents }}' end as expected, violated
+{{ finding_of(rule, 'doctor_name', observed="residents || ' 名居民的 ' || records || ' 条记录内容完全相同'",
+  expected=sql_text('<' ~ p.min_residents), doctor='doctor_name', day='service_date', form='form_id') }}
 from (
   with alike as (
     select
@@ -51,14 +42,10 @@ from (
   )
   select *, says_something and residents >= {{ p.min_residents }} as violated
   from alike
-  qualify row_number() over (
-    partition by form_id, institution_code, doctor_name order by violated desc, residents desc, service_date desc, content
-  ) = 1
+  {{ first_of('form_id, institution_code, doctor_name', 'violated desc, residents desc, service_date desc, content') }}
 )
 {% else %}
-select
-  {{ of_rule(rule, form='form_id') }}, institution_code, {{ of_record('violated', 'archive_no') }},
-  case when violated then year || ' 年 ' || records || ' 份' end as observed, null::varchar as expected, violated
+{{ finding(rule, observed="year || ' 年 ' || records || ' 份'", institution='institution_code', form='form_id') }}
 from (
   with alike as (
     select
@@ -73,9 +60,7 @@ from (
   )
   select *, coalesce(filled >= {{ p.min_filled }} and records > 1, false) as violated
   from alike
-  qualify row_number() over (
-    partition by form_id, institution_code, archive_no order by violated desc, _service_date desc
-  ) = 1
+  {{ first_of('form_id, institution_code, archive_no', 'violated desc, _service_date desc') }}
 )
 {% endif %}
 {% endfor %}

@@ -6,13 +6,7 @@
 {{ no_findings() }}
 
 {% for rule in rules %}
-union all by name
-select
-  {{ of_rule(rule) }}, institution_code,
-  case when violated then archive_no end as subject_id, case when violated then record_id end as record_id,
-  case when violated then archive_no end as archive_no, case when violated then doctor_name end as doctor_name,
-  case when violated then _service_date end as service_date,
-  case when violated then spellings::varchar end as observed, case when violated then '1' end as expected, violated
+{{ finding(rule, observed='spellings::varchar', expected=sql_text('1'), institution='institution_code') }}
 from (
   with told as (
     select distinct archive_no, form_id,
@@ -31,6 +25,6 @@ from (
   from {{ ref('judged_record') }} as p
   left join differing as d on d.archive_no = p.archive_no
   where p.form_id = '{{ rule.form_id }}' and p.archive_no is not null and {{ in_force(rule, 'p._service_date') }}
-  qualify row_number() over (partition by p._institution_code, p.archive_no order by p._record_key) = 1
+  {{ first_of('p._institution_code, p.archive_no', 'p._record_key') }}
 )
 {% endfor %}

@@ -6,12 +6,8 @@
 {{ no_findings() }}
 
 {% for rule in rules %}
-union all by name
-select
-  {{ of_rule(rule) }}, institution_code, doctor_name as subject_id, null::varchar as record_id,
-  null::varchar as archive_no, doctor_name, day as service_date,
-  case when violated then day::varchar || '：' || residents || ' 人' end as observed,
-  case when violated then '≤{{ rule.params.max_residents }}' end as expected, violated
+{{ finding_of(rule, 'doctor_name', observed="day::varchar || '：' || residents || ' 人'",
+  expected=sql_text('≤' ~ rule.params.max_residents), doctor='doctor_name', day='day') }}
 from (
   with seen as (
     {% for form_id in rule.reads %}
@@ -27,6 +23,6 @@ from (
   )
   select *, residents > {{ rule.params.max_residents }} as violated
   from days
-  qualify row_number() over (partition by institution_code, doctor_name order by residents desc, day desc) = 1
+  {{ first_of('institution_code, doctor_name', 'residents desc, day desc') }}
 )
 {% endfor %}

@@ -7,10 +7,7 @@
 {{ no_findings() }}
 
 {% for rule in rules %}
-union all by name
-select
-  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated', 'archive_no') }},
-  case when violated then told end as observed, null::varchar as expected, violated
+{{ finding(rule, observed='told') }}
 from (
   with told as (
     {% for form_id in [rule.form_id] + other_forms(rule) %}
@@ -43,9 +40,6 @@ from (
   )
   select t.*, d.told, case when d.forms > 1 then d.agreeing < d.forms end as violated
   from of_deliveries as t join deliveries as d using (archive_no, delivery)
-  qualify row_number() over (
-    partition by t.archive_no
-    order by coalesce(violated, false) desc, violated is null, t.delivery desc, t.place, t._service_date, t._record_key
-  ) = 1
+  {{ worst_of('t.archive_no', 't.delivery desc, t.place, t._service_date, t._record_key') }}
 )
 {% endfor %}

@@ -6,11 +6,7 @@
 {{ no_findings() }}
 
 {% for rule in rules %}
-union all by name
-select
-  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated', 'archive_no') }},
-  case when violated then days::varchar end as observed,
-  case when violated then '<{{ rule.params.min_visits }}' end as expected, violated
+{{ finding(rule, observed='days::varchar', expected=sql_text('<' ~ rule.params.min_visits)) }}
 from (
   with assessed as ({{ latest_of(rule.form_id, ['grade_code']) }}),
   visits as (
@@ -22,7 +18,7 @@ from (
   ),
   counted as (
     select archive_no, count(distinct _service_date) as days from visits
-    where _service_date between {{ period_start() }} and {{ period_until_today() }} group by all
+    where {{ in_period() }} group by all
   )
   select a.*, coalesce(c.days, 0) as days,
     case when a.grade_code = {{ sql_text(rule.params.dependent) }} then coalesce(c.days, 0) >= {{ rule.params.min_visits }} end as violated

@@ -8,13 +8,9 @@
 {{ no_findings() }}
 
 {% for one in over_forms(rules) %}{% set rule = one.rule %}{% set p = rule.params %}
-union all by name
-select
-  {{ of_rule(rule, form='form_id') }}, institution_code, doctor_name as subject_id, null::varchar as record_id,
-  null::varchar as archive_no, doctor_name, last_service as service_date,
-  case when violated then told || '，p' || {{ told_p('p') }} || '，' || tests || ' 名医生同检，校正后 p'
-    || {{ told_p('adjusted_p') }} end as observed,
-  case when violated then {{ sql_text(p.expected) }} end as expected, violated
+{{ finding_of(rule, 'doctor_name',
+  observed="told || '，p' || " ~ told_p('p') ~ " || '，' || tests || ' 名医生同检，校正后 p' || " ~ told_p('adjusted_p'),
+  expected=sql_text(p.expected), doctor='doctor_name', day='last_service', form='form_id') }}
 from (
   with digits as (
     {% for form_id in one.forms %}
@@ -24,7 +20,7 @@ from (
     from {{ ref('judged_' ~ form_id) }}
     where doctor_name is not null and {{ p.column }} is not null
       and abs({{ p.column }} / {{ p.unit }} - round({{ p.column }} / {{ p.unit }})) < 1e-6
-      and _service_date between {{ period_start() }} and {{ period_until_today() }}
+      and {{ in_period() }}
     {{ 'union all' if not loop.last }}
     {% endfor %}
   ),

@@ -6,10 +6,7 @@
 
 {% for rule in rules %}
 {% set columns = rule.params.columns %}
-union all by name
-select
-  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated', 'archive_no') }},
-  case when violated then lacking end as observed, null::varchar as expected, violated
+{{ finding(rule, observed='lacking') }}
 from (
   with exams as ({{ latest_of(rule.form_id, columns) }}),
   history as (

@@ -7,19 +7,15 @@
 {{ no_findings() }}
 
 {% for rule in rules %}{% set p = rule.params %}
-union all by name
-select
-  {{ of_rule(rule) }}, institution_code, institution_code as subject_id, null::varchar as record_id,
-  null::varchar as archive_no, null::varchar as doctor_name, null::date as service_date,
-  case when violated then 'n=' || n || '，与常模最大差距 D=' || printf('%.2f', effect) || '，p' || {{ told_p('p') }}
-    || '，校正后 p' || {{ told_p('adjusted_p') }} || '，最多的一个值 ' || commonest || ' 占 ' || {{ told_share('most_share') }}
-    end as observed,
-  case when violated then '常模均值 {{ p.norm_mean }}，标准差 {{ p.norm_sd }}' end as expected, violated
+{{ finding_of(rule, 'institution_code',
+  observed="'n=' || n || '，与常模最大差距 D=' || printf('%.2f', effect) || '，p' || " ~ told_p('p') ~ " || '，校正后 p' || "
+    ~ told_p('adjusted_p') ~ " || '，最多的一个值 ' || commonest || ' 占 ' || " ~ told_share('most_share'),
+  expected=sql_text('常模均值 ' ~ p.norm_mean ~ '，标准差 ' ~ p.norm_sd)) }}
 from (
   with measured as (
     select _institution_code as institution_code, {{ p.column }} as value
     from {{ ref('judged_' ~ rule.form_id) }}
-    where {{ p.column }} is not null and _service_date between {{ period_start() }} and {{ period_until_today() }}
+    where {{ p.column }} is not null and {{ in_period() }}
       and birth_date + interval {{ p.adult_age }} year <= _service_date
   ),
   valued as (select institution_code, value, count(*) as times from measured group by all),

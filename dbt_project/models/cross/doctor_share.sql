@@ -5,12 +5,8 @@
 {{ no_findings() }}
 
 {% for rule in rules %}
-union all by name
-select
-  {{ of_rule(rule) }}, institution_code, doctor_name as subject_id, null::varchar as record_id, null::varchar as archive_no,
-  doctor_name, null::date as service_date,
-  case when violated then round(100.0 * share, 1) || '%（' || hits || '/' || records || '）' end as observed,
-  case when violated then '≤{{ (100 * rule.params.max_share) | round | int }}%' end as expected, violated
+{{ finding_of(rule, 'doctor_name', observed="round(100.0 * share, 1) || '%（' || hits || '/' || records || '）'",
+  expected=sql_text('≤' ~ ((100 * rule.params.max_share) | round | int) ~ '%'), doctor='doctor_name') }}
 from (
   select
     _institution_code as institution_code, doctor_name, count({{ rule.params.column }}) as records,

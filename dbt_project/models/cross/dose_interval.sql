@@ -6,11 +6,7 @@
 {{ no_findings() }}
 
 {% for rule in rules %}
-union all by name
-select
-  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated') }},
-  case when violated then _service_date::varchar end as observed,
-  case when violated then '≥' || earliest::varchar end as expected, violated
+{{ finding(rule, observed='_service_date::varchar', expected="'≥' || earliest::varchar") }}
 from (
   with given as (
     {{ doses_in_series(rule.form_id, rule.params.vaccines, 'coalesce(d.child_code, d.archive_no)') }}

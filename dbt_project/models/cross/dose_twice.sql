@@ -6,10 +6,7 @@
 {{ no_findings() }}
 
 {% for rule in rules %}
-union all by name
-select
-  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated', 'archive_no') }},
-  case when violated then told end as observed, case when violated then '{{ rule.params.max_count }}' end as expected, violated
+{{ finding(rule, observed='told', expected=sql_text(rule.params.max_count)) }}
 from (
   with counted as (
     select
@@ -29,6 +26,6 @@ from (
     from counted
   )
   select * from listed
-  qualify row_number() over (partition by archive_no order by violated desc, _service_date desc, _record_key) = 1
+  {{ first_of('archive_no', 'violated desc, _service_date desc, _record_key') }}
 )
 {% endfor %}

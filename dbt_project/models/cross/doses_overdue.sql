@@ -8,18 +8,15 @@
 
 {% for rule in rules %}
 {% set doses = other_forms(rule) | first %}
-union all by name
-select
-  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated', 'archive_no') }},
-  case when violated then lacking end as observed, null::varchar as expected, violated
+{{ finding(rule, observed='lacking') }}
 from (
   with children as (
     select * from {{ ref('judged_' ~ rule.form_id) }}
     where archive_no is not null and moveout_date is null and not coalesce(moveout_date__unusable, false)
       and archive_status = {{ sql_text(rule.params.active_status) }}
-      and {{ full_months('birth_date', "(select today from " ~ ref('night') ~ ")") }}
+      and {{ full_months('birth_date', today()) }}
         between {{ rule.params.min_age_months }} and {{ rule.params.max_age_months }}
-    qualify row_number() over (partition by _institution_code, archive_no order by _service_date desc, _record_key desc) = 1
+    {{ first_of('_institution_code, archive_no', '_service_date desc, _record_key desc') }}
   ),
   given as (
     select distinct archive_no, vaccine, dose_no, dose_date from (

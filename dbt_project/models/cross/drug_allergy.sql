@@ -6,10 +6,7 @@
 {{ no_findings() }}
 
 {% for one in over_forms(rules) %}{% set rule = one.rule %}
-union all by name
-select
-  {{ of_rule(rule, form='form_id') }}, _institution_code as institution_code, {{ of_record('violated', 'archive_no') }},
-  case when violated then drug end as observed, null::varchar as expected, violated
+{{ finding(rule, observed='drug', form='form_id') }}
 from (
   with allergies as (
     select archive_no, flatten(list(allergy_codes)) as codes,
@@ -24,7 +21,7 @@ from (
     select '{{ form_id }}' as form_id, archive_no, _service_date, _record_key, _institution_code, record_id, doctor_name,
       unnest([{% for c in rule.params.drugs if c in var('forms')[form_id].columns %}{{ c }}{{ ", " if not loop.last }}{% endfor %}]) as drug
     from {{ ref('judged_' ~ form_id) }}
-    where archive_no is not null and _service_date between {{ period_start() }} and {{ period_until_today() }}
+    where archive_no is not null and {{ in_period() }}
     {% if not loop.last %}union all{% endif %}
     {% endfor %}
   )
@@ -38,9 +35,6 @@ from (
   from taken as t
   left join allergies as a on a.archive_no = t.archive_no
   where t.drug is not null
-  qualify row_number() over (
-    partition by t.archive_no, t.form_id
-    order by coalesce(violated, false) desc, violated is null, t._service_date desc, t._record_key desc, t.drug
-  ) = 1
+  {{ worst_of('t.archive_no, t.form_id', 't._service_date desc, t._record_key desc, t.drug') }}
 )
 {% endfor %}

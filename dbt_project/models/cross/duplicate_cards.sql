@@ -6,11 +6,7 @@
 {{ no_findings() }}
 
 {% for rule in rules %}
-union all by name
-select
-  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated') }},
-  case when violated then cards::varchar end as observed,
-  case when violated then '{{ rule.params.max_count }}' end as expected, violated
+{{ finding(rule, observed='cards::varchar', expected=sql_text(rule.params.max_count)) }}
 from (
   select
     *, case when not is_correction and name is not null and disease_code is not null and onset_date is not null

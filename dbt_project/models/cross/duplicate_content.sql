@@ -7,10 +7,7 @@
 
 {% for rule in rules if rule.form_id in var('delivered') %}
 {% set business = var('forms')[rule.form_id].business %}
-union all by name
-select
-  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated') }},
-  case when violated then size::varchar end as observed, case when violated then '1' end as expected, violated
+{{ finding(rule, observed='size::varchar', expected=sql_text('1')) }}
 from (
   with candidates as (
     select archive_no, _service_date from {{ ref('judged_record') }}

@@ -7,10 +7,7 @@
 {{ no_findings() }}
 
 {% for one in over_forms(rules | selectattr('params.by', 'equalto', 'record_id') | list) %}
-union all by name
-select
-  {{ of_rule(one.rule, form='form_id') }}, _institution_code as institution_code, {{ of_record('violated') }},
-  case when violated then _copies::varchar end as observed, case when violated then '1' end as expected, violated
+{{ finding(one.rule, observed='_copies::varchar', expected=sql_text('1'), form='form_id') }}
 from (
   select *, case when record_id is not null then _copies > 1 end as violated
   from {{ ref('judged_record') }}
@@ -19,10 +16,7 @@ from (
 {% endfor %}
 
 {% for one in over_forms(rules | selectattr('params.by', 'equalto', 'service') | list) %}
-union all by name
-select
-  {{ of_rule(one.rule, form='form_id') }}, _institution_code as institution_code, {{ of_record('violated') }},
-  case when violated then size::varchar end as observed, case when violated then '1' end as expected, violated
+{{ finding(one.rule, observed='size::varchar', expected=sql_text('1'), form='form_id') }}
 from (
   select
     j.*, g.size,

@@ -6,17 +6,13 @@
 {{ no_findings() }}
 
 {% for rule in rules %}
-union all by name
-select
-  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated', 'archive_no', 'visit_date') }},
-  case when violated then {{ 'times' if rule.params.max_exams is defined else 'days' }}::varchar end as observed,
-  case when violated then {% if rule.params.max_exams is defined %}'{{ rule.params.max_exams }}'{% else %}'≥{{ rule.params.min_days }}'{% endif %} end as expected,
-  violated
+{% set counts = rule.params.max_exams is defined %}
+{{ finding(rule, observed='times::varchar' if counts else 'days::varchar',
+  expected=sql_text(rule.params.max_exams if counts else '≥' ~ rule.params.min_days), day='visit_date') }}
 from (
   with exams as (
     {{ visits_in_order(rule.form_id, ['birth_date'],
-      '(select period_start - ' ~ rule.params.look_back_days ~ ' from ' ~ ref('night') ~ ')' if rule.params.min_days is defined
-      else period_start(), period_until_today()) }}
+      period_start() if counts else before_period(rule.params.look_back_days), period_until_today()) }}
   ),
   pairs as (
     select *, visit_date - lag(visit_date) over (partition by archive_no order by visit_date) as days,
@@ -24,11 +20,9 @@ from (
     from exams
   )
   select p.*,
-    {% if rule.params.max_exams is defined %}times > {{ rule.params.max_exams }}{% else %}days < {{ rule.params.min_days }}{% endif %} as violated
+    {{ 'times > ' ~ rule.params.max_exams if counts else 'days < ' ~ rule.params.min_days }} as violated
   from pairs as p cross join {{ ref('night') }} as n
   where visit_date >= n.period_start and year(n.period_end) - year(birth_date) >= {{ rule.params.elder_age }}
-  qualify row_number() over (
-    partition by archive_no order by coalesce(violated, false) desc, violated is null, visit_date desc
-  ) = 1
+  {{ worst_of('archive_no', 'visit_date desc') }}
 )
 {% endfor %}

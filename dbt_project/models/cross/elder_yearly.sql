@@ -8,15 +8,13 @@
 {% for rule in rules if not rule.params.has_form %}
 -- due(1): only who was in the archive for the whole period, up to its last day, can have missed it (0a.12)
 {% set needed = rule.params.needs_form %}
-union all by name
-select
-  {{ of_rule(rule) }}, institution_code, {{ of_record('violated', 'archive_no', 'archive_date') }},
-  case when violated then services::varchar end as observed, case when violated then due::varchar end as expected, violated
+{{ finding(rule, observed='services::varchar', expected='due::varchar', day='archive_date',
+  institution='institution_code') }}
 from (
   with services as (
     select archive_no, count(distinct _service_date) as services
     from {{ ref('judged_' ~ needed) }}
-    where _service_date between {{ period_start() }} and {{ period_until_today() }}
+    where {{ in_period() }}
     group by archive_no
   ),
   elders as (
@@ -27,7 +25,7 @@ from (
     from {{ ref('judged_' ~ rule.form_id) }} as p cross join {{ ref('night') }} as n
     where p.archive_no is not null and p.archive_status = {{ sql_text(rule.params.active_status) }}
       and year(n.period_end) - year(p.birth_date) >= {{ rule.params.elder_age }}
-    qualify row_number() over (partition by p._institution_code, p.archive_no order by p._record_key) = 1
+    {{ first_of('p._institution_code, p.archive_no', 'p._record_key') }}
   )
   select
     e.*, coalesce(s.services, 0) as services, {{ due(1) }} as due,
@@ -37,20 +35,17 @@ from (
 {% endfor %}
 
 {% for rule in rules if rule.params.has_form %}
-union all by name
-select
-  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated', 'archive_no') }},
-  null::varchar as observed, null::varchar as expected, violated
+{{ finding(rule) }}
 from (
   select a.*, b.archive_no is null as violated
   from {{ ref('judged_' ~ rule.form_id) }} as a
   cross join {{ ref('night') }} as n
   left join (
     select distinct archive_no from {{ ref('judged_' ~ rule.params.needs_form) }}
-    where _service_date between {{ period_start() }} and {{ period_until_today() }}
+    where {{ in_period() }}
   ) as b on b.archive_no = a.archive_no
-  where a.archive_no is not null and a._service_date between {{ period_start() }} and {{ period_until_today() }}
+  where a.archive_no is not null and {{ in_period('a._service_date') }}
     and year(n.period_end) - year(a.birth_date) >= {{ rule.params.elder_age }}
-  qualify row_number() over (partition by a.archive_no order by a._service_date desc, a._record_key desc) = 1
+  {{ first_of('a.archive_no', 'a._service_date desc, a._record_key desc') }}
 )
 {% endfor %}

@@ -6,11 +6,7 @@
 {{ no_findings() }}
 
 {% for rule in rules %}
-union all by name
-select
-  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated', 'archive_no') }},
-  case when violated then visit_date || '：' || {{ plain_number('said') }} end as observed,
-  null::varchar as expected, violated
+{{ finding(rule, observed="visit_date || '：' || " ~ plain_number('said')) }}
 from (
   with exams as ({{ latest_of(rule.form_id, [rule.params.exam_column]) }}),
   visits as (
@@ -27,10 +23,7 @@ from (
   from exams as e
   left join visits as v on v.archive_no = e.archive_no and v.said is not null
     and abs(v.visit_date - e._service_date) < {{ rule.params.within_days }}
-    and v.visit_date <= (select today from {{ ref('night') }})
-  qualify row_number() over (
-    partition by e.archive_no
-    order by coalesce(violated, false) desc, violated is null, abs(v.visit_date - e._service_date), v.visit_date desc
-  ) = 1
+    and v.visit_date <= {{ today() }}
+  {{ worst_of('e.archive_no', 'abs(v.visit_date - e._service_date), v.visit_date desc') }}
 )
 {% endfor %}

@@ -6,12 +6,7 @@
 {{ no_findings() }}
 
 {% for rule in rules %}
-union all by name
-select
-  {{ of_rule(rule) }}, _institution_code as institution_code,
-  {{ of_record('violated', 'archive_no' if rule.subject_kind == 'person' else '_record_key') }},
-  case when violated then {% if rule.params.limit is defined %}{{ plain_number('high') }}{% else %}null::varchar{% endif %} end as observed,
-  null::varchar as expected, violated
+{{ finding(rule, observed=plain_number('high') if rule.params.limit is defined else none) }}
 from (
   with known as ({{ patients(rule) }}),
   {% if rule.params.limit is defined %}

@@ -5,11 +5,8 @@
 {{ no_findings() }}
 
 {% for rule in rules %}
-union all by name
-select
-  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated') }},
-  case when violated then (_service_date - diagnosed_on)::varchar end as observed,
-  case when violated then '≥{{ rule.params.within_days }}' end as expected, violated
+{{ finding(rule, observed='(_service_date - diagnosed_on)::varchar',
+  expected=sql_text('≥' ~ rule.params.within_days)) }}
 from (
   with diagnosed as (
     select archive_no, min(diagnosis_date) as diagnosed_on

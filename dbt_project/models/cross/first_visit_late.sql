@@ -6,11 +6,7 @@
 {{ no_findings() }}
 
 {% for rule in rules %}
-union all by name
-select
-  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated', 'archive_no') }},
-  case when violated then _service_date::varchar end as observed,
-  case when violated then '≤' || latest::varchar end as expected, violated
+{{ finding(rule, observed='_service_date::varchar', expected="'≤' || latest::varchar") }}
 from (
   select
     v.*, least(
@@ -24,6 +20,6 @@ from (
     from {{ ref('judged_' ~ other_forms(rule) | first) }} where child_archive_no is not null group by child_archive_no
   ) as d on d.child_archive_no = v.archive_no
   where v.archive_no is not null and v._service_date is not null and {{ in_force(rule, 'v._service_date') }}
-  qualify row_number() over (partition by v.archive_no order by v._service_date, v._record_key) = 1
+  {{ first_of('v.archive_no', 'v._service_date, v._record_key') }}
 )
 {% endfor %}

@@ -6,11 +6,7 @@
 {{ no_findings() }}
 
 {% for rule in rules %}
-union all by name
-select
-  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated', 'archive_no') }},
-  case when violated then days::varchar end as observed,
-  case when violated then '{{ rule.params.min_days }}～{{ rule.params.max_days }}' end as expected, violated
+{{ finding(rule, observed='days::varchar', expected=sql_text(rule.params.min_days ~ '～' ~ rule.params.max_days)) }}
 from (
   with paired as (
     select d.*, d._service_date - b.lmp_date as days
@@ -18,14 +14,10 @@ from (
     left join {{ ref('judged_' ~ other_forms(rule) | first) }} as b
       on b.archive_no = d.archive_no and b._service_date between d._service_date - {{ rule.params.look_back_days }} and d._service_date
     where d.archive_no is not null and {{ in_force(rule, 'd._service_date') }}
-    qualify row_number() over (
-      partition by d._institution_code, d._record_key order by b._service_date desc nulls last, b._record_key desc
-    ) = 1
+    {{ first_of('d._institution_code, d._record_key', 'b._service_date desc nulls last, b._record_key desc') }}
   )
   select *, days not between {{ rule.params.min_days }} and {{ rule.params.max_days }} as violated
   from paired
-  qualify row_number() over (
-    partition by archive_no order by coalesce(violated, false) desc, violated is null, _service_date desc, _record_key
-  ) = 1
+  {{ worst_of('archive_no', '_service_date desc, _record_key') }}
 )
 {% endfor %}

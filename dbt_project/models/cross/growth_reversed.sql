@@ -13,11 +13,7 @@
 {% if rule.params.may_fall_by %}{% do least.update({c: 'previous_' ~ c ~ ' - ' ~ rule.params.may_fall_by[loop.index0]}) %}
 {% else %}{% do least.update({c: 'previous_' ~ c ~ ' * ' ~ rule.params.may_fall_to[loop.index0]}) %}{% endif %}
 {% endfor %}
-union all by name
-select
-  {{ of_rule(rule, form='form_id') }}, _institution_code as institution_code,
-  {{ of_record('violated', 'archive_no', 'visit_date') }},
-  case when violated then told end as observed, case when violated then limits end as expected, violated
+{{ finding(rule, observed='told', expected='limits', day='visit_date', form='form_id') }}
 from (
   with visits as (
     {% for form_id in one.forms %}
@@ -27,16 +23,14 @@ from (
       {%- for c in columns %}, {{ c if c in var('forms')[form_id].columns else 'null::double' }} as {{ c }}{% endfor %}
     from {{ ref('judged_' ~ form_id) }}
     where archive_no is not null
-      and _service_date between (select period_start - {{ rule.params.look_back_days }} from {{ ref('night') }})
+      and _service_date between {{ before_period(rule.params.look_back_days) }}
         and {{ period_until_today() }}
     {{ "union all" if not loop.last }}
     {% endfor %}
   ),
   ordered as (
     select * from visits
-    qualify row_number() over (
-      partition by archive_no, visit_date order by created_at desc nulls last, _record_key desc
-    ) = 1
+    {{ first_of('archive_no, visit_date', 'created_at desc nulls last, _record_key desc') }}
   ),
   pairs as (
     select
@@ -63,8 +57,6 @@ from (
     concat_ws('、', {% for c in columns %}case when {{ c }} < least_{{ c }} then '≥' || {{ plain_number('least_' ~ c) }} end
       {{- ", " if not loop.last }}{% endfor %}) as limits
   from compared
-  qualify row_number() over (
-    partition by form_id, archive_no order by coalesce(violated, false) desc, violated is null, visit_date desc
-  ) = 1
+  {{ worst_of('form_id, archive_no', 'visit_date desc') }}
 )
 {% endfor %}

@@ -9,10 +9,7 @@
 
 {% for rule in rules %}
 {% set is_told = 'list_contains(' ~ rule.params.column ~ ', ' ~ sql_text(rule.params.code) ~ ')' %}
-union all by name
-select
-  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated', 'archive_no') }},
-  null::varchar as observed, null::varchar as expected, violated
+{{ finding(rule) }}
 from (
   with registered as (
     select archive_no, bool_or(coalesce(manage_status not in {{ sql_list(rule.params.excluded_status) }}, true)) as has_it

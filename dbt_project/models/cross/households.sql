@@ -6,12 +6,8 @@
 {{ no_findings() }}
 
 {% for rule in rules %}
-union all by name
-select
-  {{ of_rule(rule) }}, institution_code, case when violated then household_id end as subject_id,
-  null::varchar as record_id, null::varchar as archive_no, null::varchar as doctor_name, null::date as service_date,
-  case when violated then counted::varchar end as observed,
-  case when violated then {{ sql_text(rule.params.expected) }} end as expected, violated
+{{ finding_of(rule, 'case when violated then household_id end', observed='counted::varchar',
+  expected=sql_text(rule.params.expected)) }}
 from (
   select
     _institution_code as institution_code, household_id,

@@ -6,11 +6,8 @@
 {{ no_findings() }}
 
 {% for rule in rules %}
-union all by name
-select
-  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated', 'archive_no', 'last_service') }},
-  case when violated then last_service::varchar end as observed,
-  case when violated then '≥' || (today - {{ rule.params.max_days }})::varchar end as expected, violated
+{{ finding(rule, observed='last_service::varchar',
+  expected="'≥' || (today - " ~ rule.params.max_days ~ ')::varchar', day='last_service') }}
 from (
   with services as (
     select archive_no, max(_service_date) as last_service from {{ ref('judged_record') }}
@@ -24,8 +21,6 @@ from (
   cross join {{ ref('night') }} as n
   left join services as s on s.archive_no = p.archive_no
   where p.archive_no is not null
-  qualify row_number() over (
-    partition by p._institution_code, p.archive_no order by coalesce(violated, false) desc, violated is null, p._record_key
-  ) = 1
+  {{ worst_of('p._institution_code, p.archive_no', 'p._record_key') }}
 )
 {% endfor %}

@@ -8,18 +8,14 @@
 {{ no_findings() }}
 
 {% for rule in rules %}
-union all by name
-select
-  {{ of_rule(rule) }}, institution_code, institution_code as subject_id, null::varchar as record_id,
-  null::varchar as archive_no, null::varchar as doctor_name, null::date as service_date,
-  case when violated then done::varchar end as observed, case when violated then due::varchar end as expected, violated
+{{ finding_of(rule, 'institution_code', observed='done::varchar', expected='due::varchar') }}
 from (
   with work as (
     select
       _institution_code as institution_code,
       count({{ 'distinct trim(' ~ rule.params.kinds_of ~ ')' if rule.params.kinds_of else '*' }}) as counted
     from ({{ work_of_institutions(rule.form_id, rule.params.stations_apart) }})
-    where _service_date between {{ period_start() }} and {{ period_until_today() }}
+    where {{ in_period() }}
       {% if rule.params.where_column %}and {{ rule.params.where_column }} = {{ sql_text(rule.params.where_code) }}{% endif %}
     group by all
   )

@@ -7,11 +7,7 @@
 {{ no_findings() }}
 
 {% for rule in rules %}
-union all by name
-select
-  {{ of_rule(rule) }}, institution_code, unit as subject_id, null::varchar as record_id, null::varchar as archive_no,
-  null::varchar as doctor_name, null::date as service_date,
-  case when violated then idle end as observed, case when violated then expected end as expected, violated
+{{ finding_of(rule, 'unit', observed='idle', expected='expected') }}
 from (
   with units as (
     select i.institution_code, i.institution_code as unit, i.level from ({{ working_institutions(rule.form_id) }}) as i

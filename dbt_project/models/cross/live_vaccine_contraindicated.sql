@@ -7,10 +7,7 @@
 
 {% for rule in rules %}
 {% set denied = "(" ~ rule.params.negations | join('|') ~ ")[^，,。；;、]*" %}
-union all by name
-select
-  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated') }},
-  case when violated then found end as observed, null::varchar as expected, violated
+{{ finding(rule, observed='found') }}
 from (
   select
     d.*, concat_ws('、', {% for word in rule.params.contraindications %}case when contains(c.told, {{ sql_text(word) }}) then {{ sql_text(word) }} end

@@ -6,11 +6,7 @@
 {{ no_findings() }}
 
 {% for rule in rules %}
-union all by name
-select
-  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated', 'archive_no') }},
-  case when violated then gap_days::varchar end as observed,
-  case when violated then '≥{{ rule.params.min_gap_days }}' end as expected, violated
+{{ finding(rule, observed='gap_days::varchar', expected=sql_text('≥' ~ rule.params.min_gap_days)) }}
 from (
   with live as (
     select d.*
@@ -22,8 +18,6 @@ from (
   select b.*, b._service_date - a._service_date as gap_days, gap_days between 1 and {{ rule.params.min_gap_days - 1 }} as violated
   from live as b join live as a
     on a.archive_no = b.archive_no and a.vaccine_code <> b.vaccine_code and a._service_date <= b._service_date
-  qualify row_number() over (
-    partition by b.archive_no order by violated desc, b._service_date desc, gap_days, b._record_key, a._record_key
-  ) = 1
+  {{ first_of('b.archive_no', 'violated desc, b._service_date desc, gap_days, b._record_key, a._record_key') }}
 )
 {% endfor %}

@@ -9,14 +9,10 @@
 {% for one in over_forms(rules) %}{% set rule = one.rule %}
 {% set columns = {} %}{% for form_id in one.forms %}{% do columns.update({form_id: [rule.params.column]}) %}{% endfor %}
 {% set change = {'drop': 'before - value', 'rise': 'value - before', 'ratio': 'abs(value - before) / nullif(before, 0)'}[rule.params.change] %}
-union all by name
-select
-  {{ of_rule(rule, form='form_id') }}, _institution_code as institution_code, {{ of_record('violated', 'archive_no') }},
-  case when violated then {{ plain_number('before') }} || '→' || {{ plain_number('value') }} end as observed,
-  null::varchar as expected, violated
+{{ finding(rule, observed=plain_number('before') ~ " || '→' || " ~ plain_number('value'), form='form_id') }}
 from (
   with values_in_order as (
-    {{ measured(columns, '(select period_start - ' ~ rule.params.look_back_days ~ ' from ' ~ ref('night') ~ ')',
+    {{ measured(columns, before_period(rule.params.look_back_days),
       period_until_today()) }}
   ),
   pairs as (
@@ -33,8 +29,6 @@ from (
     {%- else %} then round({{ change }}, 6) >= {{ rule.params.at_least }}{% endif %} end as violated
   from pairs
   where _service_date >= {{ period_start() }}
-  qualify row_number() over (
-    partition by archive_no, form_id order by coalesce(violated, false) desc, violated is null, _service_date desc
-  ) = 1
+  {{ worst_of('archive_no, form_id', '_service_date desc') }}
 )
 {% endfor %}

@@ -6,12 +6,9 @@
 {{ no_findings() }}
 
 {% for rule in rules %}
-union all by name
-select
-  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated') }},
-  case when violated then {% if rule.params.max_days is defined %}days::varchar{% else %}nearest::varchar{% endif %} end as observed,
-  case when violated then {% if rule.params.max_days is defined %}'≤{{ rule.params.max_days }}'{% else %}year(_service_date)::varchar{% endif %} end as expected,
-  violated
+{% set in_days = rule.params.max_days is defined %}
+{{ finding(rule, observed='days::varchar' if in_days else 'nearest::varchar',
+  expected=sql_text('≤' ~ rule.params.max_days) if in_days else 'year(_service_date)::varchar') }}
 from (
   with nearest as (
     select
@@ -24,7 +21,7 @@ from (
     group by all
   )
   select r.*, n.days, n.nearest,
-    {% if rule.params.max_days is defined %}
+    {% if in_days %}
     -- a service of another year long away belongs to another examination
     case when n.same_year or n.days <= {{ rule.params.max_days }} then n.days > {{ rule.params.max_days }} end as violated
     {% else %}

@@ -6,10 +6,7 @@
 {{ no_findings() }}
 
 {% for rule in rules %}
-union all by name
-select
-  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated', 'archive_no') }},
-  case when violated then differing end as observed, null::varchar as expected, violated
+{{ finding(rule, observed='differing') }}
 from (
   select
     v.*, concat_ws('、',
@@ -21,9 +18,6 @@ from (
   from {{ ref('judged_' ~ rule.form_id) }} as v
   left join {{ ref('judged_' ~ other_forms(rule) | first) }} as d on d.child_archive_no = v.archive_no
   where v.archive_no is not null and {{ in_force(rule, 'v._service_date') }}
-  qualify row_number() over (
-    partition by v.archive_no
-    order by coalesce(violated, false) desc, violated is null, v._service_date desc, v._record_key, d._record_key
-  ) = 1
+  {{ worst_of('v.archive_no', 'v._service_date desc, v._record_key, d._record_key') }}
 )
 {% endfor %}

@@ -6,10 +6,7 @@
 {{ no_findings() }}
 
 {% for rule in rules if not rule.params.live_birth %}
-union all by name
-select
-  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated', 'archive_no') }},
-  case when violated then '无' end as observed, case when violated then '≤' || latest::varchar end as expected, violated
+{{ finding(rule, observed=sql_text('无'), expected="'≤' || latest::varchar") }}
 from (
   select p.*, p.birth_date + {{ rule.params.within_days }} as latest, s.archive_no is null as violated
   from {{ ref('judged_' ~ rule.form_id) }} as p
@@ -20,24 +17,21 @@ from (
     {% endfor %}
   ) as s on s.archive_no = p.archive_no and s.first_on <= p.birth_date + {{ rule.params.within_days }}
   where p.archive_no is not null and p.archive_status = {{ sql_text(rule.params.active_status) }}
-    and latest + 1 between {{ period_start() }} and {{ period_until_today() }}
+    and latest + {{ in_period('1') }}
     and coalesce(p.archive_date <= latest, true)
-  qualify row_number() over (partition by p._institution_code, p.archive_no order by p._record_key) = 1
+  {{ first_of('p._institution_code, p.archive_no', 'p._record_key') }}
 )
 {% endfor %}
 
 {% for rule in rules if rule.params.live_birth %}
 {% set visits = other_forms(rule) | first %}
-union all by name
-select
-  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated', 'archive_no') }},
-  case when violated then '无' end as observed, case when violated then '≤' || latest::varchar end as expected, violated
+{{ finding(rule, observed=sql_text('无'), expected="'≤' || latest::varchar") }}
 from (
   with births as (
     select *, _service_date + {{ rule.params.within_days }} as latest, {{ normal_name('person_name') }} as mother
     from {{ ref('judged_' ~ rule.form_id) }}
     where archive_no is not null and outcome_code = {{ sql_text(rule.params.live_birth) }}
-      and latest + 1 between {{ period_start() }} and {{ period_until_today() }}
+      and latest + {{ in_period('1') }}
   ),
   -- a visit is this child's by its archive, by the mother's, or by her name and the day of birth
   visited as (
@@ -51,8 +45,6 @@ from (
   )
   select b.*, v._record_key is null as violated
   from births as b left join visited as v using (_record_key, _institution_code)
-  qualify row_number() over (
-    partition by b.archive_no order by v._record_key is null desc, b._service_date desc, b._record_key
-  ) = 1
+  {{ first_of('b.archive_no', 'v._record_key is null desc, b._service_date desc, b._record_key') }}
 )
 {% endfor %}

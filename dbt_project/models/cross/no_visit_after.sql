@@ -10,11 +10,8 @@
 {% for rule in rules %}
 {% set visit_form = rule.params.visit_form %}
 {% set registers = rule.form_id == 'chronic_registry' %}
-union all by name
-select
-  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated', 'archive_no') }},
-  case when violated then coalesce((next_visit - _service_date)::varchar, '—') end as observed,
-  case when violated then '≤{{ rule.params.within_days }}' end as expected, violated
+{{ finding(rule, observed="coalesce((next_visit - _service_date)::varchar, '—')",
+  expected=sql_text('≤' ~ rule.params.within_days)) }}
 from (
   with visits as (
     select distinct archive_no, _service_date as visit_date from {{ ref('judged_' ~ visit_form) }}
@@ -30,7 +27,7 @@ from (
     where archive_no is not null and _service_date is not null
       {% if rule.params.disease %}and disease = {{ sql_text(rule.params.disease) }}{% endif %}
       {% if rule.params.filled %}and {{ rule.params.filled }} is not null{% endif %}
-    qualify row_number() over (partition by archive_no, _service_date order by created_at desc nulls last, _record_key desc) = 1
+    {{ first_of('archive_no, _service_date', 'created_at desc nulls last, _record_key desc') }}
   ),
   followed as (
     select e._record_key, e._institution_code, min(v.visit_date) as next_visit
@@ -41,13 +38,11 @@ from (
   select
     e.*, f.next_visit,
     case
-      when not e.excused and e.last_day + 1 between {{ period_start() }} and {{ period_until_today() }}
+      when not e.excused and e.last_day + {{ in_period('1') }}
       then coalesce(f.next_visit > e.last_day, true)
     end as violated
   from events as e
   left join followed as f using (_record_key, _institution_code)
-  qualify row_number() over (
-    partition by e.archive_no order by coalesce(violated, false) desc, violated is null, e._service_date desc
-  ) = 1
+  {{ worst_of('e.archive_no', 'e._service_date desc') }}
 )
 {% endfor %}

@@ -7,18 +7,15 @@
 
 {% for rule in rules %}
 {% set value = rule.params.value %}
-union all by name
-select
-  {{ of_rule(rule) }}, institution_code, {{ of_record('violated', 'archive_no', 'register_date') }},
-  case when violated then {{ plain_number('highest') }} end as observed,
-  case when violated then '≥{{ rule.params.normal_below }}' end as expected, violated
+{{ finding(rule, observed=plain_number('highest'), expected=sql_text('≥' ~ rule.params.normal_below),
+  day='register_date', institution='institution_code') }}
 from (
   with visits as (
     select
       archive_no, count(distinct _service_date) as visits, max({{ value }}) as highest,
       bool_or({% for column in rule.params.treatment %}{{ column }} is not null{{ " or " if not loop.last }}{% endfor %}) as treated
     from {{ ref('judged_' ~ rule.params.visit_form) }}
-    where _service_date between {{ period_start() }} and {{ period_until_today() }}
+    where {{ in_period() }}
     group by archive_no
   )
   select

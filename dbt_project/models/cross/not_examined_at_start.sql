@@ -6,11 +6,8 @@
 {{ no_findings() }}
 
 {% for rule in rules %}
-union all by name
-select
-  {{ of_rule(rule) }}, institution_code, {{ of_record('violated', 'archive_no', 'register_date') }},
-  case when violated then coalesce(first_exam::varchar, '—') end as observed,
-  case when violated then '≤' || first_visit::varchar end as expected, violated
+{{ finding(rule, observed="coalesce(first_exam::varchar, '—')", expected="'≤' || first_visit::varchar",
+  day='register_date', institution='institution_code') }}
 from (
   with visited as (
     select archive_no, min(_service_date) as first_visit from {{ ref('judged_' ~ rule.params.visit_form) }}

@@ -7,10 +7,7 @@
 {{ no_findings() }}
 
 {% for one in over_forms(rules | selectattr('params.register', 'equalto', 'institution') | list) %}
-union all by name
-select
-  {{ of_rule(one.rule, form='form_id') }}, _institution_code as institution_code, {{ of_record('violated') }},
-  case when violated then own_code end as observed, null::varchar as expected, violated
+{{ finding(one.rule, observed='own_code', form='form_id') }}
 from (
   select j.*, j.institution_code as own_code, case
     when j.institution_code is not null and exists (from {{ ref('institution') }})
@@ -22,10 +19,7 @@ from (
 {% endfor %}
 
 {% for one in over_forms(rules | selectattr('params.register', 'equalto', 'doctor') | list) %}
-union all by name
-select
-  {{ of_rule(one.rule, form='form_id') }}, deliverer as institution_code, {{ of_record('violated') }},
-  case when violated then doctor_name end as observed, null::varchar as expected, violated
+{{ finding(one.rule, observed='doctor_name', institution='deliverer', form='form_id') }}
 from (
   with listed as (
     select institution_code, {{ normal_name('doctor_name') }} as name,
@@ -39,7 +33,7 @@ from (
   ),
   -- who signed where on which day: far fewer than records
   signed as (
-    select distinct deliverer, own_code, doctor_name, coalesce(_service_date, (select today from {{ ref('night') }})) as day
+    select distinct deliverer, own_code, doctor_name, coalesce(_service_date, {{ today() }}) as day
     from records where doctor_name is not null
   ),
   found as (
@@ -51,7 +45,7 @@ from (
   select r.*, case when r.doctor_name is not null then f.doctor_name is null end as violated
   from records as r
   left join found as f on f.deliverer = r.deliverer and f.own_code = r.own_code and f.doctor_name = r.doctor_name
-    and f.day = coalesce(r._service_date, (select today from {{ ref('night') }}))
+    and f.day = coalesce(r._service_date, {{ today() }})
   where r.own_code in (select institution_code from listed) or r.deliverer in (select institution_code from listed)
 )
 {% endfor %}

@@ -6,11 +6,7 @@
 {{ no_findings() }}
 
 {% for rule in rules %}
-union all by name
-select
-  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated') }},
-  case when violated then '早 ' || (head_birth - birth_date) || ' 天' end as observed,
-  case when violated then '晚于户主' end as expected, violated
+{{ finding(rule, observed="'早 ' || (head_birth - birth_date) || ' 天'", expected=sql_text('晚于户主')) }}
 from (
   with heads as (
     select _institution_code, household_id, min(birth_date) as born

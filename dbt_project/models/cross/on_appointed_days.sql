@@ -6,14 +6,11 @@
 {{ no_findings() }}
 
 {% for rule in rules %}
-union all by name
-select
-  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated', 'archive_no', 'visit_date') }},
-  case when violated then visits::varchar end as observed, null::varchar as expected, violated
+{{ finding(rule, observed='visits::varchar', day='visit_date') }}
 from (
   with visits as (
     {{ visits_in_order(rule.form_id, ['next_visit_date'],
-      '(select period_start - ' ~ rule.params.look_back_days ~ ' from ' ~ ref('night') ~ ')', period_until_today()) }}
+      before_period(rule.params.look_back_days), period_until_today()) }}
   ),
   pairs as (
     select
@@ -30,6 +27,6 @@ from (
   from pairs
   where visit_date >= {{ period_start() }}
   window person as (partition by archive_no)
-  qualify row_number() over (partition by archive_no order by visit_date desc) = 1
+  {{ first_of('archive_no', 'visit_date desc') }}
 )
 {% endfor %}

@@ -8,12 +8,8 @@
 {% set columns = [] %}
 {% for column in p.columns if column in var('forms')[rule.form_id].columns %}{% do columns.append(column) %}{% endfor %}
 {% set whose = 'doctor_name' if rule.subject_kind == 'doctor' else '_institution_code' %}
-union all by name
-select
-  {{ of_rule(rule) }}, institution_code, subject as subject_id, null::varchar as record_id, null::varchar as archive_no,
-  {{ 'subject' if rule.subject_kind == 'doctor' else 'null::varchar' }} as doctor_name, null::date as service_date,
-  case when violated then told end as observed, case when violated then '≤' || {{ told_share(p.max_share) }} end as expected,
-  violated
+{{ finding_of(rule, 'subject', observed='told', expected="'≤' || " ~ told_share(p.max_share),
+  doctor='subject' if rule.subject_kind == 'doctor' else 'null::varchar') }}
 from (
   with answers as (
     {% for column in columns %}
@@ -21,7 +17,7 @@ from (
       {{ column }}::varchar as answer, count(*) as times
     from {{ ref('judged_' ~ rule.form_id) }}
     where {{ column }} is not null and {{ whose }} is not null
-      and _service_date between {{ period_start() }} and {{ period_until_today() }}
+      and {{ in_period() }}
     group by all
     {{ 'union all' if not loop.last }}
     {% endfor %}

@@ -6,10 +6,7 @@
 {{ no_findings() }}
 
 {% for rule in rules %}
-union all by name
-select
-  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated', 'archive_no') }},
-  case when violated then lacking end as observed, null::varchar as expected, violated
+{{ finding(rule, observed='lacking') }}
 from (
   with
   {% for disease in rule.params.diseases %}
@@ -39,7 +36,7 @@ from (
     left join visited_{{ loop.index }} as v{{ loop.index }} on v{{ loop.index }}.archive_no = p.archive_no
     {% endfor %}
     where p.archive_no is not null
-    qualify row_number() over (partition by p._institution_code, p.archive_no order by p._record_key desc) = 1
+    {{ first_of('p._institution_code, p.archive_no', 'p._record_key desc') }}
   )
   select
     *, case when seen_1 then {{ sql_text(rule.params.titles[1]) }} else {{ sql_text(rule.params.titles[0]) }} end as lacking,

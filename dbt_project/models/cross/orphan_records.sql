@@ -6,10 +6,7 @@
 {{ no_findings() }}
 
 {% for one in over_forms(rules) %}{% set rule = one.rule %}
-union all by name
-select
-  {{ of_rule(rule, form='form_id') }}, _institution_code as institution_code, {{ of_record('violated') }},
-  null::varchar as observed, null::varchar as expected, violated
+{{ finding(rule, form='form_id') }}
 from (
   select j.*, case when regexp_full_match(j.archive_no, '[0-9]{17}') then p.archive_no is null end as violated
   from {{ ref('judged_record') }} as j

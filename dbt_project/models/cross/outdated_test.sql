@@ -6,11 +6,7 @@
 {{ no_findings() }}
 
 {% for rule in rules %}
-union all by name
-select
-  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated', 'archive_no') }},
-  case when violated then tested_on::varchar end as observed,
-  case when violated then '≥' || (today - {{ rule.params.max_days }})::varchar end as expected, violated
+{{ finding(rule, observed='tested_on::varchar', expected="'≥' || (today - " ~ rule.params.max_days ~ ')::varchar') }}
 from (
   select
     v.*, n.today, max(case when v.{{ rule.params.test_date }} <= n.today then v.{{ rule.params.test_date }} end)
@@ -21,8 +17,6 @@ from (
     end as violated
   from {{ ref('judged_' ~ rule.form_id) }} as v cross join {{ ref('night') }} as n
   where v.archive_no is not null and v._service_date <= n.today
-  qualify row_number() over (
-    partition by v.archive_no order by v._service_date desc, v.created_at desc nulls last, v._record_key desc
-  ) = 1
+  {{ first_of('v.archive_no', 'v._service_date desc, v.created_at desc nulls last, v._record_key desc') }}
 )
 {% endfor %}

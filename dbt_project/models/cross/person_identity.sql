@@ -9,13 +9,7 @@
 {{ no_findings() }}
 
 {% for rule in rules %}
-union all by name
-select
-  {{ of_rule(rule) }}, institution_code,
-  case when violated then archive_no end as subject_id, case when violated then record_id end as record_id,
-  case when violated then archive_no end as archive_no, case when violated then doctor_name end as doctor_name,
-  case when violated then service_date end as service_date,
-  case when violated then size::varchar end as observed, {{ sql_text(rule.params.max_count) }} as expected, violated
+{{ finding(rule, observed='size::varchar', expected=sql_text(rule.params.max_count), day='service_date', institution='institution_code') }}
 from (
   with members as (
     select

@@ -8,11 +8,7 @@
 
 {% for rule in rules %}
 {% set deliveries = other_forms(rule) | first %}
-union all by name
-select
-  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated', 'archive_no') }},
-  case when violated then coalesce(visited_on::varchar, '无') end as observed,
-  case when violated then '≤' || latest::varchar end as expected, violated
+{{ finding(rule, observed="coalesce(visited_on::varchar, '无')", expected="'≤' || latest::varchar") }}
 from (
   with visits as (
     select
@@ -33,7 +29,7 @@ from (
     anti join visits as v
       on v.archive_no = d.archive_no and v.visited_on between d._service_date and d._service_date + {{ rule.params.same_delivery_days }}
     where d.archive_no is not null
-      and d.discharge_date + {{ rule.params.max_days }} + 1 between {{ period_start() }} and {{ period_until_today() }}
+      and d.discharge_date + {{ rule.params.max_days }} + {{ in_period('1') }}
   ),
   {% endif %}
   every_discharge as (
@@ -44,8 +40,6 @@ from (
     *, discharge_date + {{ rule.params.max_days }} as latest,
     case when discharge_date is not null then coalesce(visited_on > latest, true) end as violated
   from every_discharge
-  qualify row_number() over (
-    partition by archive_no order by coalesce(violated, false) desc, violated is null, _service_date desc, _record_key
-  ) = 1
+  {{ worst_of('archive_no', '_service_date desc, _record_key') }}
 )
 {% endfor %}

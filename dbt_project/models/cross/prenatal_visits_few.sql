@@ -8,17 +8,13 @@
 
 {% for rule in rules %}
 {% set later, deliveries = other_forms(rule)[0], other_forms(rule)[1] %}
-union all by name
-select
-  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated', 'archive_no') }},
-  case when violated then visits::varchar end as observed,
-  case when violated then '{{ rule.params.min_visits }}' end as expected, violated
+{{ finding(rule, observed='visits::varchar', expected=sql_text(rule.params.min_visits)) }}
 from (
   with booked as (
     select *, lead(began) over (partition by archive_no order by pregnancy) as next_began
     from (
       select * from ({{ bookings(rule.form_id, rule.params.same_pregnancy_days) }})
-      qualify row_number() over (partition by archive_no, pregnancy order by _service_date, _record_key) = 1
+      {{ first_of('archive_no, pregnancy', '_service_date, _record_key') }}
     )
   ),
   pregnancies as (
@@ -32,7 +28,7 @@ from (
       left join {{ ref('judged_' ~ deliveries) }} as d
         on d.archive_no = b.archive_no and d._service_date > b.began
         and d._service_date between b._service_date and b.began + {{ rule.params.longest_days }}
-      qualify row_number() over (partition by b.archive_no, b.pregnancy order by d._service_date) = 1
+      {{ first_of('b.archive_no, b.pregnancy', 'd._service_date') }}
     )
   ),
   examined as (
@@ -44,11 +40,11 @@ from (
     select p.*, count(distinct e._service_date) as visits
     from pregnancies as p
     left join examined as e on e.archive_no = p.archive_no and e._service_date between p.began and p.ended_on
-    where p.ended_on between {{ period_start() }} and {{ period_until_today() }}
+    where {{ in_period('p.ended_on') }}
     group by all
   )
   select *, visits < {{ rule.params.min_visits }} as violated
   from counted
-  qualify row_number() over (partition by archive_no order by violated desc, ended_on desc, _record_key) = 1
+  {{ first_of('archive_no', 'violated desc, ended_on desc, _record_key') }}
 )
 {% endfor %}

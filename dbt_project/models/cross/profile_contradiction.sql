@@ -7,10 +7,7 @@
 
 {% for rule in rules %}
 {% set profile = other_forms(rule) | first %}
-union all by name
-select
-  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated', 'archive_no') }},
-  case when violated then told end as observed, null::varchar as expected, violated
+{{ finding(rule, observed='told') }}
 from (
   with profiles as (
     select archive_no, max({{ rule.params.column }}) filter ({{ rule.params.column }} in {{ sql_list(rule.params.codes) }}) as bad,
@@ -21,6 +18,6 @@ from (
   from {{ ref('judged_' ~ rule.form_id) }} as r
   left join profiles as p on p.archive_no = r.archive_no
   where r.archive_no is not null
-  qualify row_number() over (partition by r.archive_no order by r._service_date desc nulls last, r._record_key desc) = 1
+  {{ first_of('r.archive_no', 'r._service_date desc nulls last, r._record_key desc') }}
 )
 {% endfor %}

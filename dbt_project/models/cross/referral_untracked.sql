@@ -6,11 +6,8 @@
 {{ no_findings() }}
 
 {% for rule in rules %}
-union all by name
-select
-  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated', 'archive_no') }},
-  case when violated then _service_date::varchar end as observed,
-  case when violated then '≤' || (_service_date + {{ rule.params.within_days }})::varchar end as expected, violated
+{{ finding(rule, observed='_service_date::varchar',
+  expected="'≤' || (_service_date + " ~ rule.params.within_days ~ ')::varchar') }}
 from (
   with results as (
     {% for form_id in other_forms(rule) %}
@@ -25,9 +22,7 @@ from (
     on b.archive_no = r.archive_no and b._service_date <= r._service_date + {{ rule.params.within_days }}
     and (b._service_date > r._service_date or b.is_slip and b._service_date = r._service_date)
   where r.archive_no is not null
-    and r._service_date + {{ rule.params.within_days }} + 1 between {{ period_start() }} and {{ period_until_today() }}
-  qualify row_number() over (
-    partition by r.archive_no order by violated desc, r._service_date desc, r._record_key
-  ) = 1
+    and r._service_date + {{ rule.params.within_days }} + {{ in_period('1') }}
+  {{ first_of('r.archive_no', 'violated desc, r._service_date desc, r._record_key') }}
 )
 {% endfor %}

@@ -6,10 +6,7 @@
 {{ no_findings() }}
 
 {% for rule in rules %}
-union all by name
-select
-  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated', 'archive_no') }},
-  case when violated then _service_date::varchar end as observed, null::varchar as expected, violated
+{{ finding(rule, observed='_service_date::varchar') }}
 from (
   select v.*, case when trim(v.referral_reason) not in {{ sql_list([''] + rule.params.no_reason) }} then s.archive_no is null end as violated
   from {{ ref('judged_' ~ rule.form_id) }} as v
@@ -17,9 +14,6 @@ from (
     on s.archive_no = v.archive_no
     and s._service_date between v._service_date - {{ rule.params.near_days }} and v._service_date + {{ rule.params.near_days }}
   where v.archive_no is not null and v._service_date is not null and {{ in_force(rule, 'v._service_date') }}
-  qualify row_number() over (
-    partition by v.archive_no
-    order by coalesce(violated, false) desc, violated is null, v._service_date desc, v._record_key
-  ) = 1
+  {{ worst_of('v.archive_no', 'v._service_date desc, v._record_key') }}
 )
 {% endfor %}

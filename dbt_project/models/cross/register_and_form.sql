@@ -6,10 +6,7 @@
 {{ no_findings() }}
 
 {% for rule in rules if rule.params.needs_form %}
-union all by name
-select
-  {{ of_rule(rule) }}, institution_code, {{ of_record('violated', 'archive_no', 'register_date') }},
-  null::varchar as observed, null::varchar as expected, violated
+{{ finding(rule, day='register_date', institution='institution_code') }}
 from (
   select
     m._institution_code as institution_code, m.archive_no, m.record_id, m.doctor_name, m.register_date,
@@ -23,11 +20,7 @@ from (
 {% endfor %}
 
 {% for rule in rules if not rule.params.needs_form %}
-union all by name
-select
-  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated') }},
-  case when violated then _service_date::varchar end as observed,
-  case when violated then '≤' || last_day::varchar end as expected, violated
+{{ finding(rule, observed='_service_date::varchar', expected="'≤' || last_day::varchar") }}
 from (
   with diagnosed as (
     select archive_no, min(diagnosis_date) as diagnosed_on

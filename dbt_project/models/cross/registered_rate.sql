@@ -5,13 +5,12 @@
 {{ no_findings() }}
 
 {% for rule in rules %}{% set p = rule.params %}
-union all by name
-select
-  {{ of_rule(rule) }}, institution_code, institution_code as subject_id, null::varchar as record_id,
-  null::varchar as archive_no, null::varchar as doctor_name, null::date as service_date,
-  case when violated then told end as observed,
-  case when violated then {% for disease in p.diseases %}'{{ disease }} ' || {{ told_share(p.prevalence[loop.index0]) }} || '±'
-    || {{ told_share(p.max_difference[loop.index0]) }}{{ " || '；' || " if not loop.last }}{% endfor %} end as expected, violated
+{% set expected %}
+{%- for disease in p.diseases -%}
+'{{ disease }} ' || {{ told_share(p.prevalence[loop.index0]) }} || '±' || {{ told_share(p.max_difference[loop.index0]) }}
+{{- " || '；' || " if not loop.last }}{% endfor %}
+{%- endset %}
+{{ finding_of(rule, 'institution_code', observed='told', expected=expected) }}
 from (
   with adults as (
     select distinct _institution_code as institution_code, archive_no

@@ -8,10 +8,7 @@
 
 {% for rule in rules %}{% set p = rule.params %}
 {% set by_date = p.regular == 'equal intervals' %}
-union all by name
-select
-  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated', 'archive_no', 'visit_date') }},
-  case when violated then told end as observed, null::varchar as expected, violated
+{{ finding(rule, observed='told', day='visit_date') }}
 from (
   with visits as (
     {{ visits_in_order(rule.form_id, ['sbp', 'dbp'],

@@ -8,14 +8,11 @@
 {% for rule in rules %}
 {% set columns = [] %}
 {% for column in rule.params.compare if column in var('forms')[rule.form_id].columns %}{% do columns.append(column) %}{% endfor %}
-union all by name
-select
-  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated', 'archive_no', 'visit_date') }},
-  case when violated then told end as observed, null::varchar as expected, violated
+{{ finding(rule, observed='told', day='visit_date') }}
 from (
   with visits as (
     {{ visits_in_order(rule.form_id, columns,
-      '(select period_start - ' ~ rule.params.look_back_days ~ ' from ' ~ ref('night') ~ ')', period_until_today()) }}
+      before_period(rule.params.look_back_days), period_until_today()) }}
   ),
   runs as (
     select
@@ -31,6 +28,6 @@ from (
   select *, alike as violated
   from runs
   where length = {{ rule.params.run_length }} and visit_date >= {{ period_start() }}
-  qualify row_number() over (partition by archive_no order by violated desc, visit_date desc) = 1
+  {{ first_of('archive_no', 'violated desc, visit_date desc') }}
 )
 {% endfor %}

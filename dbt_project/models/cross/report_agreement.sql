@@ -6,12 +6,7 @@
 {{ no_findings() }}
 
 {% for rule in rules if rule.params.same %}
-union all by name
-select
-  {{ of_rule(rule, report_period()) }},
-  institution_code, institution_code as subject_id, null::varchar as record_id, null::varchar as archive_no,
-  null::varchar as doctor_name, null::date as service_date,
-  case when violated then {{ figure('here') }} end as observed, case when violated then {{ figure('there') }} end as expected, violated
+{{ finding_of(rule, 'institution_code', observed=figure('here'), expected=figure('there'), period=report_period()) }}
 from (
   select a.institution_code, a.year, a.period, a.value as here, b.value as there, a.value <> b.value as violated
   from {{ ref('report_cells') }} as a
@@ -23,12 +18,8 @@ from (
 
 {% for rule in rules if not rule.params.same %}
 {% for item in var('report_items') if item.report_id == rule.form_id and item.params.numerator and item.params.denominator %}
-union all by name
-select
-  {{ of_rule(rule, report_period()) }},
-  institution_code, institution_code as subject_id, null::varchar as record_id, null::varchar as archive_no,
-  null::varchar as doctor_name, null::date as service_date,
-  case when violated then {{ figure('rate') }} end as observed, case when violated then {{ figure('round(counted, 2)') }} end as expected, violated
+{{ finding_of(rule, 'institution_code', observed=figure('rate'), expected=figure('round(counted, 2)'),
+  period=report_period()) }}
 from (
   select
     institution_code, year, period, max(value) filter (item = '{{ item.item }}') as rate,

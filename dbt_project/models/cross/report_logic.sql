@@ -8,12 +8,7 @@
 
 {% for rule in rules %}
 {% set pairs = rule.params.pairs or [rule.params.part ~ '/' ~ rule.params.whole] %}
-union all by name
-select
-  {{ of_rule(rule, report_period()) }},
-  institution_code, institution_code as subject_id, null::varchar as record_id, null::varchar as archive_no,
-  null::varchar as doctor_name, null::date as service_date,
-  case when violated then observed end as observed, case when violated then expected end as expected, violated
+{{ finding_of(rule, 'institution_code', observed='observed', expected='expected', period=report_period()) }}
 from (
   with pair (part, whole, share) as (
     values

@@ -7,12 +7,8 @@
 
 {% for one in over_forms(rules) %}
 {% set rule = one.rule %}
-union all by name
-select
-  {{ of_rule(rule, report_period(), 'report_id') }},
-  institution_code, institution_code as subject_id, null::varchar as record_id, null::varchar as archive_no,
-  null::varchar as doctor_name, null::date as service_date,
-  case when violated then observed end as observed, case when violated then expected end as expected, violated
+{{ finding_of(rule, 'institution_code', observed='observed', expected='expected', period=report_period(),
+  form='report_id') }}
 from (
   with below as (
     select parent_code, institution_code, count(*) over (partition by parent_code) as siblings

@@ -5,12 +5,7 @@
 {{ no_findings() }}
 
 {% for rule in rules %}
-union all by name
-select
-  {{ of_rule(rule, report_period()) }},
-  institution_code, institution_code as subject_id, null::varchar as record_id, null::varchar as archive_no,
-  null::varchar as doctor_name, null::date as service_date,
-  case when violated then observed end as observed, null::varchar as expected, violated
+{{ finding_of(rule, 'institution_code', observed='observed', period=report_period()) }}
 from (
   select
     s.institution_code, s.year, s.period,

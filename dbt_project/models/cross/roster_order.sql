@@ -6,12 +6,8 @@
 {{ no_findings() }}
 
 {% for one in over_forms(rules) %}{% set rule = one.rule %}
-union all by name
-select
-  {{ of_rule(rule, form='form_id') }}, institution_code, doctor_name as subject_id, null::varchar as record_id,
-  null::varchar as archive_no, doctor_name, day as service_date,
-  case when violated then day::varchar || '：' || residents || ' 人' end as observed,
-  null::varchar as expected, violated
+{{ finding_of(rule, 'doctor_name', observed="day::varchar || '：' || residents || ' 人'", doctor='doctor_name',
+  day='day', form='form_id') }}
 from (
   with entered as (
     select form_id, _institution_code as institution_code, doctor_name, created_at::date as day, archive_no, created_at
@@ -45,9 +41,6 @@ from (
     case when d.fullest >= {{ rule.params.min_residents }} then coalesce(o.violated, false) end as violated
   from doctors as d
   left join ordered as o using (form_id, institution_code, doctor_name)
-  qualify row_number() over (
-    partition by d.form_id, d.institution_code, d.doctor_name
-    order by o.violated desc nulls last, o.residents desc, o.day desc
-  ) = 1
+  {{ first_of('d.form_id, d.institution_code, d.doctor_name', 'o.violated desc nulls last, o.residents desc, o.day desc') }}
 )
 {% endfor %}

@@ -7,11 +7,8 @@
 
 {% for rule in rules %}
 {% set value = rule.params.value %}
-union all by name
-select
-  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated') }},
-  case when violated then round(100.0 * whole / measured)::integer || '%' end as observed,
-  case when violated then '≤' || round(100 * {{ rule.params.max_share }})::integer || '%' end as expected, violated
+{{ finding(rule, observed="round(100.0 * whole / measured)::integer || '%'",
+  expected="'≤' || round(100 * " ~ rule.params.max_share ~ ")::integer || '%'") }}
 from (
   select
     *, count({{ value }}) over doctor as measured, count_if({{ value }} = round({{ value }})) over doctor as whole,

@@ -7,10 +7,7 @@
 
 {% for rule in rules %}
 {% set other = other_forms(rule) | first %}
-union all by name
-select
-  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated', 'archive_no') }},
-  case when violated then here end as observed, case when violated then there end as expected, violated
+{{ finding(rule, observed='here', expected='there') }}
 from (
   select
     a._institution_code, a.archive_no, a.record_id, a._record_key, a.doctor_name, a._service_date,
@@ -20,9 +17,6 @@ from (
   from {{ ref('judged_' ~ rule.form_id) }} as a
   join {{ ref('judged_' ~ other) }} as b on b.archive_no = a.archive_no and b._service_date = a._service_date
   where {{ in_force(rule, 'a._service_date') }}
-  qualify row_number() over (
-    partition by a.archive_no
-    order by coalesce(violated, false) desc, violated is null, a._service_date desc, a._record_key, b._record_key
-  ) = 1
+  {{ worst_of('a.archive_no', 'a._service_date desc, a._record_key, b._record_key') }}
 )
 {% endfor %}

@@ -6,11 +6,8 @@
 {{ no_findings() }}
 
 {% for rule in rules %}
-union all by name
-select
-  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated', 'archive_no', 'day') }},
-  case when violated then day || '：' || round(km)::bigint || ' 公里' end as observed,
-  case when violated then '≤{{ rule.params.max_km }} 公里' end as expected, violated
+{{ finding(rule, observed="day || '：' || round(km)::bigint || ' 公里'",
+  expected=sql_text('≤' ~ rule.params.max_km ~ ' 公里'), day='day') }}
 from (
   with placed as (
     select archive_no, _service_date as day, coalesce(institution_code, _institution_code) as place,
@@ -39,6 +36,6 @@ from (
   semi join placed as k on k.archive_no = p.archive_no
   left join worst as w on w.archive_no = p.archive_no
   where p.archive_no is not null
-  qualify row_number() over (partition by p._institution_code, p.archive_no order by p._record_key) = 1
+  {{ first_of('p._institution_code, p.archive_no', 'p._record_key') }}
 )
 {% endfor %}

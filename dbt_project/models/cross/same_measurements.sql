@@ -8,11 +8,7 @@
 {% for rule in rules %}
 {% set columns = [] %}
 {% for c in rule.params.compare if c in var('forms')[rule.form_id].columns %}{% do columns.append(c) %}{% endfor %}
-union all by name
-select
-  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated', 'archive_no') }},
-  case when violated then told || '，' || children || ' 人' end as observed,
-  case when violated then '<{{ rule.params.min_children }}' end as expected, violated
+{{ finding(rule, observed="told || '，' || children || ' 人'", expected=sql_text('<' ~ rule.params.min_children)) }}
 from (
   select
     *, concat_ws('/', {% for c in columns %}{{ plain_number(c) }}{{ ", " if not loop.last }}{% endfor %}) as told,
@@ -25,8 +21,6 @@ from (
     from {{ ref('judged_' ~ rule.form_id) }}
     where archive_no is not null and {{ in_force(rule) }}
   )
-  qualify row_number() over (
-    partition by archive_no order by coalesce(violated, false) desc, violated is null, _service_date desc, _record_key
-  ) = 1
+  {{ worst_of('archive_no', '_service_date desc, _record_key') }}
 )
 {% endfor %}

@@ -7,12 +7,7 @@
 
 {% for rule in rules %}
 {% set there = rule.params.there %}
-union all by name
-select
-  {{ of_rule(rule) }}, _institution_code as institution_code,
-  {{ of_record('violated', 'archive_no' if rule.subject_kind == 'person' else '_record_key') }},
-  case when violated then {{ plain_number('here') }} end as observed,
-  case when violated then {{ plain_number('wanted') }} end as expected, violated
+{{ finding(rule, observed=plain_number('here'), expected=plain_number('wanted')) }}
 from (
   with records as (
     {% if rule.subject_kind == 'person' %}{{ latest_of(rule.form_id, [rule.params.here]) }}
@@ -27,9 +22,6 @@ from (
   from records as r
   left join {{ ref('judged_' ~ rule.params.exam) }} as e
     on e.archive_no = r.archive_no and year(e._service_date) = year(r._service_date)
-  qualify row_number() over (
-    partition by r._institution_code, r._record_key
-    order by abs(e._service_date - r._service_date) nulls last, e._service_date desc, e._record_key desc
-  ) = 1
+  {{ first_of('r._institution_code, r._record_key', 'abs(e._service_date - r._service_date) nulls last, e._service_date desc, e._record_key desc') }}
 )
 {% endfor %}

@@ -6,14 +6,8 @@
 {{ no_findings() }}
 
 {% for rule in rules %}
-union all by name
-select
-  {{ of_rule(rule) }}, institution_code,
-  case when violated then archive_no end as subject_id, case when violated then record_id end as record_id,
-  case when violated then archive_no end as archive_no, case when violated then doctor_name end as doctor_name,
-  case when violated then last_service end as service_date,
-  case when violated then last_service::varchar end as observed,
-  case when violated then '≤' || ended_on::varchar end as expected, violated
+{{ finding(rule, observed='last_service::varchar', expected="'≤' || ended_on::varchar", day='last_service',
+  institution='institution_code') }}
 from (
   with services as (
     select archive_no, max(_service_date) as last_service
@@ -31,8 +25,6 @@ from (
   from {{ ref('judged_' ~ rule.form_id) }} as p
   left join services as s on s.archive_no = p.archive_no
   where p.archive_no is not null and {{ in_force(rule, 'p._service_date') }}
-  qualify row_number() over (
-    partition by p._institution_code, p.archive_no order by coalesce(violated, false) desc, p._record_key
-  ) = 1
+  {{ first_of('p._institution_code, p.archive_no', 'coalesce(violated, false) desc, p._record_key') }}
 )
 {% endfor %}

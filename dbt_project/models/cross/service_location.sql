@@ -7,14 +7,11 @@
 {{ no_findings() }}
 
 {% for one in over_forms(rules) %}{% set rule = one.rule %}{% set p = rule.params %}
-union all by name
 {% if p.impossible == 'speed' %}
-select
-  {{ of_rule(rule, form='form_id') }}, institution_code, doctor_name as subject_id, null::varchar as record_id,
-  null::varchar as archive_no, doctor_name, day as service_date,
-  case when violated then strftime(before_at, '%Y-%m-%d %H:%M') || ' 至 ' || strftime(created_at, '%H:%M') || '，相距 '
-    || printf('%.0f', distance_km) || ' 公里' end as observed,
-  case when violated then '{{ p.max_minutes }} 分钟内 ≤{{ p.max_km }} 公里' end as expected, violated
+{{ finding_of(rule, 'doctor_name',
+  observed="strftime(before_at, '%Y-%m-%d %H:%M') || ' 至 ' || strftime(created_at, '%H:%M') || '，相距 '
+    || printf('%.0f', distance_km) || ' 公里'",
+  expected=sql_text(p.max_minutes ~ ' 分钟内 ≤' ~ p.max_km ~ ' 公里'), doctor='doctor_name', day='day', form='form_id') }}
 from (
   with placed as (
     select form_id, _institution_code as institution_code, doctor_name, archive_no, created_at, created_at::date as day,
@@ -35,22 +32,17 @@ from (
     and created_at - before_at < interval {{ p.max_minutes }} minute as violated
   from moves
   where before_at is not null
-  qualify row_number() over (
-    partition by form_id, institution_code, doctor_name order by violated desc, distance_km desc, created_at desc
-  ) = 1
+  {{ first_of('form_id, institution_code, doctor_name', 'violated desc, distance_km desc, created_at desc') }}
 )
 {% else %}
-select
-  {{ of_rule(rule, form='form_id') }}, institution_code, institution_code as subject_id, null::varchar as record_id,
-  null::varchar as archive_no, null::varchar as doctor_name, null::date as service_date,
-  case when violated then n || ' 条中 ' || {{ told_share('most::double / n') }} || ' 在同一点' end as observed,
-  case when violated then '≤' || {{ told_share(p.max_share) }} end as expected, violated
+{{ finding_of(rule, 'institution_code', observed="n || ' 条中 ' || " ~ told_share('most::double / n') ~ " || ' 在同一点'",
+  expected="'≤' || " ~ told_share(p.max_share), form='form_id') }}
 from (
   with points as (
     select form_id, _institution_code as institution_code, count(*) as times
     from {{ ref('judged_record') }}
     where form_id in {{ sql_list(one.forms) }} and service_lng is not null and service_lat is not null
-      and _service_date between {{ period_start() }} and {{ period_until_today() }}
+      and {{ in_period() }}
     group by form_id, _institution_code, round(service_lng, {{ p.decimals }}), round(service_lat, {{ p.decimals }})
   )
   select form_id, institution_code, sum(times)::bigint as n, max(times) as most,

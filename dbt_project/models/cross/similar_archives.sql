@@ -7,13 +7,7 @@
 {{ no_findings() }}
 
 {% for rule in rules %}{% set p = rule.params %}
-union all by name
-select
-  {{ of_rule(rule) }}, institution_code,
-  case when violated then archive_no end as subject_id, case when violated then record_id end as record_id,
-  case when violated then archive_no end as archive_no, case when violated then doctor_name end as doctor_name,
-  case when violated then service_date end as service_date,
-  case when violated then size::varchar end as observed, case when violated then '1' end as expected, violated
+{{ finding(rule, observed='size::varchar', expected=sql_text('1'), day='service_date', institution='institution_code') }}
 from (
   with members as (
     select
@@ -60,8 +54,6 @@ from (
   select m.*, g.size, case when m.held_by is not null then g.size is not null end as violated
   from members as m
   left join groups as g on g.archive_no = m.archive_no
-  qualify row_number() over (
-    partition by m.institution_code, m.archive_no order by violated desc nulls last, m.record_id
-  ) = 1
+  {{ first_of('m.institution_code, m.archive_no', 'violated desc nulls last, m.record_id') }}
 )
 {% endfor %}

@@ -8,10 +8,7 @@
 
 {% for rule in rules %}
 {% set exams = other_forms(rule) | first %}
-union all by name
-select
-  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated', 'archive_no') }},
-  case when violated then made end as observed, case when violated then lacking end as expected, violated
+{{ finding(rule, observed='made', expected='lacking') }}
 from (
   with stages as (
     select
@@ -22,7 +19,7 @@ from (
     select * from {{ ref('judged_' ~ rule.form_id) }}
     where archive_no is not null and birth_date > {{ period_start() }} - interval {{ rule.params.born_within_years }} year
       and archive_status = {{ sql_text(rule.params.active_status) }}
-    qualify row_number() over (partition by _institution_code, archive_no order by _record_key) = 1
+    {{ first_of('_institution_code, archive_no', '_record_key') }}
   ),
   due as (
     select

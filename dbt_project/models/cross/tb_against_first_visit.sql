@@ -8,11 +8,8 @@
 
 {% for rule in rules if rule.form_id != 'tb_first_visit' %}
 {% set p = rule.params %}
-union all by name
-select
-  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated') }},
-  case when violated then {{ plain_number('told') }} end as observed,
-  case when violated then '{{ '≤' ~ p.max_months if p.max_months else '≥' ~ p.min_months }}' end as expected, violated
+{{ finding(rule, observed=plain_number('told'),
+  expected=sql_text(('≤' ~ p.max_months if p.max_months else '≥' ~ p.min_months))) }}
 from (
   select
     u.*, f._service_date as first_visit,
@@ -26,18 +23,13 @@ from (
   from {{ ref('judged_' ~ rule.form_id) }} as u
   left join {{ ref('judged_tb_first_visit') }} as f on f.archive_no = u.archive_no and f._service_date <= u._service_date
   where {{ in_force(rule, 'u._service_date') }}
-  qualify row_number() over (
-    partition by u._institution_code, u._record_key order by f._service_date desc nulls last, f._record_key desc
-  ) = 1
+  {{ first_of('u._institution_code, u._record_key', 'f._service_date desc nulls last, f._record_key desc') }}
 )
 {% endfor %}
 
 {% for rule in rules if rule.form_id == 'tb_first_visit' %}
 {% set p = rule.params %}
-union all by name
-select
-  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated') }},
-  case when violated then reasons end as observed, case when violated then '{{ p.stop_reasons | join("、") }}' end as expected, violated
+{{ finding(rule, observed='reasons', expected=sql_text(p.stop_reasons | join("、"))) }}
 from (
   with told as (
     select

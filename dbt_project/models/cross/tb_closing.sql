@@ -8,29 +8,22 @@
 {% for rule in rules if rule.params.columns %}
 {% set empty = [] %}
 {% for column in rule.params.columns %}{% do empty.append('(' ~ column ~ ' is null and not coalesce(' ~ column ~ '__unusable, false))') %}{% endfor %}
-union all by name
-select
-  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated', 'archive_no') }},
-  case when violated then concat_ws('、', {% for one in empty %}case when {{ one }} then {{ sql_text(rule.params.titles[loop.index0]) }} end{{ ", " if not loop.last }}{% endfor %}) end as observed,
-  null::varchar as expected, violated
+{% set observed %}
+concat_ws('、',
+  {%- for one in empty %} case when {{ one }} then {{ sql_text(rule.params.titles[loop.index0]) }} end{{ "," if not loop.last }}{% endfor %})
+{%- endset %}
+{{ finding(rule, observed=observed) }}
 from (
   select *, case when stop_date is not null then {{ empty | join(' or ') }} end as violated
   from {{ ref('judged_' ~ rule.form_id) }}
   where archive_no is not null
-  qualify row_number() over (
-    partition by archive_no
-    order by coalesce(violated, false) desc, violated is null, _service_date desc nulls last, _record_key desc
-  ) = 1
+  {{ worst_of('archive_no', '_service_date desc nulls last, _record_key desc') }}
 )
 {% endfor %}
 
 {% for rule in rules if not rule.params.columns %}
 {% set rate = rule.params.rate %}
-union all by name
-select
-  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated', 'archive_no') }},
-  case when violated then {{ plain_number(rate) }} || '%' end as observed,
-  case when violated then '≥{{ rule.params.min_rate }}%' end as expected, violated
+{{ finding(rule, observed=plain_number(rate) ~ " || '%'", expected=sql_text('≥' ~ rule.params.min_rate ~ '%')) }}
 from (
   -- the last report on the period's year, and the day it goes to
   with reported as (
@@ -43,7 +36,7 @@ from (
     from {{ ref('report_cells') }}
     where report_id = {{ sql_text(rule.params.report) }} and item = {{ sql_text(rule.params.item) }}
       and year = year({{ period_start() }}) and regexp_full_match(period, 'Y|Q[1-4]|M(0[1-9]|1[0-2])')
-    qualify row_number() over (partition by institution_code order by to_day desc, period desc) = 1
+    {{ first_of('institution_code', 'to_day desc, period desc') }}
   ),
   completed as (
     select c.*, r.regular
@@ -60,8 +53,6 @@ from (
     select *, count_if(coalesce({{ rate }} >= {{ rule.params.min_rate }}, true)) over (partition by _institution_code) as most
     from completed
   ) as c
-  qualify row_number() over (
-    partition by archive_no order by coalesce(violated, false) desc, violated is null, _service_date desc, _record_key
-  ) = 1
+  {{ worst_of('archive_no', '_service_date desc, _record_key') }}
 )
 {% endfor %}

@@ -6,14 +6,8 @@
 {{ no_findings() }}
 
 {% for rule in rules %}
-union all by name
-select
-  {{ of_rule(rule) }}, institution_code,
-  case when violated then archive_no end as subject_id, case when violated then record_id end as record_id,
-  case when violated then archive_no end as archive_no, case when violated then doctor_name end as doctor_name,
-  case when violated then visit_date end as service_date,
-  case when violated then hours::varchar end as observed,
-  case when violated then '≤{{ rule.params.max_hours }}' end as expected, violated
+{{ finding(rule, observed='hours::varchar', expected=sql_text('≤' ~ rule.params.max_hours), day='visit_date',
+  institution='institution_code') }}
 from (
   select
     coalesce(m._institution_code, v._institution_code) as institution_code, v.archive_no, m.record_id,
@@ -22,8 +16,6 @@ from (
   from {{ ref('judged_tb_first_visit') }} as v
   left join {{ ref('managed_days') }} as m on m.archive_no = v.archive_no and m.disease = {{ sql_text(rule.params.disease) }}
   where v.archive_no is not null
-  qualify row_number() over (
-    partition by v.archive_no order by coalesce(violated, false) desc, violated is null, v.visit_date desc, v._record_key
-  ) = 1
+  {{ worst_of('v.archive_no', 'v.visit_date desc, v._record_key') }}
 )
 {% endfor %}

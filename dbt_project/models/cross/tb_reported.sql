@@ -7,13 +7,7 @@
 {{ no_findings() }}
 
 {% for rule in rules %}
-union all by name
-select
-  {{ of_rule(rule) }}, institution_code,
-  case when violated then archive_no end as subject_id, case when violated then record_id end as record_id,
-  case when violated then archive_no end as archive_no, case when violated then doctor_name end as doctor_name,
-  case when violated then service_date end as service_date,
-  null::varchar as observed, null::varchar as expected, violated
+{{ finding(rule, day='service_date', institution='institution_code') }}
 from (
   with archives as (
     select upper(id_card_no) as id_card_no, min(archive_no) as archive_no
@@ -39,8 +33,6 @@ from (
       and not exists (select 1 from registered as g where g.id_card_no = c.id_card_no) as violated
   from cases as c
   where c.archive_no is not null
-  qualify row_number() over (
-    partition by c.archive_no order by violated desc, c.service_date desc, c._record_key desc
-  ) = 1
+  {{ first_of('c.archive_no', 'violated desc, c.service_date desc, c._record_key desc') }}
 )
 {% endfor %}

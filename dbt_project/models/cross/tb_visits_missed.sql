@@ -7,11 +7,7 @@
 {{ no_findings() }}
 
 {% for rule in rules if rule.params.max_gap_days %}
-union all by name
-select
-  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated', 'archive_no', 'visit_date') }},
-  case when violated then gap_days::varchar end as observed,
-  case when violated then '≤{{ rule.params.max_gap_days }}' end as expected, violated
+{{ finding(rule, observed='gap_days::varchar', expected=sql_text('≤' ~ rule.params.max_gap_days), day='visit_date') }}
 from (
   with follow_ups as (
     {{ visits_in_order('tb_followup', ['treatment_month', 'supervisor_code', 'stop_date'], period_start(), period_until_today()) }}
@@ -40,10 +36,7 @@ from (
     end as violated
   from gaps
   where follows
-  qualify row_number() over (
-    partition by archive_no
-    order by coalesce(violated, false) desc, violated is null, gap_days desc nulls last, visit_date desc
-  ) = 1
+  {{ worst_of('archive_no', 'gap_days desc nulls last, visit_date desc') }}
 )
 {% endfor %}
 
@@ -51,15 +44,12 @@ from (
 -- A month is one of the calendar from the first visit of the person's last treatment; it is judged when it is over, while
 -- the treatment lasts, and lies in the period with its last day. A visit stands for the month it tells and for the one
 -- its date lies in.
-union all by name
-select
-  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated', 'archive_no', 'visit_date') }},
-  case when violated then missed end as observed, null::varchar as expected, violated
+{{ finding(rule, observed='missed', day='visit_date') }}
 from (
   with started as (
     select * from {{ ref('judged_tb_first_visit') }}
     where archive_no is not null and _service_date <= {{ period_until_today() }}
-    qualify row_number() over (partition by archive_no order by _service_date desc, _record_key desc) = 1
+    {{ first_of('archive_no', '_service_date desc, _record_key desc') }}
   ),
   visits as (
     select u.*, s._service_date as started_on
@@ -72,7 +62,7 @@ from (
       min(stop_date) over person as stopped_on, max(treatment_month) over person as last_month
     from visits
     window person as (partition by archive_no)
-    qualify row_number() over (partition by archive_no order by _service_date desc, _record_key desc) = 1
+    {{ first_of('archive_no', '_service_date desc, _record_key desc') }}
   ),
   treatments as (
     select
@@ -92,7 +82,7 @@ from (
       t.archive_no, m.month, (t.started_on + to_months(m.month - 1))::date as from_day,
       (t.started_on + to_months(m.month))::date as next_day
     from treatments as t, unnest(range(2, t.months + 1)) as m(month)
-    where next_day <= t.until and next_day - 1 between {{ period_start() }} and {{ period_until_today() }}
+    where next_day <= t.until and next_day - {{ in_period('1') }}
   ),
   seen as (
     select m.archive_no, m.month, bool_or(v._service_date is not null) as visited

@@ -6,17 +6,14 @@
 {{ no_findings() }}
 
 {% for rule in rules %}
-union all by name
-select
-  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated', 'archive_no') }},
-  case when violated then from_day || '～' || to_day end as observed, null::varchar as expected, violated
+{{ finding(rule, observed="from_day || '～' || to_day") }}
 from (
   with last_visit as (
     select
       *, min(_service_date) over (partition by archive_no) as first_follow_up
     from {{ ref('judged_' ~ rule.form_id) }}
     where archive_no is not null and _service_date <= {{ period_until_today() }}
-    qualify row_number() over (partition by archive_no order by _service_date desc, _record_key desc) = 1
+    {{ first_of('archive_no', '_service_date desc, _record_key desc') }}
   ),
   treatments as (
     select
@@ -25,12 +22,12 @@ from (
     from last_visit as v
     left join {{ ref('judged_tb_first_visit') }} as f on f.archive_no = v.archive_no and f._service_date <= v._service_date
     where v._service_date >= {{ period_start() }}
-    qualify row_number() over (partition by v.archive_no order by f._service_date desc nulls last) = 1
+    {{ first_of('v.archive_no', 'f._service_date desc nulls last') }}
   )
   select t.*, e.archive_no is null as violated
   from treatments as t
   left join (select distinct archive_no, _service_date as weighed_on from {{ ref('judged_health_exam') }}
     where weight_kg is not null) as e on e.archive_no = t.archive_no and e.weighed_on between t.from_day and t.to_day
-  qualify row_number() over (partition by t.archive_no order by e.weighed_on) = 1
+  {{ first_of('t.archive_no', 'e.weighed_on') }}
 )
 {% endfor %}

@@ -12,10 +12,8 @@
 {% set visit_form = rule.params.counted_form or (other_forms(rule) | first) %}
 {% set day = rule.params.counted_day or '_service_date' %}
 {% set able = rule.params.able_form %}
-union all by name
-select
-  {{ of_rule(rule) }}, institution_code, {{ of_record('violated', 'archive_no', 'register_date') }},
-  case when violated then visits::varchar end as observed, case when violated then due::varchar end as expected, violated
+{{ finding(rule, observed='visits::varchar', expected='due::varchar', day='register_date',
+  institution='institution_code') }}
 from (
   with visits as (
     select archive_no, count(distinct {{ day }}) as visits
@@ -29,7 +27,7 @@ from (
   states as (
     select archive_no, bool_or({{ rule.params.able_column }} in {{ sql_list(rule.params.able_codes) }}) as is_able
     from {{ ref('judged_' ~ able) }}
-    where _service_date between {{ period_start() }} and {{ period_until_today() }}
+    where {{ in_period() }}
     group by archive_no
   )
   {% endif %}

@@ -7,12 +7,9 @@
 
 {% for rule in rules %}{% set p = rule.params %}
 {% set is_doctor = rule.subject_kind == 'doctor' %}
-union all by name
-select
-  {{ of_rule(rule) }}, institution_code, subject as subject_id, null::varchar as record_id, null::varchar as archive_no,
-  {{ 'subject' if is_doctor else 'null::varchar' }} as doctor_name, null::date as service_date,
-  case when violated then n || {{ sql_text(p.counted) }} || '中 ' || hits || '，占 ' || {{ told_share('hits::double / n') }} end as observed,
-  case when violated then '≤' || {{ told_share(p.max_share) }} end as expected, violated
+{{ finding_of(rule, 'subject',
+  observed='n || ' ~ sql_text(p.counted) ~ " || '中 ' || hits || '，占 ' || " ~ told_share('hits::double / n'),
+  expected="'≤' || " ~ told_share(p.max_share), doctor='subject' if is_doctor else 'null::varchar') }}
 from (
   with outcomes as (
     {% if p.among == 'visits' %}
@@ -20,14 +17,14 @@ from (
       symptom_codes = ['{{ p.no_symptom }}'] and class_code = '{{ p.controlled }}' as good
     from {{ ref('judged_' ~ rule.form_id) }}
     where doctor_name is not null and symptom_codes is not null and class_code is not null
-      and _service_date between {{ period_start() }} and {{ period_until_today() }}
+      and {{ in_period() }}
     {% elif p.among == 'first visits' %}
     select v._institution_code as institution_code, v.doctor_name as subject, v.class_code = '{{ p.controlled }}' as good
     from {{ ref('judged_' ~ rule.form_id) }} as v
     semi join {{ ref('judged_chronic_registry') }} as r
       on r.archive_no = v.archive_no and r.diagnosis_date = v._service_date and r.disease = '{{ p.disease }}'
     where v.doctor_name is not null and v.class_code is not null
-      and v._service_date between {{ period_start() }} and {{ period_until_today() }}
+      and {{ in_period('v._service_date') }}
     {% else %}
     select institution_code, institution_code as subject, bool_and(good) as good
     from (
@@ -36,13 +33,13 @@ from (
       from {{ ref('judged_' ~ rule.form_id) }}
       where archive_no is not null and symptom_codes is not null and class_code is not null
         and birth_date + interval {{ p.old_age }} year <= _service_date
-        and _service_date between {{ period_start() }} and {{ period_until_today() }}
+        and {{ in_period() }}
       union all
       select _institution_code, archive_no, grade_code = '{{ p.independent }}'
       from {{ ref('judged_elderly_self_care') }}
       where archive_no is not null and grade_code is not null
         and birth_date + interval {{ p.old_age }} year <= _service_date
-        and _service_date between {{ period_start() }} and {{ period_until_today() }}
+        and {{ in_period() }}
     )
     group by institution_code, archive_no
     {% endif %}

@@ -6,11 +6,7 @@
 {{ no_findings() }}
 
 {% for rule in rules %}
-union all by name
-select
-  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated', 'archive_no', 'visit_date') }},
-  case when violated then total::varchar end as observed,
-  case when violated then '≤{{ rule.params.max_visits }}' end as expected, violated
+{{ finding(rule, observed='total::varchar', expected=sql_text('≤' ~ rule.params.max_visits), day='visit_date') }}
 from (
   with visits as (
     {{ visits_in_order(rule.form_id, [], period_start(), period_until_today()) }}
@@ -18,6 +14,6 @@ from (
   select
     *, count(*) over (partition by archive_no) as total, total > {{ rule.params.max_visits }} as violated
   from visits
-  qualify row_number() over (partition by archive_no order by visit_date desc) = 1
+  {{ first_of('archive_no', 'visit_date desc') }}
 )
 {% endfor %}

@@ -12,11 +12,7 @@
 {% for name in rule.params.columns if name in rule.reads[form_id] %}{% do names.append(name) %}{% endfor %}
 {% do columns.update({form_id: names}) %}
 {% endfor %}
-union all by name
-select
-  {{ of_rule(rule, form='form_id') }}, _institution_code as institution_code, {{ of_record('violated', 'archive_no') }},
-  case when violated then days::varchar end as observed,
-  case when violated then '<{{ rule.params.min_times }}' end as expected, violated
+{{ finding(rule, observed='days::varchar', expected=sql_text('<' ~ rule.params.min_times), form='form_id') }}
 from (
   with known as ({{ patients(rule) }}),
   readings as (
@@ -24,7 +20,7 @@ from (
     select '{{ form_id }}' as form_id, archive_no, _service_date, created_at, _record_key, _institution_code, record_id,
       doctor_name, greatest({{ names | join(', ') }}) >= {{ rule.params.limit }} as high
     from {{ ref('judged_' ~ form_id) }}
-    where archive_no is not null and _service_date <= (select today from {{ ref('night') }})
+    where archive_no is not null and _service_date <= {{ today() }}
     {% if not loop.last %}union all{% endif %}
     {% endfor %}
   ),
@@ -39,9 +35,6 @@ from (
   left join counted as c on c.archive_no = r.archive_no
   left join known as k on k.archive_no = r.archive_no
   where r.high is not null
-  qualify row_number() over (
-    partition by r.archive_no, r.form_id
-    order by r.high desc, r._service_date desc, r.created_at desc nulls last, r._record_key desc
-  ) = 1
+  {{ first_of('r.archive_no, r.form_id', 'r.high desc, r._service_date desc, r.created_at desc nulls last, r._record_key desc') }}
 )
 {% endfor %}

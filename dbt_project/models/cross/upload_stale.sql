@@ -5,16 +5,12 @@
 {{ no_findings() }}
 
 {% for rule in rules %}
-union all by name
-select
-  {{ of_rule(rule) }}, institution_code, institution_code as subject_id, null::varchar as record_id,
-  null::varchar as archive_no, null::varchar as doctor_name, null::date as service_date,
-  case when violated then entered_on::varchar end as observed,
-  case when violated then '≥' || (today - {{ rule.params.max_days }})::varchar end as expected, violated
+{{ finding_of(rule, 'institution_code', observed='entered_on::varchar',
+  expected="'≥' || (today - " ~ rule.params.max_days ~ ')::varchar') }}
 from (
   select e.*, n.today, e.entered_on < n.today - {{ rule.params.max_days }} as violated
   from (
-    select _institution_code as institution_code, max(created_at::date) filter (created_at::date <= (select today from {{ ref('night') }})) as entered_on
+    select _institution_code as institution_code, max(created_at::date) filter (created_at::date <= {{ today() }}) as entered_on
     from {{ ref('judged_record') }} group by all
   ) as e cross join {{ ref('night') }} as n
 )

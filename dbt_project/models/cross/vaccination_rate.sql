@@ -8,13 +8,8 @@
 
 {% for rule in rules %}
 {% set cards, doses = (other_forms(rule) | sort)[0], (other_forms(rule) | sort)[1] %}
-union all by name
-select
-  {{ of_rule(rule, report_period()) }},
-  institution_code, institution_code as subject_id, null::varchar as record_id, null::varchar as archive_no,
-  null::varchar as doctor_name, null::date as service_date,
-  case when violated then round(reported, 1) || '%' end as observed,
-  case when violated then round(registered, 1) || '%' end as expected, violated
+{{ finding_of(rule, 'institution_code', observed="round(reported, 1) || '%'",
+  expected="round(registered, 1) || '%'", period=report_period()) }}
 from (
   with reports as (
     select
@@ -48,14 +43,14 @@ from (
         and coalesce(c.moveout_date > ready_on, true)
     ) as c
     left join given as g on g.child = c.child_code and g.vaccine = c.vaccine and g.dose_no >= c.dose_no
-    qualify row_number() over (partition by c._institution_code, c.child_code, c.code order by g.dose_no) = 1
+    {{ first_of('c._institution_code, c.child_code, c.code', 'g.dose_no') }}
   )
   select
     r.institution_code, r.year, r.period, any_value(r.reported) as reported,
     round(100.0 * count(*) filter (d.done) / nullif(count(d.ready_on), 0), 6) as registered,
     abs(any_value(r.reported) - registered) > {{ rule.params.max_difference }} as violated
   from reports as r
-  left join due as d on d.institution_code = r.institution_code and d.ready_on between r.from_day and least(r.to_day, (select today from {{ ref('night') }}))
+  left join due as d on d.institution_code = r.institution_code and d.ready_on between r.from_day and least(r.to_day, {{ today() }})
   group by r.institution_code, r.year, r.period
 )
 {% endfor %}

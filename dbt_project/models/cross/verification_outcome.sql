@@ -6,12 +6,8 @@
 {{ no_findings() }}
 
 {% for rule in rules %}{% set p = rule.params %}
-union all by name
-select
-  {{ of_rule(rule) }}, institution_code, institution_code as subject_id, null::varchar as record_id,
-  null::varchar as archive_no, null::varchar as doctor_name, null::date as service_date,
-  case when violated then n || ' 份中 ' || hits || ' 份，占 ' || {{ told_share('hits::double / n') }} end as observed,
-  case when violated then {{ sql_text(p.expected) }} end as expected, violated
+{{ finding_of(rule, 'institution_code',
+  observed="n || ' 份中 ' || hits || ' 份，占 ' || " ~ told_share('hits::double / n'), expected=sql_text(p.expected)) }}
 from (
   with checked as (
     {% if p.outcome == 'measured again' %}
@@ -21,11 +17,11 @@ from (
       on r._institution_code = v.institution_code and r.archive_no = v.archive_no and r.record_id = v.record_id
     where v.form_id = '{{ rule.form_id }}' and v.sbp is not null and v.dbp is not null
       and r.sbp is not null and r.dbp is not null
-      and v.verified_on between {{ period_start() }} and {{ period_until_today() }}
+      and {{ in_period('v.verified_on') }}
     {% else %}
     select institution_code, outcome in {{ sql_list(p.outcomes) }} as hit
     from {{ input('verification') }}
-    where method = '电话' and verified_on between {{ period_start() }} and {{ period_until_today() }}
+    where method = '电话' and {{ in_period('verified_on') }}
     {% endif %}
   )
   select institution_code, count(*) as n, count(*) filter (hit) as hits,

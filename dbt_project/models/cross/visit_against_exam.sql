@@ -11,11 +11,7 @@
 
 {% for rule in rules %}
 {% set p = rule.params %}
-union all by name
-select
-  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated', 'archive_no') }},
-  case when violated then {{ plain_number('here') }} end as observed,
-  case when violated then {{ plain_number('there') }} end as expected, violated
+{{ finding(rule, observed=plain_number('here'), expected=plain_number('there')) }}
 from (
   with exams as (
     select
@@ -25,10 +21,8 @@ from (
         {%- if p.other_unit %}, round({{ p.other_unit }} / {{ p.divided_by }}, 1){% endif %})
       {%- endif %} as there
     from {{ ref('judged_health_exam') }}
-    where archive_no is not null and _service_date <= (select today from {{ ref('night') }})
-    qualify row_number() over (
-      partition by archive_no order by _service_date desc, created_at desc nulls last, _record_key desc
-    ) = 1
+    where archive_no is not null and _service_date <= {{ today() }}
+    {{ first_of('archive_no', '_service_date desc, created_at desc nulls last, _record_key desc') }}
   ),
   compared as (
     select
@@ -39,7 +33,7 @@ from (
       {% else %}true{% endif %} as is_near
     from {{ ref('judged_' ~ rule.form_id) }} as v
     join exams as e on e.archive_no = v.archive_no
-    where v._service_date <= (select today from {{ ref('night') }})
+    where v._service_date <= {{ today() }}
   )
   select
     *,
@@ -50,9 +44,6 @@ from (
     case when is_near then round(abs(here - there), 6) > {{ p.max_difference }} end
     {%- endif %} as violated
   from compared
-  qualify row_number() over (
-    partition by archive_no
-    order by coalesce(violated, false) desc, violated is null, _service_date desc, _record_key desc
-  ) = 1
+  {{ worst_of('archive_no', '_service_date desc, _record_key desc') }}
 )
 {% endfor %}

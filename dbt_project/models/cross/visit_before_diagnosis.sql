@@ -5,11 +5,7 @@
 {{ no_findings() }}
 
 {% for rule in rules %}
-union all by name
-select
-  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated') }},
-  case when violated then _service_date::varchar end as observed,
-  case when violated then '≥' || diagnosed_on::varchar end as expected, violated
+{{ finding(rule, observed='_service_date::varchar', expected="'≥' || diagnosed_on::varchar") }}
 from (
   select j.*, r.diagnosed_on, j._service_date < r.diagnosed_on as violated
   from {{ ref('judged_' ~ rule.form_id) }} as j

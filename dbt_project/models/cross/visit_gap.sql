@@ -6,11 +6,7 @@
 {{ no_findings() }}
 
 {% for rule in rules %}
-union all by name
-select
-  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated', 'archive_no', 'visit_date') }},
-  case when violated then gap_days::varchar end as observed,
-  case when violated then '≤{{ rule.params.max_gap_days }}' end as expected, violated
+{{ finding(rule, observed='gap_days::varchar', expected=sql_text('≤' ~ rule.params.max_gap_days), day='visit_date') }}
 from (
   with visits as (
     {{ visits_in_order(rule.form_id, [], period_start(), period_until_today()) }}
@@ -20,6 +16,6 @@ from (
   )
   select *, gap_days > {{ rule.params.max_gap_days }} as violated
   from gaps
-  qualify row_number() over (partition by archive_no order by gap_days desc nulls last, visit_date desc) = 1
+  {{ first_of('archive_no', 'gap_days desc nulls last, visit_date desc') }}
 )
 {% endfor %}

@@ -6,11 +6,7 @@
 {{ no_findings() }}
 
 {% for rule in rules %}
-union all by name
-select
-  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated') }},
-  case when violated then _service_date::varchar end as observed,
-  case when violated then came || '～' || went || ' 以外' end as expected, violated
+{{ finding(rule, observed='_service_date::varchar', expected="came || '～' || went || ' 以外'") }}
 from (
   with stays as (
     select archive_no, {{ rule.params.came }} as came, {{ rule.params.went }} as went
@@ -23,6 +19,6 @@ from (
   from {{ ref('judged_' ~ rule.form_id) }} as v
   left join stays as s on s.archive_no = v.archive_no and v._service_date between s.came and s.went
   where {{ in_force(rule, 'v._service_date') }}
-  qualify row_number() over (partition by v._institution_code, v._record_key order by s.came) = 1
+  {{ first_of('v._institution_code, v._record_key', 's.came') }}
 )
 {% endfor %}

@@ -6,15 +6,12 @@
 {{ no_findings() }}
 
 {% for rule in rules %}
-union all by name
-select
-  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated', 'archive_no') }},
-  case when violated then exams::varchar end as observed, case when violated then due::varchar end as expected, violated
+{{ finding(rule, observed='exams::varchar', expected='due::varchar') }}
 from (
   with exams as (
     select archive_no, count(distinct _service_date) as exams
     from {{ ref('judged_' ~ other_forms(rule) | first) }}
-    where _service_date between {{ period_start() }} and {{ period_until_today() }}
+    where {{ in_period() }}
     group by archive_no
   ),
   people as (
@@ -24,7 +21,7 @@ from (
     from {{ ref('judged_' ~ rule.form_id) }} as p cross join {{ ref('night') }} as n
     where p.archive_no is not null and p.archive_status = {{ sql_text(rule.params.active_status) }}
       and {{ full_months('p.birth_date', 'n.period_end') }} // 12 between {{ rule.params.min_age }} and {{ rule.params.max_age }}
-    qualify row_number() over (partition by p._institution_code, p.archive_no order by p._record_key) = 1
+    {{ first_of('p._institution_code, p.archive_no', 'p._record_key') }}
   )
   select
     p.*, coalesce(e.exams, 0) as exams, {{ due(1) }} as due,

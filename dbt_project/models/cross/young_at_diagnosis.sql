@@ -6,11 +6,7 @@
 {{ no_findings() }}
 
 {% for rule in rules %}
-union all by name
-select
-  {{ of_rule(rule) }}, _institution_code as institution_code, {{ of_record('violated', 'archive_no') }},
-  case when violated then age::varchar end as observed,
-  case when violated then '≥{{ rule.params.min_age }}' end as expected, violated
+{{ finding(rule, observed='age::varchar', expected=sql_text('≥' ~ rule.params.min_age)) }}
 from (
   -- whole years; who was born on 29 February turns on 1 March in common years (0a.15)
   select
@@ -19,8 +15,6 @@ from (
     age < {{ rule.params.min_age }} as violated
   from {{ ref('judged_' ~ rule.form_id) }}
   where archive_no is not null and disease = {{ sql_text(rule.params.disease) }}
-  qualify row_number() over (
-    partition by archive_no order by diagnosis_date nulls last, _service_date, _record_key
-  ) = 1
+  {{ first_of('archive_no', 'diagnosis_date nulls last, _service_date, _record_key') }}
 )
 {% endfor %}
