@@ -363,7 +363,9 @@ def _live_births(c: Counts) -> float:
 
 
 def _newborns_visited(c: Counts) -> float:
-    return c.people("newborn_visit", c.within("birth_date"), otherwise=int(_births(c) * 0.96))
+    """Children born in the period who were ever visited."""
+    rows = c.records.get("newborn_visit")
+    return int(_births(c) * 0.96) if rows is None else people_in(rows, c.within("birth_date"))
 
 
 def _early_booked(c: Counts) -> float:

@@ -30,6 +30,8 @@ def patients(c: Counts, report_id: str, item: str) -> int | None:
     if visits is None or ("consent_form" in p and willing is None):
         return None
     visits = visits.filter(pl.col("archive_no").is_not_null() & pl.col("_day").is_not_null())
+    if "not_class" in p:  # nobody was met: no visit
+        visits = visits.filter(~pl.col("class_code").is_in(p["not_class"]).fill_null(False))
     if willing is not None:
         agreed = willing.filter(pl.col("consent_code").is_in(p["consent"]))["archive_no"].drop_nulls()
         people = people.filter(pl.col("archive_no").is_in(agreed.implode()))
@@ -43,21 +45,24 @@ def patients(c: Counts, report_id: str, item: str) -> int | None:
 
 
 def _visits(c: Counts, visits: pl.DataFrame, p: Mapping[str, Any]) -> pl.DataFrame:
-    """Of each archive in the span: ``visits``, ``met`` and ``tests`` (days), ``severe``, ``every``, ``once``."""
+    """Of each archive in the span: ``visits``, ``met``, ``tests`` (days), ``severe``, ``able``, ``every``, ``once``."""
     rows = visits.filter(pl.col("_day").is_between(c.period.start, c.period.end))
-    counts = ~pl.col("class_code").is_in(p["not_class"]).fill_null(False) if "not_class" in p else pl.lit(True)
-    met = counts & pl.col("visit_mode_code").is_in(p["face_to_face"]) if "face_to_face" in p else counts
+    met = pl.col("visit_mode_code").is_in(p["face_to_face"]) if "face_to_face" in p else pl.lit(True)
+    if "no_severe" not in p:  # of patients whom no severe problem fails: it is only no visit
+        met &= ~pl.col("_severe")
     tested = pl.col(p["test"]).is_not_null() if "test" in p else pl.lit(True)
     every = pl.all_horizontal(pl.lit(True), *(pl.col(name).is_not_null() for name in p.get("every", ())))
+    well = pl.col("class_code").is_in(p.get("able_class", [])).fill_null(False)
     groups = [
         pl.any_horizontal(*(pl.col(name).is_not_null() for name in group.split("|"))).any()
         for group in p.get("once", ())
     ]
     return rows.group_by("archive_no").agg(
-        visits=pl.col("_day").filter(counts.fill_null(False)).n_unique(),
+        visits=pl.col("_day").n_unique(),
         met=pl.col("_day").filter(met.fill_null(False)).n_unique(),
         tests=pl.col("_day").filter(tested).n_unique(),
-        severe=pl.col("_severe").any(),
+        severe=pl.col("_severe").any() if "no_severe" in p else pl.lit(False),
+        able=well.any() | (pl.col("class_code").count() == 0),
         every=every.all(),
         once=pl.all_horizontal(pl.lit(True), *groups),
     )
@@ -99,7 +104,8 @@ def _as_required(c: Counts, people: pl.DataFrame, visits: pl.DataFrame, p: Mappi
         assert exams is not None
         days = exams.drop_nulls("archive_no").group_by("archive_no").agg(n=pl.col("_day").n_unique())
         enough = days.filter(pl.col("n") >= p["min_exams"])["archive_no"]
-        people = people.filter(pl.col("archive_no").is_in(enough.implode()))
+        excused = ~pl.col("able") if "able_class" in p else pl.lit(False)
+        people = people.filter(pl.col("archive_no").is_in(enough.implode()) | excused)
     late = _late(c, people, visits, p)
     return people.filter(~pl.col("archive_no").is_in(late.implode()))
 

@@ -7,18 +7,22 @@
 
 with span as (select * from {{ ref('recount_span') }}),
 
--- Every visit of each form; `is_last`: of several on one day the one that stands for it (0a.13)
+-- Every visit of each form, `is_seen` unless it says that nobody was met; `is_last`: of several on one day the one that
+-- stands for it (0a.13)
 {% for form in forms %}
-{% set columns = ['visit_mode_code', 'class_code', 'birth_date', 'sbp', 'dbp'] %}
+{% set columns = ['visit_mode_code', 'class_code', 'birth_date', 'sbp', 'dbp'] %}{% set unmet = [] %}
 {% for item in items if item.params.visit_form == form %}
 {% set asked = ([item.params.test or ''] + (item.params.every or []) + (item.params.once or [])) | join('|') %}
 {% for name in asked.split('|') if name and name not in columns %}{% do columns.append(name) %}{% endfor %}
+{% for code in item.params.not_class or [] if code not in unmet %}{% do unmet.append(code) %}{% endfor %}
 {% endfor %}
+{% set is_seen = 'coalesce(s.class_code not in ' ~ sql_list(unmet) ~ ', true)' if unmet else 'true' %}
 {{ form }}_visits as materialized (
   select
     s.archive_no, s.created_at, {% for name in columns if has_column(form, name) %}s.{{ name }}, {% endfor %}s._service_date as day, v.record_key is not null as is_severe,
+    {{ is_seen }} as is_seen,
     row_number() over (
-      partition by s.archive_no, s._service_date order by s.created_at desc nulls last, s._record_key desc
+      partition by s.archive_no, s._service_date, {{ is_seen }} order by s.created_at desc nulls last, s._record_key desc
     ) = 1 as is_last
   from {{ ref('judged_' ~ form) }} as s
   left join {{ ref('severe_record') }} as v
@@ -27,7 +31,7 @@ with span as (select * from {{ ref('recount_span') }}),
 ),
 {{ form }}_days as materialized (
   select *, lead(day) over w as next_day, lag(class_code) over w as class_before
-  from {{ form }}_visits where is_last
+  from {{ form }}_visits where is_last and is_seen
   window w as (partition by archive_no order by day)
 ),
 {% endfor %}
@@ -38,7 +42,8 @@ select * from people
 {% for item in items %}
 {% set p = item.params %}
 {% set visits = p.visit_form ~ '_visits' %}
-{% set seen = 'true' if not p.not_class else 'coalesce(class_code not in ' ~ sql_list(p.not_class) ~ ', true)' %}
+{# a visit with a severe problem fails the patient (no_severe), else it is no visit among those required (valid_visit) #}
+{% set valid = 's.is_seen' if p.no_severe or p.kind != 'standard' else 's.is_seen and not s.is_severe' %}
 union all by name
 select
   '{{ item.report_id }}' as report_id, '{{ item.item }}' as item, from_day, to_day, institution_code, archive_no, person,
@@ -52,14 +57,15 @@ from (
   visited as (
     select
       e.from_day, e.to_day, s.archive_no, max(s.day) as last_day, min(s.created_at)::date as entered_on,
-      count(distinct s.day) filter ({{ seen }}) as visits,
-      count(distinct s.day) filter ({{ seen }}{% if p.face_to_face %} and s.visit_mode_code in {{ sql_list(p.face_to_face) }}{% endif %}) as met,
+      count(distinct s.day) filter (s.is_seen) as visits,
+      count(distinct s.day) filter ({{ valid }}{% if p.face_to_face %} and s.visit_mode_code in {{ sql_list(p.face_to_face) }}{% endif %}) as met,
       count(distinct s.day) filter ({% if p.test %}s.{{ p.test }} is not null{% else %}true{% endif %}) as tests,
       bool_or(s.is_severe) as is_severe,
+      {% if p.able_class %}bool_or(s.class_code in {{ sql_list(p.able_class) }}) filter (s.is_seen) as is_able,{% endif %}
       {% for group in p.once or [] %}
       bool_or({% for column in group.split('|') %}s.{{ column }} is not null{% if not loop.last %} or {% endif %}{% endfor %}) as once_{{ loop.index }},
       {% endfor %}
-      bool_and({% for column in p.every or [] %}s.{{ column }} is not null and {% endfor %}true) as every_time
+      bool_and({% for column in p.every or [] %}s.{{ column }} is not null and {% endfor %}true) filter (s.is_seen) as every_time
     from {{ visits }} as s join span as e on s.day between e.from_day and e.to_day
     group by all
   ),
@@ -103,7 +109,7 @@ from (
     {% if p.visit_form %}v.last_day, v.entered_on{% else %}m.register_date as last_day, null::date as entered_on{% endif %},
     {% if p.kind == 'registered' %}false
     {% elif p.kind == 'managed' %}m.managed_days > 0
-    {% elif p.kind == 'standard' %}m.managed_days > 0 and not coalesce(v.is_severe, false) and not coalesce(f.is_late, false) and coalesce(v.every_time, true)
+    {% elif p.kind == 'standard' %}m.managed_days > 0 {% if p.no_severe %}and not coalesce(v.is_severe, false) {% endif %}and not coalesce(f.is_late, false) and coalesce(v.every_time, true)
     {% else %}m.managed_days > 0{% endif %} as is_open,
     case
       when m.managed_days = 0 then '死亡未销或档案已终止'
@@ -111,14 +117,14 @@ from (
       {% if p.visit_form %}when coalesce(v.visits, 0) = 0 then '在管无随访'{% endif %}
       {% if p.kind == 'controlled' %}when not f.is_good then '最近一次随访未达标'{% endif %}
       {% if p.kind == 'standard' %}
-      when v.is_severe then '随访有严重问题'
+      {% if p.no_severe %}when v.is_severe then '随访有严重问题'{% endif %}
       when f.is_late then '未按期再随访'
       when not v.every_time then '随访缺必做项目'
       when v.met < ({{ p.min_visits }} * m.managed_days) // m.year_days then '随访次数不足'
       {% if p.min_tests %}when v.tests < ({{ p.min_tests }} * m.managed_days) // m.year_days then '检测次数不足'{% endif %}
       {% for group in p.once or [] %}when not v.once_{{ loop.index }} then '年内应做的检查或评估未做'
       {% endfor %}
-      {% if p.exam_form %}when coalesce(x.exams, 0) < {{ p.min_exams }} then '本年未体检'{% endif %}
+      {% if p.exam_form %}when {% if p.able_class %}coalesce(v.is_able, true) and {% endif %}coalesce(x.exams, 0) < {{ p.min_exams }} then '本年未体检'{% endif %}
       {% endif %}
     end as cause
   from registered as m

@@ -1,6 +1,6 @@
 -- Who had a service in the span (体检、访视、中医药、接种建卡、肺结核管理 …): people with such a record, each item by its
 -- parameters: `day` the date that falls into the span (else the service's), `where`/`is` a code, `filled` what must be
--- filled in, `least` a figure, `elder_age` by year of birth, `born_in_period`, `within_of`/`within_days` a delay.
+-- filled in, `least` a figure, `elder_age` by year of birth, `within_of`/`within_days` a delay.
 {% set items = items_on('recount_service') %}
 {{ config(enabled=items | length > 0, materialized='table') }}
 
@@ -27,7 +27,6 @@ from (
       {% endfor %}
       {% if p.filled_any %}and (false{% for column in p.filled_any if has_column(form, column) %} or s.{{ column }} is not null{% endfor %}){% endif %}
       {% if p.least %}and s.{{ p.least }} >= {{ p.least_value }}{% endif %}
-      {% if p.born_in_period %}and s.birth_date between e.from_day and e.to_day{% endif %}
       {% if p.within_of %}and s._service_date <= s.{{ p.within_of }} + {{ p.within_days }}{% endif %}, false) as is_right
   from {{ ref('judged_' ~ form) }} as s
   join {{ ref('recount_span') }} as e on {{ day }} between e.from_day and e.to_day
