@@ -17,11 +17,35 @@ from typing import Any
 import polars as pl
 
 from phqc_pipeline.catalogue import Rule
-from phqc_pipeline.sample.faults.recipes import archives, authenticity, care, chronic, core, exams, mental, tuberculosis
+from phqc_pipeline.sample.faults.recipes import (
+    archives,
+    authenticity,
+    children,
+    chronic,
+    community,
+    core,
+    exams,
+    mental,
+    mothers,
+    tuberculosis,
+    vaccination,
+)
 from phqc_pipeline.sample.faults.recipes.kitchen import Kitchen, Recipe
 from phqc_pipeline.sample.faults.work import Work
 
-_FAMILIES = (care, tuberculosis, mental, chronic, exams, archives, core, authenticity)
+_FAMILIES = (
+    mothers,
+    children,
+    vaccination,
+    community,
+    tuberculosis,
+    mental,
+    chronic,
+    exams,
+    archives,
+    core,
+    authenticity,
+)
 #: In the order they are cooked: what the fewest people fit comes first.
 RECIPES: Mapping[str, Recipe] = {rule_id: one for family in _FAMILIES for rule_id, one in family.RECIPES.items()}
 ORDER = tuple(RECIPES)

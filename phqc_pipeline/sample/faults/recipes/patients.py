@@ -67,6 +67,12 @@ def profile_of(work: Work, person: int) -> dict[str, Any]:
     return work.rows_of("resident_profile", person).row(0, named=True)
 
 
+def person_with(work: Work, archive_no: str | None) -> int | None:
+    """Who has an archive number; of nobody known, None."""
+    places = (work.people["archive_no"] == archive_no).arg_true() if archive_no else pl.Series([], dtype=pl.UInt32)
+    return int(places[0]) if len(places) else None
+
+
 def exams_of(work: Work, person: int) -> pl.DataFrame:
     """The person's examinations, the last one at the end."""
     return work.rows_of("health_exam", person).sort("exam_date")
