@@ -10,7 +10,7 @@ whom a recipe needs whole is reserved.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
@@ -19,7 +19,7 @@ import polars as pl
 
 from phqc_pipeline.catalogue import Catalogue, Field
 from phqc_pipeline.sample.calendar import Times
-from phqc_pipeline.sample.chance import Chance
+from phqc_pipeline.sample.chance import Chance, Ints
 from phqc_pipeline.sample.faults.cells import Cell, read_all
 from phqc_pipeline.sample.faults.judge import RAW
 from phqc_pipeline.sample.people import spare_mobile_numbers
@@ -41,6 +41,16 @@ class Fault:
     subject: str | None = None
 
 
+@dataclass(frozen=True)
+class _Sorted:
+    """Places of a form's rows in order of person and service, for one state of it, and the person at each."""
+
+    rows: pl.DataFrame
+    keys: pl.DataFrame
+    order: Ints
+    people: Ints
+
+
 @dataclass
 class Work:
     """``frames``: the current records of each form. ``texts``: cells to deliver verbatim, by form, row and field."""
@@ -57,6 +67,7 @@ class Work:
     faults: list[Fault] = field(default_factory=list)
     _next_row: dict[str, int] = field(default_factory=dict)
     _raws: dict[tuple[str, str], dict[str, str | None]] = field(default_factory=dict)  # form, field → text → raw
+    _sorted: dict[str, _Sorted] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for form_id, rows in self.frames.items():
@@ -68,7 +79,22 @@ class Work:
 
     def rows_of(self, form_id: str, person: int) -> pl.DataFrame:
         """A person's records on one form, in order of service."""
-        return self.frames[form_id].filter(pl.col("_person") == person).sort(self.cat.forms[form_id].service_date)
+        order, people = self._by_person(form_id)
+        first, behind = np.searchsorted(people, [person, person + 1])
+        return self.frames[form_id][order[first:behind]]
+
+    def _by_person(self, form_id: str) -> tuple[Ints, Ints]:
+        """Sorted once for each state of the form: recipes look up thousands of people, and change a row now and then."""
+        rows = self.frames[form_id]
+        known = self._sorted.get(form_id)
+        if known is not None and known.rows is rows:
+            return known.order, known.people
+        keys = rows.select("_person", self.cat.forms[form_id].service_date)
+        if known is None or not known.keys.equals(keys):
+            order = keys.select(pl.arg_sort_by(*keys.columns, maintain_order=True)).to_series().to_numpy().astype(np.int64)
+            known = _Sorted(rows, keys, order, keys["_person"].to_numpy()[order])
+        self._sorted[form_id] = replace(known, rows=rows)
+        return known.order, known.people
 
     def free_people(self) -> set[int]:
         return set(range(self.people.height)) - self.reserved
@@ -76,10 +102,9 @@ class Work:
     def edit(self, form_id: str, row: int, values: Mapping[str, Any]) -> None:
         """Put regular values into one record."""
         rows = self.frames[form_id]
-        here = pl.col("_row") == row
+        places = np.flatnonzero(rows["_row"].to_numpy() == row).tolist()
         self.frames[form_id] = rows.with_columns(
-            pl.when(here).then(_literal(value, rows.schema[name])).otherwise(pl.col(name)).alias(name)
-            for name, value in values.items()
+            _put(rows[name], places, [value] * len(places)).alias(name) for name, value in values.items()
         )
         self.touched[form_id].add(row)
 
@@ -95,7 +120,7 @@ class Work:
         if new_number:
             changed.setdefault("record_id", f"{PREFIX[form_id]}{self.institution.town}{90000000 + number:08d}")
         copy = copy.with_columns(
-            pl.lit(number, pl.Int64).alias("_row"), *(_literal(v, copy.schema[n]).alias(n) for n, v in changed.items())
+            pl.Series(name, [value], copy.schema[name]) for name, value in {"_row": number, **changed}.items()
         )
         self.frames[form_id] = pl.concat([self.frames[form_id], copy])
         verbatim = {name: text for name, text in self.texts[form_id].get(row, {}).items() if name not in changed}
@@ -150,14 +175,6 @@ class Work:
         """A time of entry on a day, in working hours, different for every call."""
         minute = 10 * 60 + self.chance.whole(0, 560)
         return datetime.combine(day, time()) + timedelta(minutes=minute, seconds=self.chance.whole(0, 59), hours=hours)
-
-
-def _literal(value: Any, dtype: Any) -> pl.Expr:
-    if isinstance(value, pl.Expr):
-        return value
-    if dtype == pl.List(pl.String):
-        return pl.lit(pl.Series([value], dtype=dtype)).first()
-    return pl.lit(value, dtype)
 
 
 def typed_rows(rows: pl.DataFrame, cells: Sequence[Mapping[str, Cell]]) -> pl.DataFrame:
