@@ -84,14 +84,14 @@ class Work:
         return self.frames[form_id][order[first:behind]]
 
     def _by_person(self, form_id: str) -> tuple[Ints, Ints]:
-        """Sorted once for each state of the form: recipes look up thousands of people, and change a row now and then."""
+        """Sorted once for each state of the form: recipes look up thousands, and change a row now and then."""
         rows = self.frames[form_id]
         known = self._sorted.get(form_id)
         if known is not None and known.rows is rows:
             return known.order, known.people
         keys = rows.select("_person", self.cat.forms[form_id].service_date)
         if known is None or not known.keys.equals(keys):
-            order = keys.select(pl.arg_sort_by(*keys.columns, maintain_order=True)).to_series().to_numpy().astype(np.int64)
+            order = keys.select(pl.arg_sort_by(*keys.columns, maintain_order=True).cast(pl.Int64)).to_series().to_numpy()
             known = _Sorted(rows, keys, order, keys["_person"].to_numpy()[order])
         self._sorted[form_id] = replace(known, rows=rows)
         return known.order, known.people
