@@ -91,7 +91,9 @@ class Work:
             return known.order, known.people
         keys = rows.select("_person", self.cat.forms[form_id].service_date)
         if known is None or not known.keys.equals(keys):
-            order = keys.select(pl.arg_sort_by(*keys.columns, maintain_order=True).cast(pl.Int64)).to_series().to_numpy()
+            order = (
+                keys.select(pl.arg_sort_by(*keys.columns, maintain_order=True).cast(pl.Int64)).to_series().to_numpy()
+            )
             known = _Sorted(rows, keys, order, keys["_person"].to_numpy()[order])
         self._sorted[form_id] = replace(known, rows=rows)
         return known.order, known.people
