@@ -196,7 +196,7 @@ def bill(
             made = bill_of(where, cat, registry, until)
             only = frozenset(institution) if institution else None
             issued = issue(where, cat, registry, made, annual=annual, pdf=pdf, only=only)
-        typer.echo(bill_summary(issued))
+        typer.echo(bill_summary(issued, registry.problems))
 
 
 @app.command()

@@ -22,7 +22,7 @@ from phqc_pipeline.catalogue.examples import run_examples
 from phqc_pipeline.checks import judge_records
 from phqc_pipeline.cli import app
 from phqc_pipeline.extracts import Books, read_registry, take_in
-from phqc_pipeline.extracts.registry import FILES
+from phqc_pipeline.extracts.registry_files import FILES
 from phqc_pipeline.home import DBT_PROJECT_DIR, DEFAULT_RULES, PROJECT_DIR, Home
 from tests.warehouse import test_cross_rules as town_of_cases
 

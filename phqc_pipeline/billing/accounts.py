@@ -23,6 +23,7 @@ _COUNTY_DIGITS = 6
 
 _KINDS = {"seller": "服务单位", "buyer": "用户单位"}
 _STATUSES = {"upcoming": "未到期", "due": "到期", "overdue": "逾期", "done": "已办", "void": "不必办"}
+_REQUESTS = {**_STATUSES, "done": "按时", "late": "逾期办妥", "void": "不设期限", "not_evaluable": "无法推算"}
 
 #: Sheet → its table and columns (name, title, width); money columns are summed below the table.
 _SHEETS: Mapping[str, tuple[str, Sequence[tuple[str, str, int]]]] = {
@@ -62,8 +63,8 @@ _SHEETS: Mapping[str, tuple[str, Sequence[tuple[str, str, int]]]] = {
     "付款": (
         "payment",
         (
-            ("order_no", "订单编号", 16), ("paid_on", "付款日期", 11), ("amount", "金额", 13),
-            ("invoice_no", "发票号", 22),
+            ("order_no", "订单编号", 16), ("kind", "付款/退款", 10), ("paid_on", "日期", 11), ("amount", "金额", 13),
+            ("invoice_no", "发票号、凭证号", 22),
         ),
     ),
     "日历": (
@@ -72,6 +73,17 @@ _SHEETS: Mapping[str, tuple[str, Sequence[tuple[str, str, int]]]] = {
             ("due_on", "到期日", 11), ("due_at", "最晚时刻", 16), ("status_title", "办理", 9),
             ("kind_title", "事项", 14), ("party_title", "由谁办", 10), ("what", "要办什么", 56),
             ("order_no", "订单编号", 16), ("institution_name", "机构", 30), ("done_on", "办妥日期", 11),
+        ),
+    ),
+    "服务请求": (
+        "service_request",
+        (
+            ("request_no", "请求编号", 14), ("institution_code", "机构编码", 15), ("institution_name", "机构", 30),
+            ("kind", "类别", 8), ("state", "状态", 9), ("reported_at", "报告时间", 16),
+            ("response_due_at", "最晚响应", 16), ("responded_at", "响应时间", 16), ("response_title", "响应", 9),
+            ("response_hours", "响应用时（服务小时）", 12), ("repair_due_at", "最晚解决", 16),
+            ("resolved_at", "解决时间", 16), ("repair_title", "解决", 9), ("repair_hours", "解决用时（服务小时）", 12),
+            ("reason", "说明", 40),
         ),
     ),
     "用量": (
@@ -95,6 +107,8 @@ DIFFERENCE = (
     ("direction", "多报/少报", 10), ("archive_no", "健康档案编号", 24), ("record_id", "记录编号", 22),
     ("cause", "原因", 16), ("detail", "说明", 44),
 )  # fmt: skip
+#: Figures whose sum says nothing.
+_NO_SUM = ("unit_price", "response_hours", "repair_hours")
 _TOTALS = ("amount", "paid_share", "balance", "penalty_due")
 
 
@@ -186,7 +200,7 @@ def _sheet(
         sheet.write_string(0, column, title, styles.head)
         for row, value in enumerate(table[name], start=1):
             _cell(sheet, row, column, name, value, styles)
-        if isinstance(table.schema[name], pl.Decimal) and name not in ("unit_price",):
+        if isinstance(table.schema[name], pl.Decimal) and name not in _NO_SUM:
             _sum(sheet, table.height + 1, column, 1, table[name], styles)
     sheet.autofilter(0, 0, max(table.height, 1), len(columns) - 1)
 
@@ -227,6 +241,11 @@ def _readable(table: pl.DataFrame, places: pl.DataFrame) -> pl.DataFrame:
         table = table.with_columns(
             party_title=pl.col("party").replace_strict(_KINDS, return_dtype=pl.String),
             status_title=pl.col("status").replace_strict(_STATUSES, return_dtype=pl.String),
+        )
+    if "request_no" in table.columns:
+        table = table.with_columns(
+            pl.col(f"{step}_status").replace_strict(_REQUESTS, return_dtype=pl.String).alias(f"{step}_title")
+            for step in ("response", "repair")
         )
     return table
 

@@ -20,10 +20,13 @@ from phqc_pipeline.billing.evidence import History
 from phqc_pipeline.billing.frames import frame_of, schema_of
 from phqc_pipeline.billing.money import round_to_fen, split_amount
 from phqc_pipeline.billing.orders import STATES, Order, OrderLine, notice_day, read_orders
+from phqc_pipeline.billing.service_requests import service_requests
 from phqc_pipeline.billing.usage import Usage
 from phqc_pipeline.catalogue import Catalogue
 from phqc_pipeline.extracts import Registry
-from phqc_pipeline.extracts.registry import SATISFACTION
+from phqc_pipeline.extracts.registry_files import SATISFACTION
+
+_ENDED = "已全额退款，订单终止"
 
 
 @dataclass(frozen=True)
@@ -49,15 +52,18 @@ def make_bill(
         snapshot,
         payment_working_days=days,
         judged=records_judged(registry.orders, usage),
+        refunds=registry.refunds,
     )
     changes = adjustments(orders, snapshot, payment_working_days=days)
+    requests = service_requests(registry.requests, cat.billing, snapshot)
     tables = {
         "charge": compute_charges(orders, recomputed, snapshot),
         "charge_version": charge_versions(orders, snapshot),
         "adjustment": changes,
         "order": _orders(registry, cat, orders, snapshot),
-        "payment": _payments(registry.payments, snapshot),
-        "calendar": due_dates(orders, changes, registry.confirmations, cat.billing, snapshot),
+        "payment": _payments(registry, snapshot),
+        "calendar": due_dates(orders, changes, registry.confirmations, cat.billing, snapshot, requests),
+        "service_request": requests,
         "usage": _shaped("usage", usage.months),
         "usage_night": _shaped("usage_night", usage.nights),
         "confirmation": _confirmations(registry.confirmations, snapshot),
@@ -87,11 +93,19 @@ def _orders(registry: Registry, cat: Catalogue, orders: Sequence[Order], snapsho
     obstacles = entitled(registry, orders, cat.billing, snapshot, codes)
     rows: list[dict[str, Any]] = []
     for order in orders:
-        amounts = [version.amount if (version := order.version(line, snapshot)) else None for line in order.lines]
+        amounts = [_amount(order, line, snapshot) for line in order.lines]
         shares = split_amount(order.paid(snapshot), [amount or Decimal(0) for amount in amounts])
         for line, amount, share in zip(order.lines, amounts, shares, strict=True):
             rows.append(_order_row(order, line, amount, share, cat, snapshot, obstacles[line.institution_code]))
     return frame_of("order", rows)
+
+
+def _amount(order: Order, line: OrderLine, snapshot: date) -> Decimal | None:
+    """What the line owes by ``snapshot``; nothing once all that was paid has been paid back."""
+    if order.ended(snapshot):
+        return Decimal("0.00")
+    version = order.version(line, snapshot)
+    return version.amount if version else None
 
 
 def _order_row(
@@ -106,7 +120,7 @@ def _order_row(
     terms = cat.billing
     state = order.state(line, snapshot, terms)
     penalty = None
-    if amount is not None and line.penalty_rate is not None:
+    if amount is not None and line.penalty_rate is not None and not order.ended(snapshot):
         penalty = round_to_fen(amount * line.penalty_rate)
     _, report, year, period, item = line.cell
     return {
@@ -136,17 +150,23 @@ def _order_row(
         "order_paid": order.paid(snapshot),
         "penalty": penalty,
         "penalty_due": penalty if state == "defaulted" else Decimal(0),
-        "reason": "；".join(filter(None, (line.problem, obstacle))) or None,
+        "reason": "；".join(filter(None, (line.problem, obstacle, _ENDED if order.ended(snapshot) else ""))) or None,
         "snapshot_date": snapshot,
     }
 
 
-def _payments(payments: pl.DataFrame | None, snapshot: date) -> pl.DataFrame:
+def _payments(registry: Registry, snapshot: date) -> pl.DataFrame:
+    """What was paid, and below zero what was paid back."""
     schema = schema_of("payment")
-    if payments is None:
-        return pl.DataFrame(schema=schema)
-    known = payments.filter(pl.col("paid_on") <= snapshot).sort("order_no", "paid_on", "amount")
-    return known.select(pl.col(name).cast(kind) for name, kind in schema.items())
+    parts = [pl.DataFrame(schema=schema)]
+    if registry.payments is not None:
+        parts.append(_shaped("payment", registry.payments.with_columns(kind=pl.lit("付款"))))
+    if registry.refunds is not None:
+        back = registry.refunds.select(
+            "order_no", -pl.col("amount"), paid_on="refunded_on", invoice_no="voucher_no", kind=pl.lit("退款")
+        )
+        parts.append(_shaped("payment", back))
+    return pl.concat(parts).filter(pl.col("paid_on") <= snapshot).sort("order_no", "paid_on", "kind", "amount")
 
 
 def _confirmations(confirmations: pl.DataFrame | None, snapshot: date) -> pl.DataFrame:

@@ -118,7 +118,7 @@ def _called_for(order: Order, line: OrderLine, bill: Bill, facts: Mapping[str, A
         yield NOTICE
     if order.settled(bill.snapshot):
         yield SHEET
-    if state == "expiring" or (state == "expired" and order.settled(bill.snapshot)):
+    if order.settled(bill.snapshot) and state in ("expiring", "expired"):
         yield RENEWAL
     if facts["用量"] and (annual or bill.snapshot >= line.service_to):
         yield REPORT

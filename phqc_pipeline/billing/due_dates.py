@@ -7,7 +7,7 @@ Belongs here: the events of ``billing.calendar`` and how each stands on a day. D
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
@@ -16,6 +16,7 @@ import polars as pl
 from phqc_pipeline.billing.frames import frame_of
 from phqc_pipeline.billing.orders import Order, OrderLine, notice_day
 from phqc_pipeline.billing.service_hours import add_service_hours, last_service_moment
+from phqc_pipeline.billing.service_requests import EVENTS, request_events
 from phqc_pipeline.billing.working_days import CalendarUnknownError
 from phqc_pipeline.catalogue.pricing import BillingTerms
 
@@ -27,6 +28,7 @@ KINDS: Mapping[str, str] = {
     "service_end": "服务期满",
     "confirmation": "客户服务确认单",
     "adjustment_due": "更正补收或退抵",
+    **EVENTS,
 }
 SELLER, BUYER = "seller", "buyer"
 
@@ -50,12 +52,13 @@ def due_dates(
     confirmations: pl.DataFrame | None,
     terms: BillingTerms,
     snapshot: date,
+    requests: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """``billing.calendar`` as it stands on ``snapshot``: one row an event and party, in order of due date.
 
-    ``due_at``: the end of the support hours of that day, or of the last working day before it; for what is counted in
-    service hours the moment itself; empty where no calendar of the year is known. ``status``: ``done``, ``void``,
-    ``upcoming``, ``due`` (today, or a notice that is out), ``overdue``.
+    ``requests``: ``billing.service_request``. ``due_at``: the end of the support hours of that day, or of the last
+    working day before it; for what is counted in service hours the moment itself; empty where no calendar of the year
+    is known. ``status``: ``done``, ``void``, ``upcoming``, ``due`` (today, or a notice that is out), ``overdue``.
     """
     confirmed = {} if confirmations is None else _confirmed(confirmations, snapshot)
     renewals = _renewals(orders, snapshot)
@@ -67,8 +70,11 @@ def due_dates(
                 *_payment(order, line, terms, snapshot),
                 *_service(line, confirmed.get(key), renewals, terms, snapshot),
             ]
+            if order.ended(snapshot):
+                events = [replace(event, is_void=True) for event in events if event.done_on is None]
             rows += [_row(event, line, terms, snapshot) for event in events]
     rows += list(_adjustment_rows(orders, adjustments, terms, snapshot))
+    rows += [] if requests is None else request_events(requests, snapshot)
     return frame_of("calendar", rows).sort("due_on", "event_id")
 
 

@@ -29,7 +29,8 @@ def entitled(
 
     It may when an order of its own, or of an institution above it, is in service on ``day`` and paid for. Without
     ``order.csv`` everybody is judged (contract, section 2). ``known_until``: the newest night of the home; payments up
-    to it count, so that a past night of the service period can be judged once its order is paid.
+    to it count, so that a past night of the service period can be judged once its order is paid. A refund counts from
+    its day on.
     """
     if registry.orders is None:
         return dict.fromkeys(institutions)
@@ -69,7 +70,9 @@ def _line_obstacle(
 ) -> tuple[int, str] | None:
     """Why this order does not entitle, with how close it came (0 closest: only the payment is missing)."""
     if line.in_service(day, terms.service_grace_days):
-        return None if order.settled(until) else (0, f"订单 {order.order_no} 未付清")
+        if order.settled(until, refunds_until=day):
+            return None
+        return 0, f"订单 {order.order_no} {'已全额退款，服务终止' if order.ended(day) else '未付清'}"
     if day < line.service_from:
         return 1, f"订单 {order.order_no} 的服务期从 {line.service_from.isoformat()} 开始"
     return 2, f"订单 {order.order_no} 的服务期已于 {line.service_to.isoformat()} 届满"

@@ -5,6 +5,7 @@ Belongs here: facts as people read them. Does not belong here: which document is
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -19,13 +20,15 @@ from phqc_pipeline.billing.money import amount_in_words
 from phqc_pipeline.billing.orders import Order, OrderLine
 from phqc_pipeline.catalogue import Catalogue
 from phqc_pipeline.extracts import Registry
-from phqc_pipeline.extracts.registry import SATISFACTION
+from phqc_pipeline.extracts.registry_files import SATISFACTION
 
 #: The folder of commercial documents, the seller's and each institution's.
 PLACE = "计费"
 PROJECT = "公共卫生信息质控管理系统"
 #: The contract's items of service, in its order.
 _SERVICES = ("权限开通", "系统配置", "培训指导", "故障排查处理", "巡检", "系统升级", "数据质控")
+#: Kind of request → the contract's item of service it belongs to.
+_REQUESTED = {"故障": "故障排查处理", "培训": "培训指导", "巡检": "巡检"}
 _ROUNDINGS = {"yuan_down": "舍去角分", "yuan_half_up": "四舍五入到元", "fen_half_up": "四舍五入到分"}
 _PERIODS = {"Y": "全年"}
 _STATES = {"待整改": "open", "反复": "reopened", "已整改": "fixed", "已豁免": "waived", "不再适用": "retired"}
@@ -67,6 +70,10 @@ class Particulars:
     @cached_property
     def payments(self) -> Mapping[str, list[dict[str, Any]]]:
         return _grouped(self.bill.tables["payment"], "order_no")
+
+    @cached_property
+    def requests(self) -> Mapping[str, list[dict[str, Any]]]:
+        return _grouped(self.bill.tables["service_request"], "institution_code")
 
     @cached_property
     def sheets(self) -> Mapping[str, list[dict[str, Any]]]:
@@ -196,7 +203,9 @@ def _use(order: Order, line: OrderLine, about: Particulars) -> dict[str, Any]:
     for row in about.found.get(line.institution_code, ()):
         found.setdefault(row["severity"], {})[row["state"]] = row["findings"]
     opened = sum(states.get(state, 0) for states in found.values() for state in ("open", "reopened"))
-    judged = f"{total['nights']} 夜，{total['records_judged']:,} 条次" if months else ""
+    done = _services_done(line, about)
+    if months:
+        done["数据质控"] = f"{total['nights']} 夜，{total['records_judged']:,} 条次"
     return {
         "用量": [
             {
@@ -219,7 +228,7 @@ def _use(order: Order, line: OrderLine, about: Particulars) -> dict[str, Any]:
             for severity, states in sorted(found.items())
         ],
         "服务内容": [
-            {"序号": str(number), "项目": title, "情况": judged if title == "数据质控" else ""}
+            {"序号": str(number), "项目": title, "情况": done.get(title, "")}
             for number, title in enumerate(_SERVICES, start=1)
         ],
         "确认单": [
@@ -232,6 +241,16 @@ def _use(order: Order, line: OrderLine, about: Particulars) -> dict[str, Any]:
             if row["order_no"] == order.order_no
         ],
     }
+
+
+def _services_done(line: OrderLine, about: Particulars) -> dict[str, str]:
+    """Item of service → what was done of it for the institution in the service period, by the requests registered."""
+    asked = Counter(
+        (_REQUESTED[row["kind"]], row["state"] == "已解决")
+        for row in about.requests.get(line.institution_code, ())
+        if row["kind"] in _REQUESTED and line.service_from <= row["reported_at"].date() <= line.service_to
+    )
+    return {title: f"{asked[title, True] + asked[title, False]} 件，已办 {asked[title, True]} 件" for title, _ in asked}
 
 
 def _other_basis(line: OrderLine) -> str:

@@ -64,7 +64,8 @@ class OrderLine:
 
 @dataclass(frozen=True)
 class Order:
-    """All lines of one order number, its payments (day, amount; oldest first) and the versions of each line's bill.
+    """All lines of one order number, its payments (day, amount; oldest first; refunds are negative) and the versions
+    of each line's bill.
 
     An order is paid for as a whole: its lines are settled together.
     """
@@ -74,12 +75,23 @@ class Order:
     payments: tuple[tuple[date, Decimal], ...] = ()
     versions: Mapping[Cell, tuple[Version, ...]] = field(default_factory=dict)
 
-    def paid(self, day: date) -> Decimal:
-        """Paid up to and including ``day``."""
-        return sum((amount for on, amount in self.payments if on <= day), Decimal("0.00"))
+    def paid(self, day: date, refunds_until: date | None = None) -> Decimal:
+        """Paid up to and including ``day``, less what was paid back up to then (or up to ``refunds_until``)."""
+        back = day if refunds_until is None else refunds_until
+        counted = (amount for on, amount in self.payments if on <= (day if amount >= 0 else back))
+        return sum(counted, Decimal("0.00"))
+
+    def ended(self, day: date) -> bool:
+        """Whether all that was ever paid has been paid back by ``day``: the parties ended the order."""
+        return any(amount < 0 and on <= day for on, amount in self.payments) and self.paid(day) <= 0
 
     def owed(self, day: date) -> Decimal | None:
-        """What all lines come to by the versions that hold on ``day``; None when no line can be priced yet."""
+        """What all lines come to by the versions that hold on ``day``; None when no line can be priced yet.
+
+        An order that was ended owes nothing.
+        """
+        if self.ended(day):
+            return Decimal("0.00")
         amounts = [found.amount for line in self.lines if (found := self.version(line, day))]
         return sum(amounts, Decimal("0.00")) if amounts else None
 
@@ -92,35 +104,44 @@ class Order:
         firsts = [made[0].amount for made in self.versions.values() if made and made[0].made_on <= day]
         return sum(firsts, Decimal("0.00")) if firsts else None
 
-    def settled(self, day: date) -> bool:
+    def settled(self, day: date, refunds_until: date | None = None) -> bool:
         """Whether what was billed first, or what is owed now if that is less, is paid in full.
 
         A report corrected upwards later leaves a balance (an adjustment with a due date of its own), not a closed door.
         As long as nothing can be priced, any payment settles: the parties agreed on it by other means.
+        ``refunds_until``: what was paid back later leaves what was settled before as it was.
         """
-        paid, owed, first = self.paid(day), self.owed(day), self.first_bill(day)
-        if owed is None or first is None:
-            return paid > 0
-        return paid >= min(owed, first)
+        paid = self.paid(day, refunds_until)
+        if paid <= 0 and self.ended(refunds_until or day):
+            return False
+        needed = self._needed(day)
+        return paid > 0 if needed is None else paid >= needed
+
+    def _needed(self, day: date) -> Decimal | None:
+        """What settles the order by the bills made by ``day``; None while there is none."""
+        amounts = [found.amount for line in self.lines if (found := self.version(line, day))]
+        first = self.first_bill(day)
+        return min(sum(amounts, Decimal("0.00")), first) if amounts and first is not None else None
 
     def settled_on(self, day: date) -> date | None:
-        """The day of the payment that settled the order, by what is known on ``day``; None when it is not settled."""
+        """The day of the payment since which the order is settled, by what is known on ``day``; None when it is not."""
         if not self.settled(day):
             return None
-        owed, first = self.owed(day), self.first_bill(day)
-        needed = Decimal("0.01") if owed is None or first is None else min(owed, first)
-        total = Decimal(0)
+        needed = self._needed(day) or Decimal("0.01")
+        total, since = Decimal(0), None
         for on, amount in self.payments:
-            total += amount
-            if total >= needed:
-                return on
-        return self.payments[0][0] if self.payments else None
+            if on <= day:
+                total += amount
+                since = (since or on) if total >= needed else None
+        return since or (self.payments[0][0] if self.payments else None)
 
     def state(self, line: OrderLine, day: date, terms: BillingTerms) -> str:
         """The line's state on ``day``, one of ``STATES``.
 
         Without a known due date (no calendar of that year) a debt is never called a default.
         """
+        if self.ended(day):
+            return "expired"
         settled = self.settled(day)
         if not settled and (line.signed_on is None or day < line.signed_on):
             return "draft"
@@ -141,12 +162,14 @@ def read_orders(
     until: date,
     *,
     payment_working_days: int,
+    refunds: pl.DataFrame | None = None,
     judged: Mapping[tuple[str, str], int] | None = None,
 ) -> list[Order]:
     """Every order of the registry, by number, with the bills that ``history`` up to ``until`` gives.
 
     ``payment_working_days``: after the day of signing, of an order that does not say otherwise. ``judged``: records
-    judged in the service period by (order_no, institution_code), for orders priced by use.
+    judged in the service period by (order_no, institution_code), for orders priced by use. ``refunds``: what was paid
+    back; a payment and a refund of one day count in this order.
     """
     if orders is None or orders.is_empty():
         return []
@@ -154,12 +177,14 @@ def read_orders(
     for row in payments.iter_rows(named=True) if payments is not None else ():
         if row["paid_on"] is not None:
             paid.setdefault(row["order_no"], []).append((row["paid_on"], _decimal(row["amount"])))
+    for row in refunds.iter_rows(named=True) if refunds is not None else ():
+        paid.setdefault(row["order_no"], []).append((row["refunded_on"], -_decimal(row["amount"])))
     lines: dict[str, list[OrderLine]] = {}
     # One line an institution: a county has hundreds, never a data path of records.
     for row in orders.iter_rows(named=True):
         lines.setdefault(row["order_no"], []).append(_line(row, terms, payment_working_days))
     return [
-        _order(order_no, found, sorted(paid.get(order_no, ())), history, until, judged or {})
+        _order(order_no, found, sorted(paid.get(order_no, ()), key=_payment_first), history, until, judged or {})
         for order_no, found in sorted(lines.items())
     ]
 
@@ -253,6 +278,11 @@ def _lacking(line: OrderLine, cells: Sequence[ReportedCell]) -> str:
     told = any(cell.value is not None for cell in cells)
     what = "报表该格不是非负整数" if told else "未收到报表或该格为空"
     return f"{what}：{report} {year} 年 {period} {item}"
+
+
+def _payment_first(payment: tuple[date, Decimal]) -> tuple[date, bool, Decimal]:
+    on, amount = payment
+    return on, amount < 0, amount
 
 
 def _decimal(value: Any) -> Decimal:

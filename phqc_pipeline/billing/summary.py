@@ -5,6 +5,7 @@ Belongs here: sentences and totals. Does not belong here: working them out.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 import polars as pl
@@ -12,12 +13,14 @@ import polars as pl
 from phqc_pipeline.billing.money import amount_in_words
 from phqc_pipeline.billing.office import Issued
 from phqc_pipeline.billing.orders import STATES
+from phqc_pipeline.extracts.registry_files import RowProblem, problem_lines
 
 _SHOWN = 10
 
 
-def bill_summary(issued: Issued) -> str:
-    """A few lines of text: orders by state, totals, what is due, where the files are. Nobody's personal data."""
+def bill_summary(issued: Issued, problems: Sequence[RowProblem] = ()) -> str:
+    """A few lines of text: orders by state, totals, what is due, what is wrong in the registry (``problems``), where
+    the files are. Nobody's personal data."""
     tables = issued.bill.tables
     orders, calendar = tables["order"], tables["calendar"]
     states = dict(orders.group_by("state").len().iter_rows())
@@ -41,5 +44,6 @@ def bill_summary(issued: Issued) -> str:
                 + (f"，PDF {len(issued.pdfs)} 份" if issued.pdfs else ""))  # fmt: skip
     if issued.no_pdf:
         told.append(f"  {issued.no_pdf}")
+    told += problem_lines(problems)
     told.append(f"  对账表：{issued.workbook}")
     return "\n".join(told)

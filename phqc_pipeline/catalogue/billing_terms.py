@@ -14,7 +14,15 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from phqc_pipeline.catalogue.model import Place
-from phqc_pipeline.catalogue.pricing import DEFAULT_PRICING, FOUNDING, BillingTerms, Pricing, Tier
+from phqc_pipeline.catalogue.pricing import (
+    DEFAULT_PRICING,
+    FOUNDING,
+    REQUEST_KINDS,
+    BillingTerms,
+    Deadline,
+    Pricing,
+    Tier,
+)
 from phqc_pipeline.catalogue.reading import Reader, label, place_of
 from phqc_pipeline.catalogue.schema import Closed, Name, Text, wrong
 
@@ -80,20 +88,29 @@ class PricingIn(Closed):
         return self
 
 
+class DeadlineIn(Closed):
+    response: Amount | None = None
+    repair: Amount | None = None
+
+
 class BillingIn(Closed):
-    payment_grace_days: Days = 0
-    service_grace_days: Days = 0
-    renewal_notice_months: Annotated[int, Field(ge=0, le=12)] = 1
-    orders_cover_below: bool = True
-    support_from: Clock = time(10, 0)
-    support_to: Clock = time(19, 30)
-    access_service_hours: Amount = Decimal(8)
+    payment_grace_days: Days = BillingTerms.payment_grace_days
+    service_grace_days: Days = BillingTerms.service_grace_days
+    renewal_notice_months: Annotated[int, Field(ge=0, le=12)] = BillingTerms.renewal_notice_months
+    orders_cover_below: bool = BillingTerms.orders_cover_below
+    support_from: Clock = BillingTerms.support_from
+    support_to: Clock = BillingTerms.support_to
+    access_service_hours: Amount = BillingTerms.access_service_hours
+    deadlines: dict[str, DeadlineIn] | None = None
     pricing: list[Any] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _hours(self) -> BillingIn:
         if self.support_from >= self.support_to:
             raise wrong("服务时间的止点不晚于起点", "support_from 写上班钟点，support_to 写下班钟点")
+        strange = sorted(set(self.deadlines or ()) - set(REQUEST_KINDS))
+        if strange:
+            raise wrong(f"没有服务请求类别 {'、'.join(strange)}", f"deadlines 的类别只写 {'、'.join(REQUEST_KINDS)}")
         return self
 
 
@@ -115,4 +132,7 @@ def read_billing(reader: Reader) -> BillingTerms:
             continue
         tiers = tuple(Tier(**tier.model_dump()) for tier in kind.tiers)
         kinds[kind.pricing_id] = Pricing(**{**kind.model_dump(exclude={"note", "tiers"}), "tiers": tiers})
-    return BillingTerms(**{**source.model_dump(exclude={"pricing"}), "pricing": kinds})
+    told = source.model_dump(exclude={"pricing", "deadlines"}) | {"pricing": kinds}
+    if source.deadlines is not None:
+        told["deadlines"] = {kind: Deadline(one.response, one.repair) for kind, one in source.deadlines.items()}
+    return BillingTerms(**told)

@@ -50,11 +50,31 @@ class Pricing:
 FOUNDING = Pricing(DEFAULT_PRICING, "按上报数计费（元/人/年）")
 
 
+#: What a customer asks for, and inspections (服务合同：故障排查处理、不定期巡检、培训指导).
+REQUEST_KINDS = ("故障", "咨询", "培训", "需求", "巡检")
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """Service hours from a request until it is answered, and until it is settled; None: no deadline."""
+
+    response: Decimal | None = None
+    repair: Decimal | None = None
+
+
+#: Two hours to answer a fault, two service days (of 9.5 hours) to mend it; a question four hours and a day.
+DEADLINES: Mapping[str, Deadline] = {
+    "故障": Deadline(Decimal(2), Decimal(19)),
+    "咨询": Deadline(Decimal(4), Decimal("9.5")),
+}
+
+
 @dataclass(frozen=True)
 class BillingTerms:
     """Terms of every order. Days are calendar days; ``support_from``, ``support_to``: hours of a working day.
 
-    ``access_service_hours``: service hours after payment within which access is to be open.
+    ``access_service_hours``: service hours after payment within which access is to be open. ``deadlines``: of service
+    requests, by their kind; a kind without an entry has none.
     """
 
     payment_grace_days: int = 0
@@ -64,4 +84,5 @@ class BillingTerms:
     support_from: time = time(10, 0)
     support_to: time = time(19, 30)
     access_service_hours: Decimal = Decimal(8)
+    deadlines: Mapping[str, Deadline] = field(default_factory=lambda: DEADLINES)
     pricing: Mapping[str, Pricing] = field(default_factory=lambda: {DEFAULT_PRICING: FOUNDING})

@@ -314,7 +314,13 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "support_from": "服务时间起，如 '10:00'",
         "support_to": "服务时间止，如 '19:30'",
         "access_service_hours": "付款后几个服务小时内开通权限，加引号",
+        "deadlines": "service_request.csv 各类别的期限；不写的类别不设期限",
         "pricing": "计费方式，每条一种",
+    },
+    "DeadlineIn": {
+        "": "一类服务请求的期限，按服务小时计",
+        "response": "报告后几个服务小时内响应，加引号；不写即不设",
+        "repair": "报告后几个服务小时内解决，加引号；不写即不设",
     },
     "VerificationIn": {
         "": "抽样核查（电话、入户）：从风险里分层随机抽",

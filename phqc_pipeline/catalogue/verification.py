@@ -20,10 +20,10 @@ _Count = Annotated[int, Field(ge=1)]
 
 
 class VerificationIn(Closed):
-    seed: _Count = 1
-    size: _Count = 30
+    seed: _Count = SamplingTerms.seed
+    size: _Count = SamplingTerms.size
     shares: dict[str, _Share] = Field(default_factory=lambda: dict(SamplingTerms().shares))
-    home_every: _Count = 5
+    home_every: _Count = SamplingTerms.home_every
 
     @model_validator(mode="after")
     def _whole(self) -> VerificationIn:

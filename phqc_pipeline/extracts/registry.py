@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -23,24 +24,18 @@ from phqc_pipeline.extracts.cells import EMPTY, narrowed, stripped
 from phqc_pipeline.extracts.dates import parse_times
 from phqc_pipeline.extracts.header import known_headers
 from phqc_pipeline.extracts.read_csv import open_csv
+from phqc_pipeline.extracts.registry_files import FILES, MONEY, SAID, Column, RegistryFile, RowProblem, shown_value
 from phqc_pipeline.extracts.reports import read_periods
 from phqc_pipeline.extracts.rows import Owner
 from phqc_pipeline.extracts.shapes import ROW_NUMBER, UnreadableError
 from phqc_pipeline.home import Home
 
-#: How a resident was asked, what came of it, and what was concluded (抽样核查表).
-VERIFICATION_METHODS = ("电话", "入户")
-VERIFICATION_OUTCOMES = ("相符", "不相符", "未接通", "空号停机", "拒访")
-VERIFICATION_CONCLUSIONS = ("属实", "不属实", "待定")
-ROUNDINGS = ("yuan_down", "yuan_half_up", "fen_half_up")
-#: The five grades of the confirmation sheet (服务合同·附件二), the best first.
-SATISFACTION = ("非常满意", "满意", "一般", "不满意", "非常不满意")
-
-#: Money and rates as the files hold them: exact, 18 digits, 6 of them decimals.
-MONEY = pl.Decimal(18, 6)
-
 _REGION_DIGITS = 9
+_TABLES = (".csv", ".xlsx", ".xls", ".txt")
 _DECIMAL = r"^\d{1,12}(?:\.\d{1,6})?$"
+_PAYMENT = r"^\d{1,12}(?:\.\d{1,2}0{0,4})?$"
+_CLOCK = r"\d[:时点]"
+_RATE = r"^(?:0(?:\.\d{1,6})?|1(?:\.0{1,6})?)$"
 _YEAR = r"^(?:19|20)\d\d$"
 _COUNT = r"^0*(?:[1-9]\d?|1\d\d|2[0-4]\d|250)$"
 
@@ -54,185 +49,36 @@ class RegistryError(Exception):
 
 
 @dataclass(frozen=True)
-class _Column:
-    """One column of a registry file. ``kind``: text, date, year, period, money, count or one of ``choices``.
-
-    ``required``: no cell may be empty. ``extra``: the file may do without the column, as if every cell were empty.
-    """
-
-    name: str
-    kind: str = "text"
-    required: bool = True
-    choices: tuple[str, ...] = ()
-    extra: bool = False
-    title: str = ""  # a Chinese header by which the column is known as well
-
-
-@dataclass(frozen=True)
-class _File:
-    """One registry file. ``key``: columns that together stand for one row; empty: only whole rows may not repeat."""
-
-    stem: str
-    title: str
-    columns: tuple[_Column, ...]
-    key: tuple[str, ...] = ()
-    spans: tuple[tuple[str, str], ...] = ()  # (from, to): dates that may not be the wrong way round
-
-
-FILES: Mapping[str, _File] = {
-    "institutions": _File(
-        "institution",
-        "机构",
-        (
-            _Column("institution_code"),
-            _Column("institution_name"),
-            _Column("level", required=False),
-            _Column("parent_code", required=False),
-            _Column("region_code", required=False),
-        ),
-        key=("institution_code",),
-    ),
-    "doctors": _File(
-        "doctor",
-        "医生",
-        (
-            _Column("institution_code"),
-            _Column("doctor_id", required=False),
-            _Column("doctor_name"),
-            _Column("from_date", "date", required=False),
-            _Column("to_date", "date", required=False),
-        ),
-        spans=(("from_date", "to_date"),),
-    ),
-    "orders": _File(
-        "order",
-        "订单",
-        (
-            _Column("order_no"),
-            _Column("institution_code"),
-            _Column("basis_report"),
-            _Column("basis_year", "year"),
-            _Column("basis_period", "period"),
-            _Column("basis_item"),
-            _Column("unit_price", "money"),
-            _Column("currency"),
-            _Column("rounding", "choice", choices=ROUNDINGS),
-            _Column("signed_on", "date", required=False),
-            _Column("service_from", "date"),
-            _Column("service_to", "date"),
-            _Column("penalty_rate", "money", required=False),
-            _Column("pricing", required=False, extra=True),
-            _Column("minimum_amount", "money", required=False, extra=True),
-            _Column("payment_working_days", "count", required=False, extra=True),
-        ),
-        key=("order_no", "institution_code", "basis_report", "basis_year", "basis_period", "basis_item"),
-        spans=(("service_from", "service_to"),),
-    ),
-    "payments": _File(
-        "payment",
-        "付款",
-        (
-            _Column("order_no"),
-            _Column("paid_on", "date"),
-            _Column("amount", "money"),
-            _Column("invoice_no", required=False),
-        ),
-    ),
-    "waivers": _File(
-        "waiver",
-        "豁免",
-        (
-            _Column("rule_id"),
-            _Column("institution_code"),
-            _Column("subject_id", required=False),
-            _Column("field", required=False),
-            _Column("reason"),
-            _Column("approved_by"),
-            _Column("from_date", "date"),
-            _Column("until_date", "date"),
-        ),
-        spans=(("from_date", "until_date"),),
-    ),
-    "parties": _File(
-        "party",
-        "合同双方",
-        (
-            _Column("role", "choice", choices=("seller", "buyer")),
-            _Column("institution_code", required=False),
-            _Column("name", required=False),
-            _Column("contact", required=False),
-            _Column("phone", required=False),
-            _Column("address", required=False),
-            _Column("bank", required=False),
-            _Column("account", required=False),
-            _Column("tax_no", required=False),
-        ),
-        key=("role", "institution_code"),
-    ),
-    "confirmations": _File(
-        "confirmation",
-        "客户服务确认单",
-        (
-            _Column("order_no"),
-            _Column("institution_code"),
-            _Column("confirmed_on", "date"),
-            _Column("satisfaction", "choice", choices=SATISFACTION),
-            _Column("fulfilled", "choice", choices=("是", "否")),
-            _Column("opinion", required=False),
-        ),
-        key=("order_no", "institution_code", "confirmed_on"),
-    ),
-    # The answered sampling sheet, saved as CSV: lines not answered yet stand in it too.
-    "verifications": _File(
-        "verification",
-        "抽样核查结果",
-        (
-            _Column("institution_code", title="机构编码"),
-            _Column("form_id", required=False, title="表单编号"),
-            _Column("record_id", required=False, title="记录编号"),
-            _Column("archive_no", title="健康档案编号"),
-            _Column("doctor_name", required=False, title="责任医生"),
-            _Column("method", "choice", required=False, choices=VERIFICATION_METHODS, title="核查方式"),
-            _Column("verified_on", "date", required=False, title="核查日期"),
-            _Column("outcome", "choice", required=False, choices=VERIFICATION_OUTCOMES, title="核查结果"),
-            _Column("sbp", "money", required=False, title="复测收缩压"),
-            _Column("dbp", "money", required=False, title="复测舒张压"),
-            _Column("conclusion", "choice", required=False, choices=VERIFICATION_CONCLUSIONS, title="结论"),
-            _Column("verified_by", required=False, title="核查人"),
-            _Column("remark", required=False, title="备注"),
-        ),
-        key=("institution_code", "form_id", "record_id", "archive_no", "method", "verified_on"),
-    ),
-}
-
-_SAID = {
-    "date": ("不是日期", "请写成 2024-01-31"),
-    "year": ("不是年份", "请写四位数字，如 2023"),
-    "period": ("不是报告期", "请写 Y、Q1～Q4 或 M01～M12"),
-    "money": ("不是金额或比率", "请写不超过 6 位小数的非负数，如 0.6"),
-    "count": ("不是天数", "请写 1～250 的整数，如 10"),
-}
-
-
-@dataclass(frozen=True)
 class Registry:
     """What the registry says. A table is None when its file is not there: its rules are then ``not_evaluable``.
 
     Columns of each table are those of the contract, and any others of the file as text; dates as Date, years as Int32,
-    money and rates as Decimal(18, 6), the rest as text with empty as null. ``problems``: a sentence for each row left
-    out.
+    money and rates as Decimal(18, 6), the rest as text with empty as null. ``problems``: every row left out,
+    and what else to look at.
     """
 
     institutions: pl.DataFrame
     doctors: pl.DataFrame | None = None
     orders: pl.DataFrame | None = None
     payments: pl.DataFrame | None = None
+    refunds: pl.DataFrame | None = None
+    requests: pl.DataFrame | None = None
     waivers: pl.DataFrame | None = None
     parties: pl.DataFrame | None = None
     confirmations: pl.DataFrame | None = None
     verifications: pl.DataFrame | None = None
-    problems: list[str] = field(default_factory=list)
+    problems: list[RowProblem] = field(default_factory=list)
     fingerprint: str = ""
+
+    def problem_rows(self) -> pl.DataFrame:
+        """``problems`` as ``ingest.registry_problem`` has them; ``row_number`` null: the file as a whole."""
+        told = [
+            (one.file, one.row, one.column or None, one.value, one.reason, one.remedy, one.is_left_out)
+            for one in self.problems
+        ]
+        texts = dict.fromkeys(("column_name", "value", "reason", "remedy"), pl.String)
+        schema = {"file": pl.String, "row_number": pl.Int64, **texts, "is_left_out": pl.Boolean}
+        return pl.DataFrame(told, schema=schema, orient="row")
 
     def is_within(self, code: str, ancestor: str) -> bool:
         """Whether ``code`` is ``ancestor`` or below it by ``parent_code`` (a parent need not be in the file itself)."""
@@ -296,7 +142,7 @@ def read_registry(home: Home, cat: Catalogue | None = None) -> Registry:
     With a catalogue, an order's report and item are looked up in it as well.
     """
     faults: list[str] = []
-    problems: list[str] = []
+    problems = _strange_files(home)
     read: dict[str, tuple[pl.DataFrame, str] | None] = {}
     for name, file in FILES.items():
         path = home.registry / f"{file.stem}.csv"
@@ -318,7 +164,15 @@ def read_registry(home: Home, cat: Catalogue | None = None) -> Registry:
     return Registry(**tables, problems=problems, fingerprint=_fingerprint(read))  # type: ignore[arg-type]
 
 
-def _read(path: Path, file: _File, problems: list[str]) -> tuple[pl.DataFrame, str]:
+def _strange_files(home: Home) -> list[RowProblem]:
+    """Tables beside the registry's files that nothing reads: most likely one of them, misnamed."""
+    names = {f"{file.stem}.csv" for file in FILES.values()}
+    found = sorted(path.name for path in home.registry.glob("*.*") if path.suffix.lower() in _TABLES)
+    remedy = f"登记文件只认 {'、'.join(sorted(names))}，请改名或另存为 CSV"
+    return [RowProblem(name, None, "", None, "不是登记文件的名称", remedy) for name in found if name not in names]
+
+
+def _read(path: Path, file: RegistryFile, problems: list[RowProblem]) -> tuple[pl.DataFrame, str]:
     """The file's valid rows, with the row's number as ``_row``; and a fingerprint of its bytes."""
     texts = _texts(path, file, problems)
     missing = [column.name for column in file.columns if not column.extra and column.name not in texts.columns]
@@ -338,7 +192,7 @@ def _read(path: Path, file: _File, problems: list[str]) -> tuple[pl.DataFrame, s
     return _without_repeats(table, texts, file, report), hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _texts(path: Path, file: _File, problems: list[str]) -> pl.DataFrame:
+def _texts(path: Path, file: RegistryFile, problems: list[RowProblem]) -> pl.DataFrame:
     """The rows as text, empty as null, columns by their header; ``_row`` as a spreadsheet counts."""
     known = known_headers((column.name, filter(None, (column.name, column.title)), ()) for column in file.columns)
     try:
@@ -347,7 +201,7 @@ def _texts(path: Path, file: _File, problems: list[str]) -> pl.DataFrame:
         for piece in table.pieces:
             batch = piece()
             for row in batch.rejected:
-                problems.append(f"{path.name} 第 {first + row.row_number} 行：{row.reason}；该行未采用，请改正")
+                problems.append(RowProblem(path.name, first + row.row_number, "", None, row.reason, "请改正"))
             batches.append(batch.cells.with_columns(pl.col(ROW_NUMBER) + first))
             first += batch.span
     except UnreadableError as error:
@@ -372,7 +226,7 @@ def _bare(text: pl.Series) -> pl.Series:
 class _Reporter:
     """Faulty rows of one file: a sentence for each, and which rows they are."""
 
-    def __init__(self, name: str, table: pl.DataFrame, problems: list[str]) -> None:
+    def __init__(self, name: str, table: pl.DataFrame, problems: list[RowProblem]) -> None:
         self.name = name
         self.rows = table["_row"]
         self.texts = table
@@ -384,18 +238,17 @@ class _Reporter:
         if fresh.any():
             shown = self.texts[column].filter(fresh)
             for row, value in zip(self.rows.filter(fresh), shown, strict=True):
-                said = f"“{value}”{what}" if value is not None else what
-                self.problems.append(f"{self.name} 第 {row} 行 {column}：{said}；该行未采用，{remedy}")
+                self.problems.append(RowProblem(self.name, row, column, shown_value(value, column), what, remedy))
             self.left_out |= fresh
 
 
-def _column(text: pl.Series, column: _Column, report: _Reporter) -> pl.Series:
+def _column(text: pl.Series, column: Column, report: _Reporter) -> pl.Series:
     if column.required:
         report.faulty(text.is_null(), column.name, "为空", "请填写")
     value = _PARSERS[column.kind](narrowed(text)) if column.kind in _PARSERS else text
     unreadable = text.is_not_null() & value.is_null()
     if unreadable.any():
-        report.faulty(unreadable, column.name, *_SAID[column.kind])
+        report.faulty(unreadable, column.name, *SAID[column.kind])
     if column.choices:
         known = value.is_in(list(column.choices)).fill_null(True)
         report.faulty(~known, column.name, "不在允许的写法里", f"请写 {'、'.join(column.choices)} 之一")
@@ -410,40 +263,55 @@ def _money(text: pl.Series) -> pl.Series:
     return text.set(~text.str.contains(_DECIMAL).fill_null(True), None).cast(MONEY)
 
 
+def _moments(text: pl.Series) -> pl.Series:
+    """Times of day: a deadline counted in hours does not follow from a date."""
+    timed = text.str.contains(_CLOCK).fill_null(True)
+    return parse_times(text.set(~timed, None))
+
+
+def _rates(text: pl.Series) -> pl.Series:
+    return text.set(~text.str.contains(_RATE).fill_null(True), None).cast(MONEY)
+
+
+def _payments(text: pl.Series) -> pl.Series:
+    return text.set(~text.str.contains(_PAYMENT).fill_null(True), None).cast(MONEY)
+
+
 def _counts(text: pl.Series) -> pl.Series:
     return text.set(~text.str.contains(_COUNT).fill_null(True), None).cast(pl.Int32)
 
 
 _PARSERS: Mapping[str, Callable[[pl.Series], pl.Series]] = {
     "date": lambda text: parse_times(text).dt.date(),
+    "moment": _moments,
     "year": _years,
     "period": read_periods,
     "money": _money,
+    "rate": _rates,
+    "payment": _payments,
     "count": _counts,
 }
 
 
-def _without_repeats(table: pl.DataFrame, texts: pl.DataFrame, file: _File, report: _Reporter) -> pl.DataFrame:
+def _without_repeats(table: pl.DataFrame, texts: pl.DataFrame, file: RegistryFile, report: _Reporter) -> pl.DataFrame:
     """Without rows that repeat an earlier one: whole, or (a contradiction) only in their key."""
     key = list(file.key) or [name for name in texts.columns if name != "_row"]
     repeated = ~table.select(pl.struct(key).is_first_distinct()).to_series()
     for row in table.filter(repeated)["_row"]:
-        first = key[0]
-        value = table.filter(pl.col("_row") == row)[first][0]
-        report.problems.append(
-            f"{report.name} 第 {row} 行 {first}：“{value}”与前面的行重复；该行未采用，请删去重复的行"
-        )
+        value = str(table.filter(pl.col("_row") == row)[key[0]][0])
+        report.problems.append(RowProblem(report.name, row, key[0], value, "与前面的行重复", "请删去重复的行"))
     return table.filter(~repeated)
 
 
-def _without_cycles(institutions: pl.DataFrame, problems: list[str]) -> pl.DataFrame:
+def _without_cycles(institutions: pl.DataFrame, problems: list[RowProblem]) -> pl.DataFrame:
     """Without institutions that are above themselves."""
     parents = dict(institutions.drop_nulls("parent_code").select("institution_code", "parent_code").iter_rows())
     circular = {code for code in parents if _comes_back(code, parents)}
     for row, code in institutions.select("_row", "institution_code").iter_rows():
         if code in circular:
-            said = f"“{parents[code]}”使上下级关系绕回“{code}”自己；该行未采用，请改正上级机构编码"
-            problems.append(f"institution.csv 第 {row} 行 parent_code：{said}")
+            what = f"使上下级关系绕回“{code}”自己"
+            told = RowProblem("institution.csv", row, "parent_code", parents[code], what, "请改正上级机构编码")
+            problems.append(told)
     return institutions.filter(~pl.col("institution_code").is_in(sorted(circular)))
 
 
@@ -458,57 +326,105 @@ def _comes_back(code: str, parents: Mapping[str, str]) -> bool:
     return False
 
 
-def _check_references(tables: dict[str, pl.DataFrame | None], cat: Catalogue | None, problems: list[str]) -> None:
-    """Leave out orders of unknown institutions (and reports, items), and payments of unknown orders."""
-    institutions, orders, payments = (tables[name] for name in ("institutions", "orders", "payments"))
-    assert institutions is not None
+def _check_references(
+    tables: dict[str, pl.DataFrame | None], cat: Catalogue | None, problems: list[RowProblem]
+) -> None:
+    """Leave out orders of unknown institutions, and what belongs to unknown orders; tell what else names nothing known.
+
+    An order whose report or kind of price the catalogue does not have still opens quality control, it cannot be priced.
+    """
+    known = _Known(tables, problems)
+    assert tables["institutions"] is not None
+    codes = tables["institutions"]["institution_code"]
+    known.only("orders", ["institution_code"], codes, "institution.csv 里没有这家机构")
+    if cat is not None:
+        known.warn("orders", "basis_report", cat.reports, "目录里没有这张报表，不能计费")
+        if tables["orders"] is not None:
+            _warn_items(tables["orders"], cat, problems)
+        known.warn("orders", "pricing", cat.billing.pricing, "不是 rules/pricing.yaml 里的计费方式，不能计费")
+        if cat.rules:
+            known.warn("waivers", "rule_id", {rule.rule_id for rule in cat.rules}, "目录里没有这条规则")
+    orders = tables["orders"]
     if orders is not None:
-        known = institutions["institution_code"]
-        orders = _known(orders, "order.csv", "institution_code", known, "institution.csv 里没有这家机构", problems)
-        if cat is not None:
-            orders = _known(orders, "order.csv", "basis_report", cat.reports, "目录里没有这张报表", problems)
-            orders = _known_items(orders, cat, problems)
-            orders = _known_pricing(orders, cat, problems)
-        tables["orders"] = orders
-    if payments is not None and orders is not None:
-        tables["payments"] = _known(
-            payments,
-            "payment.csv",
-            "order_no",
-            orders["order_no"],
-            "order.csv 里没有这份订单（或该订单有误）",
-            problems,
-        )
-    confirmations = tables["confirmations"]
-    if confirmations is not None and orders is not None:
-        pairs = orders.select(pl.concat_str("order_no", pl.lit(" "), "institution_code")).to_series()
-        sheets = confirmations.with_columns(_sheet=pl.concat_str("order_no", pl.lit(" "), "institution_code"))
+        what = "order.csv 里没有这份订单（或该订单有误）"
+        known.only("payments", ["order_no"], orders["order_no"], what)
+        known.only("refunds", ["order_no"], orders["order_no"], what)
+        _warn_refunds(tables, problems)
+        pairs = {" ".join(pair) for pair in orders.select("order_no", "institution_code").iter_rows()}
         what = "order.csv 里没有这家机构的这份订单"
-        tables["confirmations"] = _known(sheets, "confirmation.csv", "_sheet", pairs, what, problems).drop("_sheet")
+        known.only("confirmations", ["order_no", "institution_code"], pairs, what)
+    tables["parties"] = _one_seller(tables["parties"], problems)
+    # A delivery is taken in and judged whether or not the institution is registered; so such rows have their effect.
+    for name in ("doctors", "waivers", "parties", "verifications", "requests"):
+        known.warn(name, "institution_code", codes, "institution.csv 里没有这家机构")
 
 
-def _known(
-    table: pl.DataFrame, name: str, column: str, known: Iterable[str], what: str, problems: list[str]
-) -> pl.DataFrame:
-    found = pl.col(column).is_in(sorted(set(known)))
-    for row, value in table.filter(~found).select("_row", column).iter_rows():
-        problems.append(f"{name} 第 {row} 行 {column}：“{value}”{what}；该行未采用，请核对")
-    return table.filter(found)
+@dataclass
+class _Known:
+    """Rows that name what is not known: left out, or only told."""
+
+    tables: dict[str, pl.DataFrame | None]
+    problems: list[RowProblem]
+
+    def only(self, name: str, columns: list[str], known: Iterable[str], what: str) -> None:
+        """Keep the rows whose ``columns``, with a blank between them, are known."""
+        table = self.tables[name]
+        if table is not None:
+            found = pl.concat_str(columns, separator=" ").is_in(sorted(set(known)))
+            self._tell(table.filter(~found), name, columns, what, is_left_out=True)
+            self.tables[name] = table.filter(found)
+
+    def warn(self, name: str, column: str, known: Iterable[str], what: str) -> None:
+        """Tell of rows whose ``column`` says what is not known."""
+        table = self.tables[name]
+        if table is not None:
+            self._tell(table.filter(~pl.col(column).is_in(sorted(set(known)))), name, [column], what, is_left_out=False)
+
+    def _tell(self, strange: pl.DataFrame, name: str, columns: list[str], what: str, *, is_left_out: bool) -> None:
+        file = f"{FILES[name].stem}.csv"
+        for row, *values in strange.select("_row", *columns).iter_rows():
+            told = RowProblem(file, row, columns[0], " ".join(values), what, "请核对", is_left_out)
+            self.problems.append(told)
 
 
-def _known_items(orders: pl.DataFrame, cat: Catalogue, problems: list[str]) -> pl.DataFrame:
-    kept: list[pl.DataFrame] = []
-    for (report_id,), some in orders.group_by("basis_report", maintain_order=True):
-        items = cat.reports[str(report_id)].by_item
-        kept.append(_known(some, "order.csv", "basis_item", items, f"不是报表 {report_id} 的报表项", problems))
-    return pl.concat([orders.clear(), *kept]).sort("_row")
+def _warn_refunds(tables: Mapping[str, pl.DataFrame | None], problems: list[RowProblem]) -> None:
+    """Tell of orders of which more is paid back than was ever paid."""
+    payments, refunds = tables["payments"], tables["refunds"]
+    if refunds is None:
+        return
+    paid: dict[str, Any] = {}
+    if payments is not None:
+        paid = dict(payments.group_by("order_no").agg(pl.col("amount").sum()).iter_rows())
+    total = pl.col("amount").cum_sum().over("order_no")
+    for row, order_no, back in refunds.select("_row", "order_no", total).iter_rows():
+        if back > paid.get(order_no, 0):
+            what = f"累计退款 {back.normalize():f} 元，多于累计付款"
+            problems.append(RowProblem("refund.csv", row, "order_no", order_no, what, "请核对", is_left_out=False))
 
 
-def _known_pricing(orders: pl.DataFrame, cat: Catalogue, problems: list[str]) -> pl.DataFrame:
-    named = orders.filter(pl.col("pricing").is_not_null())
-    what = "不是 rules/pricing.yaml 里的计费方式"
-    kept = _known(named, "order.csv", "pricing", cat.billing.pricing, what, problems)
-    return pl.concat([orders.filter(pl.col("pricing").is_null()), kept]).sort("_row")
+def _one_seller(parties: pl.DataFrame | None, problems: list[RowProblem]) -> pl.DataFrame | None:
+    """Without a second seller, and without buyers nobody can tell."""
+    if parties is None:
+        return None
+    seller = pl.col("role") == "seller"
+    second = seller & (seller.cum_sum() > 1)
+    nameless = ~seller & pl.col("institution_code").is_null()
+    for wrong, column, what, remedy in (
+        (second, "role", "服务单位只能有一行", "请删去多余的"),
+        (nameless, "institution_code", "用户单位没有写机构编码", "请填写"),
+    ):
+        rows = parties.filter(wrong)["_row"]
+        value = "seller" if column == "role" else None
+        problems += [RowProblem("party.csv", row, column, value, what, remedy) for row in rows]
+    return parties.filter(~(second | nameless))
+
+
+def _warn_items(orders: pl.DataFrame, cat: Catalogue, problems: list[RowProblem]) -> None:
+    for row, report_id, item in orders.select("_row", "basis_report", "basis_item").iter_rows():
+        report = cat.reports.get(report_id)
+        if report is not None and item not in report.by_item:
+            what = f"不是报表 {report_id} 的报表项，不能计费"
+            problems.append(RowProblem("order.csv", row, "basis_item", item, what, "请核对", is_left_out=False))
 
 
 def _fingerprint(read: Mapping[str, tuple[pl.DataFrame, str] | None]) -> str:

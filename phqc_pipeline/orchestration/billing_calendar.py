@@ -29,11 +29,16 @@ from dagster import (
 from pydantic import Field
 
 from phqc_pipeline.billing import bill_of, issue
-from phqc_pipeline.catalogue import load_catalogue
-from phqc_pipeline.extracts import read_registry
+from phqc_pipeline.billing.service_requests import EVENTS, request_events, service_requests
+from phqc_pipeline.catalogue import CatalogueError, load_catalogue
+from phqc_pipeline.extracts import RegistryError, read_registry
+from phqc_pipeline.extracts.registry_files import FILES
 from phqc_pipeline.home import Home, resolve_home, resolve_rules
 from phqc_pipeline.orchestration.lock import hold_home
 from phqc_pipeline.orchestration.said import stage
+
+#: event_id, due_on, party, what, institution_code (None: no one institution's).
+Event = tuple[str, date, str, str, str | None]
 
 LOOK_EVERY_SECONDS = 3600
 _SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -52,12 +57,14 @@ def raise_due(context: OpExecutionContext, config: DueEvents) -> Output[int]:
     home, day = resolve_home(), date.fromisoformat(config.day)
     chosen = [event for event in open_events(home, day) if event[0] in config.events]
     for _, due_on, party, what, institution in chosen:
-        context.log.warning(f"{due_on} 到期，{_PARTIES[party]}：{what}（{institution}）")
+        context.log.warning(f"{due_on} 到期，{_PARTIES[party]}：{what}（{institution or '全部机构'}）")
     with stage("备好计费文书", "核对 registry/ 里的登记资料和 templates/ 里的模板"), hold_home(home, "计费提醒"):
         cat = load_catalogue(resolve_rules())
         registry = read_registry(home, cat)
         bill = bill_of(home, cat, registry, day)
-        done = issue(home, cat, registry, bill, annual=True, pdf=True, only=frozenset(event[4] for event in chosen))
+        done = issue(
+            home, cat, registry, bill, annual=True, pdf=True, only=frozenset(event[4] or "" for event in chosen)
+        )
     told = {"事项": len(chosen), "新写文书": len(done.documents.fresh), "PDF": len(done.pdfs)}
     return Output(len(chosen), metadata=told)
 
@@ -97,8 +104,30 @@ def billing_sensor(due_job: JobDefinition = billing_due) -> SensorDefinition:
     return watch
 
 
-def open_events(home: Home, today: date) -> list[tuple[str, date, str, str, str]]:
-    """event_id, due_on, party, what, institution_code of what has fallen due by ``today`` and is not done."""
+def open_events(home: Home, today: date) -> list[Event]:
+    """event_id, due_on, party, what, institution_code of what has fallen due by ``today`` and is not done.
+
+    As last published; service requests, whose deadlines are hours, as the registry has them now.
+    """
+    return sorted([*_published(home, today), *_requested(home, today)], key=lambda event: (event[1], event[0]))
+
+
+def _requested(home: Home, today: date) -> list[Event]:
+    if not (home.registry / f"{FILES['requests'].stem}.csv").is_file():
+        return []
+    try:
+        registry, terms = read_registry(home), load_catalogue(resolve_rules()).billing
+    except (RegistryError, CatalogueError):
+        return []  # the next night says what is wrong; what is published is raised all the same
+    rows = request_events(service_requests(registry.requests, terms, today), today)
+    return [
+        (row["event_id"], row["due_on"], row["party"], row["what"], row["institution_code"])
+        for row in rows
+        if row["due_on"] <= today and row["status"] in ("due", "overdue")
+    ]
+
+
+def _published(home: Home, today: date) -> list[Event]:
     if not home.published_db.is_file():
         return []
     with duckdb.connect(str(home.published_db), read_only=True) as connection:
@@ -107,6 +136,6 @@ def open_events(home: Home, today: date) -> list[tuple[str, date, str, str, str]
             return []
         return connection.execute(
             "SELECT event_id, due_on, party, what, institution_code FROM billing.calendar "
-            "WHERE due_on <= ? AND status NOT IN ('done', 'void') ORDER BY due_on, event_id",
-            [today],
+            "WHERE due_on <= ? AND status NOT IN ('done', 'void') AND NOT list_contains(?, kind)",
+            [today, list(EVENTS)],
         ).fetchall()

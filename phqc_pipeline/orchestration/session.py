@@ -40,7 +40,7 @@ class Session:
 
     @cached_property
     def registry(self) -> Registry:
-        return read_registry(self.home)
+        return read_registry(self.home, self.base or self.cat)
 
     @property
     def plan(self) -> Plan:
@@ -154,6 +154,7 @@ class Session:
             until,
             payment_working_days=self.cat.settings.payment_working_days,
             judged=judged,
+            refunds=registry.refunds,
         )
 
     def _report_history(self, until: date) -> History:

@@ -211,6 +211,7 @@ def build(session: Session) -> DbtRun:
         files=books.files(day),
         rejected=books.rejected(day),
         proposals=books.header_proposals(day),
+        registry_problems=session.registry.problem_rows(),
         waivers=session.registry.waivers,
         billing={name: pl.read_parquet(_billing_path(session, name)) for name in BILLING},
         answers=answer_files(session.home, day),

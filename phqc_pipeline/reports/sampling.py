@@ -13,7 +13,7 @@ import duckdb
 import xlsxwriter
 
 from phqc_pipeline.catalogue import Catalogue
-from phqc_pipeline.extracts.registry import (
+from phqc_pipeline.extracts.registry_files import (
     VERIFICATION_CONCLUSIONS,
     VERIFICATION_METHODS,
     VERIFICATION_OUTCOMES,

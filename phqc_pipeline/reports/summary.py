@@ -8,6 +8,8 @@ from pathlib import Path
 
 import duckdb
 
+from phqc_pipeline.extracts.registry_files import RowProblem, problem_lines
+
 
 def night_summary(database: Path, snapshot: date, folders: Sequence[Path], seconds: float, plan_id: str = "") -> str:
     """A few lines of text: what was read, judged, found and charged, and where the results are. No personal data.
@@ -49,6 +51,10 @@ def night_summary(database: Path, snapshot: date, folders: Sequence[Path], secon
             [snapshot],
         ).fetchall()
 
+        wrong = [RowProblem(file, row, column or "", *told) for file, row, column, *told in con.execute(
+            "SELECT file, row_number, column_name, value, reason, remedy, is_left_out FROM ingest.registry_problem"
+        ).fetchall()]  # fmt: skip
+
     by_severity = dict(severities)
     lines = [
         f"{snapshot.isoformat()} 质控完成，用时 {seconds:.0f} 秒",
@@ -81,6 +87,7 @@ def night_summary(database: Path, snapshot: date, folders: Sequence[Path], secon
         lines.append(f"  服务费：另有 {len(charges) - 10} 份订单，见 billing.charge")
     for institution, path, reason in held:
         lines.append(f"  隔离：{institution} {path}：{reason}")
+    lines += problem_lines(wrong)
     lines.append(f"  数据仓库：{database}")
     lines.extend(f"  报告与整改清单：{folder}" for folder in folders[:5])
     if len(folders) > 5:

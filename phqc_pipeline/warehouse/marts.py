@@ -33,6 +33,7 @@ from phqc_pipeline.warehouse.shapes import (
     NIGHT_INSTITUTION,
     NIGHT_RESULT,
     PRESENT,
+    REGISTRY_PROBLEM,
     REJECTED_ROW,
     STATE,
     WAIVER,
@@ -54,6 +55,7 @@ def build_marts(
     waivers: pl.DataFrame | None,
     billing: Mapping[str, pl.DataFrame] | None = None,
     proposals: pl.DataFrame | None = None,
+    registry_problems: pl.DataFrame | None = None,
     answers: Iterable[Path] = (),
     plan: Plan | None = None,
     manifest: Any = None,
@@ -63,6 +65,7 @@ def build_marts(
     ``state``: the newest night's state (``life.fold``). ``files``, ``rejected``: the books' ``ingest.file`` and
     ``ingest.rejected_row`` (a frame, or Parquet files). ``waivers``: the registry's; ``billing``: its
     tables by name (``billing_shapes``), empty without; ``proposals``: the books' ``ingest.header_proposal``;
+    ``registry_problems``: the registry's ``ingest.registry_problem``;
     ``answers``: Parquet files of what institutions answered (``extracts.ANSWER_SCHEMA``). ``plan``: whose night is
     staged; its scheme scores, others beside it.
     Raises MartError when a model failed or a test of what was built did, naming each.
@@ -85,6 +88,8 @@ def build_marts(
         proposed = _shaped(connection, "header_proposal", proposals, HEADER_PROPOSAL)
         _lay(connection, inputs / "header_proposal.parquet", proposed)
         _lay(connection, inputs / "waiver.parquet", _shaped(connection, "waiver", waivers, WAIVER))
+        wrong = _shaped(connection, "registry_problem", registry_problems, REGISTRY_PROBLEM)
+        _lay(connection, inputs / "registry_problem.parquet", wrong)
         for table, shape in BILLING.items():
             told = _shaped(connection, f"billing_{table}", (billing or {}).get(table), shape)
             _lay(connection, inputs / f"billing_{table}.parquet", told)

@@ -151,6 +151,17 @@ HEADER_PROPOSAL: dict[str, str] = {
     "comment": "VARCHAR",
 }
 
+#: Rows of the registry that cannot be used, and what else is to be looked at in it.
+REGISTRY_PROBLEM: dict[str, str] = {
+    "file": "VARCHAR",
+    "row_number": "BIGINT",
+    "column_name": "VARCHAR",
+    "value": "VARCHAR",
+    "reason": "VARCHAR",
+    "remedy": "VARCHAR",
+    "is_left_out": "BOOLEAN",
+}
+
 #: ``registry/waiver.csv`` (contract, section 2).
 WAIVER: dict[str, str] = {
     "rule_id": "VARCHAR",

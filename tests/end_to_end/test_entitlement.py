@@ -10,6 +10,7 @@ from dagster import DagsterInstance, RunRequest, build_sensor_context
 
 from phqc_pipeline.billing import office
 from phqc_pipeline.orchestration.billing_calendar import billing_due, billing_sensor, open_events
+from phqc_pipeline.reports import night_summary
 from tests.end_to_end.conftest import table
 from tests.end_to_end.tiny import BAD, INSTITUTION, RULES, deliver, judge, register, visits
 
@@ -44,14 +45,27 @@ def test_an_order_opens_and_ends_quality_control(tmp_path: Path, monkeypatch: py
     assert table(home.root, "SELECT status, rows_loaded FROM ingest.file") == [("accepted", 3)]
     assert table(home.root, "SELECT count(*) FROM records.vision_screening") == [(3,)]
 
-    (home.registry / "payment.csv").write_text(paid, encoding="utf-8")
+    (home.registry / "payment.csv").write_text(paid + "T-9,2024-12-30,1,\nT-1,2024-12-30,-1,\n", encoding="utf-8")
     judge(home, "2024-12-30")
+    wrong = "SELECT file, row_number, column_name, value, is_left_out FROM ingest.registry_problem ORDER BY 2 DESC"
+    assert table(home.root, wrong) == [
+        ("payment.csv", 4, "amount", "-1", True),
+        ("payment.csv", 3, "order_no", "T-9", True),
+    ]
+    said = night_summary(home.published_db, date(2024, 12, 30), [], 0)
+    assert "登记资料：2 处有误未采用" in said
+    assert "payment.csv 第 4 行 amount：“-1”不是金额；该行未采用，请写" in said
     assert state(home.root) == ("open", "2024-12-30", "2024-12-30")
 
     judge(home, "2024-12-29")  # paid: the past of the service period may be judged now
     assert state(home.root) == ("open", "2024-12-29", "2024-12-30")
 
     deliver(home, "2024-12-31", visits(3))  # put right, but the service is over
+    (home.registry / "service_request.csv").write_text(
+        "请求编号,机构编码,类别,报告时间,现象,响应时间,解决时间,处理措施,处理人\n"
+        f"R1,{INSTITUTION},故障,2024-12-27 10:00,打不开,2024-12-27 11:00,,,\n",
+        encoding="utf-8",
+    )
     judge(home, "2024-12-31")
     assert state(home.root) == ("open", "2024-12-29", "2024-12-30")
     assert statuses(home.root) == {("not_evaluable", "未开通质控：订单 T-1 的服务期已于 2024-12-30 届满")}
@@ -77,7 +91,8 @@ def test_an_order_opens_and_ends_quality_control(tmp_path: Path, monkeypatch: py
     assert (home.published / "计费" / "计费对账.xlsx").is_file()
 
     due = [event[0] for event in open_events(home, date(2024, 12, 31))]
-    assert len(due) == 3  # the renewal notice to either side, the confirmation sheet
+    assert len(due) == 4  # the renewal notice to either side, the confirmation sheet, a fault not mended
+    assert "service_repair R1 seller" in due
     monkeypatch.setenv("PHQC_HOME", str(home.root))
     asked = []
     with DagsterInstance.ephemeral() as instance:
@@ -94,4 +109,4 @@ def test_an_order_opens_and_ends_quality_control(tmp_path: Path, monkeypatch: py
     with DagsterInstance.ephemeral() as instance:
         done = billing_due.execute_in_process(run_config=request.run_config, instance=instance)
     assert done.success
-    assert done.output_for_node("raise_due") == 3
+    assert done.output_for_node("raise_due") == 4

@@ -32,6 +32,7 @@ CONTRACT = {
     "ingest.file": "file_id, sha256, institution_code, snapshot_date, form_id, path, format, encoding, status, reason, "
     "rows_read, rows_loaded, rows_rejected",
     "ingest.rejected_row": "file_id, row_number, reason, raw",
+    "ingest.registry_problem": "file, row_number, column_name, value, reason, remedy, is_left_out",
     "ingest.header_proposal": "file_id, institution_code, form_id, header, proposed_field, proposed_title, similarity, "
     "comment",
     "report.value": "institution_code, report_id, year, period, item, value, file_id",
