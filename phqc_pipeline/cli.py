@@ -102,11 +102,11 @@ def nightly(
         from phqc_pipeline.extracts import read_registry
 
         registry = read_registry(where, cat)  # one that cannot be used is wrong usage, told before anything is run
-        known = set() if registry.institutions is None else set(registry.institutions["institution_code"])
-        strangers = [code for code in institution or () if code not in known and not (where.landing / code).is_dir()]
-        if strangers:
-            _refuse(f"没有机构 {'、'.join(strangers)}：registry/institution.csv 里没有，也没有交付过")
         from phqc_pipeline.orchestration.run import run_night
+        from phqc_pipeline.orchestration.session import strangers_said
+
+        if strangers := strangers_said(where, registry, institution or ()):
+            _refuse(strangers)
 
         outcome = run_night(where, cat, day, plan, institution or ())
         if outcome.error:

@@ -5,7 +5,7 @@ Belongs here: reading and remembering, and whom the plan judges. Does not belong
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
@@ -18,6 +18,13 @@ from phqc_pipeline.catalogue import Catalogue, Context, Plan, Scheme, for_plan
 from phqc_pipeline.extracts import Books, Delivery, HeldBack, Registry, read_registry
 from phqc_pipeline.home import Home
 from phqc_pipeline.warehouse import list_nights, part_of, read_night
+
+
+def strangers_said(home: Home, registry: Registry, codes: Iterable[str]) -> str:
+    """Which of these institutions nobody knows, in Chinese; empty text: all are registered or have delivered."""
+    known = set() if registry.institutions is None else set(registry.institutions["institution_code"])
+    strangers = [code for code in codes if code not in known and not (home.landing / code).is_dir()]
+    return f"没有机构 {'、'.join(strangers)}：registry/institution.csv 里没有，也没有交付过" if strangers else ""
 
 
 @dataclass

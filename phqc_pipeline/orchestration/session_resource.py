@@ -6,11 +6,12 @@ Dagster explains resources under "External resources" in its documentation.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
+from typing import cast
 
-from dagster import ConfigurableResource, Failure, InitResourceContext
+from dagster import ConfigurableResource, DagsterRun, Failure, InitResourceContext
 from pydantic import Field, PrivateAttr
 
 from phqc_pipeline.catalogue import Catalogue, CatalogueError, for_plan, load_catalogue
@@ -20,8 +21,11 @@ from phqc_pipeline.extracts.find import FIRST_DATE
 from phqc_pipeline.home import Home, parse_folder_date, resolve_home, resolve_rules
 from phqc_pipeline.orchestration.instance import fail_unfinished_runs, held_open
 from phqc_pipeline.orchestration.lock import SHANGHAI, HomeBusyError, hold_home
-from phqc_pipeline.orchestration.session import Session
+from phqc_pipeline.orchestration.session import Session, strangers_said
 from phqc_pipeline.orchestration.stages import recover
+
+#: The tags by which Dagster knows a run's partition, or its range of them.
+_PARTITION, _PARTITION_RANGE = "dagster/partition", "dagster/asset_partition_range_start"
 
 
 class SessionResource(ConfigurableResource):
@@ -36,7 +40,8 @@ class SessionResource(ConfigurableResource):
         description="只判这些机构（机构编码）；空为计划内的全部。只判一部分的另算一次运行，不替换全部机构的那一夜",
     )
     dates: list[str] = Field(
-        default=[], description="改判这些数据日期（YYYY-MM-DD）；空为所选分区的日期。要有那一天或更早的交付"
+        default=[],
+        description="改判这些数据日期（YYYY-MM-DD）；空为所选分区的日期，写了就可以不选分区。要有那一天或更早的交付",
     )
 
     _session: Session | None = PrivateAttr(default=None)
@@ -51,6 +56,8 @@ class SessionResource(ConfigurableResource):
                 if context.instance is not None:
                     fail_unfinished_runs(context.instance, keep=context.run_id)
                 self._session = self._begin(home, run_id)
+                if context.dagster_run is not None:
+                    name_partition(context.dagster_run, self._session.dates)
                 recover(self._session)
                 yield self
         except HomeBusyError as busy:
@@ -74,7 +81,8 @@ class SessionResource(ConfigurableResource):
                 only=tuple(sorted(set(self.institutions))),
                 dates=tuple(sorted({_day(text) for text in self.dates})),
             )
-            _ = session.registry
+            if strangers := strangers_said(home, session.registry, session.only):
+                raise Failure(description=strangers, allow_retries=False)
         except CatalogueError as invalid:
             raise Failure(description=describe(invalid.faults), allow_retries=False) from None
         except RegistryError as wrong:
@@ -97,6 +105,17 @@ def _day(text: str) -> date:
         told = f"数据日期“{text}”应写成 YYYY-MM-DD，且在 {FIRST_DATE} 至今天（{today}）之间"
         raise Failure(description=told, allow_retries=False)
     return day
+
+
+def name_partition(run: DagsterRun, dates: Sequence[date]) -> None:
+    """A run without a partition becomes that of its newest date: Dagster asks partitioned assets for one. No step has
+    looked at the run's tags yet."""
+    if _PARTITION in run.tags or _PARTITION_RANGE in run.tags:
+        return
+    if not dates:
+        told = "没有写数据日期：在 Launchpad 选一个分区（Partition），或在 config 的 dates 里写日期"
+        raise Failure(description=told, allow_retries=False)
+    cast(dict[str, str], run.tags)[_PARTITION] = dates[-1].isoformat()
 
 
 def session_with(cat: Catalogue) -> SessionResource:

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 _OWN_SUBJECTS = ("doctor", "institution")
 #: Subjects a sample of records can speak for.
 _SAMPLED_SUBJECTS = ("record", "person")
+#: Behind all models at once: a join behind each of a hundred models would need more memory than there is.
+_OF_DRAWN = """SEMI JOIN drawn AS d ON d.institution_code = c.institution_code AND d.form_id = c.form_id
+    AND d.subject_kind = c.subject_kind AND d.subject_id = c.subject_id"""
 _NOT_SAMPLED = "抽样计划只判抽到的记录和居民，不判医生、机构和家庭"
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _COUNTS: dict[str, Any] = {"rule_id": pl.String, "form_id": pl.String, "institution_code": pl.String} | dict.fromkeys(
@@ -121,15 +124,18 @@ def judge_cross(
     whose = sorted(institutions if institutions is not None else {one.institution_code for one in deliveries})
     obstacles = Obstacles(cat, deliveries, _meta(run), sampled=sample is not None, refused=refused or {})
     names = sorted({str(one.rule.model) for one in asked} - set(broken))
-    models = {name: _table(name) if sample is None else _drawn(name, sample) for name in names}
+    models = {name: _table(name) for name in names}
     with open_duckdb(home.warehouse_db, scratch=home.warehouse / "tmp") as connection:
-        counts = _counts(connection, models.values())
+        if sample is not None:
+            connection.execute(_drawn_sql(sample))
+        only = _OF_DRAWN if sample is not None else ""
+        counts = _counts(connection, models.values(), only)
         results = _results(asked, whose, counts, broken, obstacles)
         results.write_parquet(out / "results.parquet")
         connection.register("results", results.to_arrow())
         connection.register("wording", _wording(asked).to_arrow())
-        found = connection.execute(_findings_sql(models, asked, out / "findings.parquet")).fetchone()
-        connection.execute(_present_sql(models.values(), out / "present.parquet"))
+        found = connection.execute(_findings_sql(models, asked, only, out / "findings.parquet")).fetchone()
+        connection.execute(_present_sql(models.values(), only, out / "present.parquet"))
     errors = tuple(f"{one.rule.rule_id}：{broken[str(one.rule.model)]}" for one in asked if one.rule.model in broken)
     return CrossJudgement(int(found[0]) if found else 0, results.height, tuple(dict.fromkeys(errors)))
 
@@ -244,15 +250,15 @@ def _meta(run: DbtRun) -> dict[str, dict[str, Any]]:
     return {node.name: dict(node.config.meta or {}) for node in nodes.values()}
 
 
-def _counts(connection: duckdb.DuckDBPyConnection, tables: Collection[str]) -> pl.DataFrame:
+def _counts(connection: duckdb.DuckDBPyConnection, tables: Collection[str], only: str) -> pl.DataFrame:
     if not tables:
         return pl.DataFrame(schema=_COUNTS)
-    union = " UNION ALL ".join(
+    columns = "rule_id, form_id, institution_code, subject_kind, subject_id, violated"
+    union = " UNION ALL ".join(f"SELECT {columns} FROM {table}" for table in tables)
+    found: pl.DataFrame = connection.execute(
         "SELECT rule_id, form_id, institution_code, count(*) AS checked, count(violated) AS applicable, "
-        f"count(*) FILTER (violated) AS violated FROM {table} AS c GROUP BY ALL"
-        for table in tables
-    )
-    found: pl.DataFrame = connection.execute(union).pl()
+        f"count(*) FILTER (violated) AS violated FROM ({union}) AS c {only} GROUP BY ALL"
+    ).pl()
     return found.cast(pl.Schema(_COUNTS))
 
 
@@ -312,8 +318,8 @@ def _wording(asked: Sequence[Instance]) -> pl.DataFrame:
     )
 
 
-def _findings_sql(models: Mapping[str, str], asked: Sequence[Instance], target: Path) -> str:
-    """What is violated where it could be judged, with its message."""
+def _findings_sql(models: Mapping[str, str], asked: Sequence[Instance], only: str, target: Path) -> str:
+    """What is violated where it could be judged, with its message. ``only``: a further join, of a sample."""
     rules = [rule for one in asked if one.rule.model in models for rule in one.versions]
     messages = " ".join(
         f"WHEN c.rule_id = {literal(rule.rule_id)} AND c.rule_version = {rule.version} THEN {_message_sql(rule)}"
@@ -331,6 +337,7 @@ def _findings_sql(models: Mapping[str, str], asked: Sequence[Instance], target: 
         JOIN wording AS w ON w.rule_id = c.rule_id AND w.rule_version = c.rule_version AND w.form_id = c.form_id
         SEMI JOIN results AS r ON r.institution_code = c.institution_code AND r.form_id = c.form_id
             AND r.rule_id = c.rule_id AND r.status = 'fail'
+        {only}
     ) TO {literal(target)} (FORMAT parquet, COMPRESSION zstd)"""
 
 
@@ -359,22 +366,22 @@ def _table(model: str) -> str:
     return f'"cross".{identifier(model)}'
 
 
-def _drawn(model: str, sample: Path) -> str:
-    """What of a model concerns the records drawn and their people."""
-    columns = {"record": "record_key", "person": "archive_no"}
-    wanted = " OR ".join(
-        f"(m.subject_kind = {literal(kind)} AND (m.institution_code, m.form_id, m.subject_id) IN "
-        f"(SELECT (institution_code, form_id, {columns[kind]}) FROM read_parquet({literal(sample)})))"
+def _drawn_sql(sample: Path) -> str:
+    """The records drawn and their people as table ``drawn``, one row a subject."""
+    keys = {"record": "record_key", "person": "archive_no"}
+    subjects = " UNION ".join(
+        f"SELECT institution_code, form_id, {literal(kind)} AS subject_kind, {keys[kind]} AS subject_id "
+        f"FROM read_parquet({literal(sample)})"
         for kind in _SAMPLED_SUBJECTS
     )
-    return f"(SELECT m.* FROM {_table(model)} AS m WHERE {wanted})"
+    return f"CREATE TEMP TABLE drawn AS {subjects}"
 
 
 def _told(value: Any) -> str:
     return "、".join(str(item) for item in value) if isinstance(value, (list, tuple)) else str(value)
 
 
-def _present_sql(tables: Collection[str], target: Path) -> str:
+def _present_sql(tables: Collection[str], only: str, target: Path) -> str:
     kinds = ", ".join(literal(kind) for kind in _OWN_SUBJECTS)
     union = (
         " UNION ALL ".join(
@@ -384,4 +391,4 @@ def _present_sql(tables: Collection[str], target: Path) -> str:
         )
         or "SELECT " + ", ".join(f"NULL::{kind} AS {name}" for name, kind in PRESENT.items()) + " WHERE FALSE"
     )
-    return f"COPY (SELECT DISTINCT * FROM ({union})) TO {literal(target)} (FORMAT parquet)"
+    return f"COPY (SELECT DISTINCT c.* FROM ({union}) AS c {only}) TO {literal(target)} (FORMAT parquet)"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 import pytest
-from dagster import Failure, build_init_resource_context
+from dagster import DagsterRun, Failure, build_init_resource_context
 
 from phqc_pipeline.catalogue import load_catalogue
-from phqc_pipeline.orchestration.session_resource import session_with
+from phqc_pipeline.orchestration.session_resource import name_partition, session_with
 from tests.catalogue.small_catalogue import Small
 
 PROFILE = """\
@@ -56,6 +57,26 @@ def test_a_plan_that_is_not_there_is_named(home: Path, rules: Path) -> None:
     resource = session_with(load_catalogue(rules)).model_copy(update={"plan": "weekly"})
     with (
         pytest.raises(Failure, match="没有质控计划 weekly，现有：local、nightly"),
+        resource.yield_for_execution(build_init_resource_context()),
+    ):
+        pass
+
+
+def test_a_launchpads_dates_stand_for_the_partition(home: Path, rules: Path) -> None:
+    """Whoever writes dates need not choose a partition as well; Dagster wants one for partitioned assets."""
+    run = DagsterRun(job_name="nightly", tags={})
+    with pytest.raises(Failure, match="没有写数据日期"):
+        name_partition(run, ())
+    name_partition(run, (date(2024, 12, 30), date(2024, 12, 31)))
+    name_partition(run, ())  # it has one now
+    assert run.tags == {"dagster/partition": "2024-12-31"}
+
+
+def test_an_institution_nobody_knows_is_refused(home: Path, rules: Path) -> None:
+    update = {"institutions": ["654301101000", "999"], "dates": ["2024-12-31"]}
+    resource = session_with(load_catalogue(rules)).model_copy(update=update)
+    with (
+        pytest.raises(Failure, match="没有机构 999"),
         resource.yield_for_execution(build_init_resource_context()),
     ):
         pass
