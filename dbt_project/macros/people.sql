@@ -51,3 +51,17 @@ qualify row_number() over (
   partition by archive_no, _service_date order by created_at desc nulls last, _record_key desc
 ) = 1
 {% endmacro %}
+
+{#
+  The active archives on the rule's form of whom it asks something by the year, one row an institution and archive, with
+  what `due` needs: period_days, and managed_days, those of the period in which the archive was there. `who`: SQL over the
+  archive `p` and the night `n`.
+#}
+{% macro active_people(rule, who) %}
+select
+  p.*, n.period_end - n.period_start + 1 as period_days,
+  greatest(0, least(n.period_end, n.today) - greatest(p.archive_date, n.period_start) + 1) as managed_days
+from {{ ref('judged_' ~ rule.form_id) }} as p cross join {{ ref('night') }} as n
+where p.archive_no is not null and p.archive_status = {{ sql_text(rule.params.active_status) }} and {{ who }}
+{{ first_of('p._institution_code, p.archive_no', 'p._record_key') }}
+{% endmacro %}

@@ -47,19 +47,11 @@
 {{ finding(rule, observed=observed, expected=expected, day='visit_date') }}
 from (
   with visits as (
-    {{ visits_in_order(rule.form_id, columns,
-      before_period(p.look_back_days), period_until_today()) }}
-  ),
-  pairs as (
-    select
-      *, visit_date - lag(visit_date) over before as gap_days
-      {%- for column in told %}, lag({{ column }}) over before as before_{{ column }}{% endfor %}
-    from visits
-    window before as (partition by archive_no order by visit_date)
+    {{ visits_with_previous(rule.form_id, columns, told, p.look_back_days) }}
   )
   select *, case when {{ given | join(' and ') }} then {{ asked | join(' and ') }} end as violated
-  from pairs
-  where gap_days is not null and visit_date >= {{ period_start() }}
+  from visits
+  where gap_days is not null
   {% if rule.subject_kind == 'person' %}
   qualify row_number() over (
     partition by archive_no

@@ -6,23 +6,16 @@
 {{ no_findings() }}
 
 {% for rule in rules %}
-{% set visit_form = rule.form_id %}
-{{ finding(rule, observed="previous_class || '、' || class_code", day='visit_date') }}
+{{ finding(rule, observed="before_class_code || '、' || class_code", day='visit_date') }}
 from (
   with visits as (
-    {{ visits_in_order(visit_form, ['class_code', 'referral_reason'],
-      before_period(rule.params.look_back_days), period_until_today()) }}
-  ),
-  pairs as (
-    select *, lag(class_code) over before as previous_class, lag(visit_date) over before as previous_date
-    from visits
-    window before as (partition by archive_no order by visit_date)
+    {{ visits_with_previous(rule.form_id, ['class_code', 'referral_reason'], ['class_code'], rule.params.look_back_days) }}
   )
   select
-    *, class_code in {{ sql_list(rule.params.uncontrolled) }} and previous_class in {{ sql_list(rule.params.uncontrolled) }}
+    *, class_code in {{ sql_list(rule.params.uncontrolled) }} and before_class_code in {{ sql_list(rule.params.uncontrolled) }}
       and referral_reason is null as violated
-  from pairs
-  where previous_date is not null and visit_date >= {{ period_start() }}
+  from visits
+  where previous_date is not null
   {{ worst_of('archive_no', 'visit_date desc') }}
 )
 {% endfor %}

@@ -50,7 +50,7 @@ from (
   with alike as (
     select
       j.form_id, j._institution_code as institution_code, j.archive_no, j.record_id, j.doctor_name, j._service_date,
-      year(j._service_date) as year, c.filled,
+      j._record_key, year(j._service_date) as year, c.filled,
       count(*) over (partition by j.form_id, j.archive_no, year(j._service_date), c.content) as records
     from {{ ref('judged_record') }} as j
     left join {{ ref('record_content') }} as c
@@ -60,7 +60,7 @@ from (
   )
   select *, coalesce(filled >= {{ p.min_filled }} and records > 1, false) as violated
   from alike
-  {{ first_of('form_id, institution_code, archive_no', 'violated desc, _service_date desc') }}
+  {{ first_of('form_id, institution_code, archive_no', 'violated desc, _service_date desc, _record_key') }}
 )
 {% endif %}
 {% endfor %}

@@ -6,7 +6,7 @@
 {{ no_findings() }}
 
 {% for rule in rules %}
-{{ finding(rule, observed='spellings::varchar', expected=sql_text('1'), institution='institution_code') }}
+{{ finding(rule, observed='spellings::varchar', expected=sql_text('1')) }}
 from (
   with told as (
     select distinct archive_no, form_id,
@@ -20,7 +20,7 @@ from (
     select archive_no, count(distinct value) as spellings, count(distinct form_id) as forms from told group by archive_no
   )
   select
-    p._institution_code as institution_code, p.archive_no, p.record_id, p.doctor_name, p._service_date, d.spellings,
+    p._institution_code, p.archive_no, p.record_id, p.doctor_name, p._service_date, d.spellings,
     case when d.forms > 1 then d.spellings > 1 end as violated
   from {{ ref('judged_record') }} as p
   left join differing as d on d.archive_no = p.archive_no

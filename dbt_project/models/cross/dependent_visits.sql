@@ -9,19 +9,10 @@
 {{ finding(rule, observed='days::varchar', expected=sql_text('<' ~ rule.params.min_visits)) }}
 from (
   with assessed as ({{ latest_of(rule.form_id, ['grade_code']) }}),
-  visits as (
-    {% for form_id in other_forms(rule) %}
-    select archive_no, _service_date from {{ ref('judged_' ~ form_id) }}
-    where visit_mode_code = {{ sql_text(rule.params.at_clinic) }}
-    {% if not loop.last %}union all{% endif %}
-    {% endfor %}
-  ),
-  counted as (
-    select archive_no, count(distinct _service_date) as days from visits
-    where {{ in_period() }} group by all
-  )
-  select a.*, coalesce(c.days, 0) as days,
-    case when a.grade_code = {{ sql_text(rule.params.dependent) }} then coalesce(c.days, 0) >= {{ rule.params.min_visits }} end as violated
-  from assessed as a left join counted as c on c.archive_no = a.archive_no
+  visits as ({{ days_served(other_forms(rule), 'days', 'visit_mode_code = ' ~ sql_text(rule.params.at_clinic)) }})
+  select a.*, coalesce(v.days, 0) as days,
+    case when a.grade_code = {{ sql_text(rule.params.dependent) }}
+      then coalesce(v.days, 0) >= {{ rule.params.min_visits }} end as violated
+  from assessed as a left join visits as v on v.archive_no = a.archive_no
 )
 {% endfor %}

@@ -34,7 +34,7 @@ from (
       form_id, institution_code, doctor_name, max(last_service) as last_service, sum(n)::bigint as n,
       sum(n * n)::double as squares, sum(n) filter (digit % 2 = 0) as even,
       (sum(n * n) filter (digit % 2 = 0))::double as even_squares,
-      coalesce(sum(n) filter (digit = 0), 0) as zeros, arg_max(digit, n) as commonest, max(n) as most
+      coalesce(sum(n) filter (digit = 0), 0) as zeros, arg_max(digit, (n, -digit)) as commonest, max(n) as most
     from counted group by all
   ),
   {% if p.test == 'even spread' %}

@@ -27,7 +27,7 @@ from (
   ),
   tested as (
     select
-      institution_code, max(n)::bigint as n, arg_max(value, times) as commonest, max(times) / max(n)::double as most_share,
+      institution_code, max(n)::bigint as n, arg_max(value, (times, -value)) as commonest, max(times) / max(n)::double as most_share,
       max(greatest(abs(upto / n - norm), abs((upto - times) / n - norm))) as effect
     from running group by institution_code
   ),

@@ -7,22 +7,17 @@
 
 {% for rule in rules %}
 {% set counts = rule.params.max_exams is defined %}
-{{ finding(rule, observed='times::varchar' if counts else 'days::varchar',
+{{ finding(rule, observed='times::varchar' if counts else 'gap_days::varchar',
   expected=sql_text(rule.params.max_exams if counts else '≥' ~ rule.params.min_days), day='visit_date') }}
 from (
   with exams as (
-    {{ visits_in_order(rule.form_id, ['birth_date'],
-      period_start() if counts else before_period(rule.params.look_back_days), period_until_today()) }}
-  ),
-  pairs as (
-    select *, visit_date - lag(visit_date) over (partition by archive_no order by visit_date) as days,
-      count(*) over (partition by archive_no) as times
-    from exams
+    select *, count(*) over (partition by archive_no) as times
+    from ({{ visits_with_previous(rule.form_id, ['birth_date'], [], rule.params.look_back_days or 0) }})
   )
-  select p.*,
-    {{ 'times > ' ~ rule.params.max_exams if counts else 'days < ' ~ rule.params.min_days }} as violated
-  from pairs as p cross join {{ ref('night') }} as n
-  where visit_date >= n.period_start and year(n.period_end) - year(birth_date) >= {{ rule.params.elder_age }}
+  select
+    e.*, {{ 'times > ' ~ rule.params.max_exams if counts else 'gap_days < ' ~ rule.params.min_days }} as violated
+  from exams as e cross join {{ ref('night') }} as n
+  where year(n.period_end) - year(birth_date) >= {{ rule.params.elder_age }}
   {{ worst_of('archive_no', 'visit_date desc') }}
 )
 {% endfor %}

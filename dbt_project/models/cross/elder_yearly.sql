@@ -7,26 +7,10 @@
 
 {% for rule in rules if not rule.params.has_form %}
 -- due(1): only who was in the archive for the whole period, up to its last day, can have missed it (0a.12)
-{% set needed = rule.params.needs_form %}
-{{ finding(rule, observed='services::varchar', expected='due::varchar', day='archive_date',
-  institution='institution_code') }}
+{{ finding(rule, observed='services::varchar', expected='due::varchar', day='archive_date') }}
 from (
-  with services as (
-    select archive_no, count(distinct _service_date) as services
-    from {{ ref('judged_' ~ needed) }}
-    where {{ in_period() }}
-    group by archive_no
-  ),
-  elders as (
-    select
-      p._institution_code as institution_code, p.archive_no, p.record_id, p.doctor_name, p.archive_date, p._record_key,
-      greatest(0, least(n.period_end, n.today) - greatest(p.archive_date, n.period_start) + 1) as managed_days,
-      n.period_end - n.period_start + 1 as period_days
-    from {{ ref('judged_' ~ rule.form_id) }} as p cross join {{ ref('night') }} as n
-    where p.archive_no is not null and p.archive_status = {{ sql_text(rule.params.active_status) }}
-      and year(n.period_end) - year(p.birth_date) >= {{ rule.params.elder_age }}
-    {{ first_of('p._institution_code, p.archive_no', 'p._record_key') }}
-  )
+  with services as ({{ days_served([rule.params.needs_form], 'services') }}),
+  elders as ({{ active_people(rule, 'year(n.period_end) - year(p.birth_date) >= ' ~ rule.params.elder_age) }})
   select
     e.*, coalesce(s.services, 0) as services, {{ due(1) }} as due,
     case when e.archive_date is not null then coalesce(s.services, 0) < {{ due(1) }} end as violated

@@ -24,6 +24,6 @@ from (
   left join visits as v on v.archive_no = e.archive_no and v.said is not null
     and abs(v.visit_date - e._service_date) < {{ rule.params.within_days }}
     and v.visit_date <= {{ today() }}
-  {{ worst_of('e.archive_no', 'abs(v.visit_date - e._service_date), v.visit_date desc') }}
+  {{ worst_of('e.archive_no', 'abs(v.visit_date - e._service_date), v.visit_date desc, v.said') }}
 )
 {% endfor %}

@@ -14,7 +14,7 @@ from (
     select
       r._institution_code, r._record_key, min(abs(o._service_date - r._service_date)) as days,
       bool_or(year(o._service_date) = year(r._service_date)) as same_year,
-      arg_min(o._service_date, abs(o._service_date - r._service_date)) as nearest
+      arg_min(o._service_date, (abs(o._service_date - r._service_date), o._service_date)) as nearest
     from {{ ref('judged_' ~ rule.form_id) }} as r
     join {{ ref('judged_' ~ (other_forms(rule) | first)) }} as o on o.archive_no = r.archive_no
     where o._service_date is not null and r._service_date is not null

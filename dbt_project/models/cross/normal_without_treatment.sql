@@ -7,8 +7,7 @@
 
 {% for rule in rules %}
 {% set value = rule.params.value %}
-{{ finding(rule, observed=plain_number('highest'), expected=sql_text('≥' ~ rule.params.normal_below),
-  day='register_date', institution='institution_code') }}
+{{ finding(rule, observed=plain_number('highest'), expected=sql_text('≥' ~ rule.params.normal_below), day='register_date') }}
 from (
   with visits as (
     select
@@ -19,7 +18,7 @@ from (
     group by archive_no
   )
   select
-    m._institution_code as institution_code, m.archive_no, m.record_id, m.doctor_name, m.register_date, v.highest,
+    m.*, v.highest,
     case
       when m.managed_days > 0 and v.visits >= {{ rule.params.min_visits }}
       then v.highest < {{ rule.params.normal_below }} and not v.treated

@@ -6,8 +6,7 @@
 {{ no_findings() }}
 
 {% for rule in rules %}
-{{ finding(rule, observed="coalesce(first_exam::varchar, '—')", expected="'≤' || first_visit::varchar",
-  day='register_date', institution='institution_code') }}
+{{ finding(rule, observed="coalesce(first_exam::varchar, '—')", expected="'≤' || first_visit::varchar", day='register_date') }}
 from (
   with visited as (
     select archive_no, min(_service_date) as first_visit from {{ ref('judged_' ~ rule.params.visit_form) }}
@@ -18,8 +17,7 @@ from (
     where _service_date <= {{ period_until_today() }} group by archive_no
   )
   select
-    m._institution_code as institution_code, m.archive_no, m.record_id, m.doctor_name, m.register_date,
-    v.first_visit, e.first_exam,
+    m.*, v.first_visit, e.first_exam,
     case
       when m.managed_days > 0 and v.first_visit is not null then coalesce(e.first_exam > v.first_visit, true)
     end as violated

@@ -9,23 +9,15 @@
 {{ finding(rule, observed='visits::varchar', day='visit_date') }}
 from (
   with visits as (
-    {{ visits_in_order(rule.form_id, ['next_visit_date'],
-      before_period(rule.params.look_back_days), period_until_today()) }}
-  ),
-  pairs as (
-    select
-      *, lag(visit_date) over before as previous_date, lag(next_visit_date) over before as appointed
-    from visits
-    window before as (partition by archive_no order by visit_date)
+    {{ visits_with_previous(rule.form_id, ['next_visit_date'], ['next_visit_date'], rule.params.look_back_days) }}
   )
   select
     *, count(*) over person as visits,
     case
       when count(*) over person >= {{ rule.params.min_visits }}
-      then count(*) filter (previous_date is not null and appointed is distinct from visit_date) over person = 0
+      then count(*) filter (previous_date is not null and before_next_visit_date is distinct from visit_date) over person = 0
     end as violated
-  from pairs
-  where visit_date >= {{ period_start() }}
+  from visits
   window person as (partition by archive_no)
   {{ first_of('archive_no', 'visit_date desc') }}
 )

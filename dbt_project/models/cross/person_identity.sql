@@ -9,11 +9,11 @@
 {{ no_findings() }}
 
 {% for rule in rules %}
-{{ finding(rule, observed='size::varchar', expected=sql_text(rule.params.max_count), day='service_date', institution='institution_code') }}
+{{ finding(rule, observed='size::varchar', expected=sql_text(rule.params.max_count)) }}
 from (
   with members as (
     select
-      _institution_code, archive_no, record_id, doctor_name, _service_date,
+      _institution_code, archive_no, record_id, doctor_name, _service_date, _record_key,
       case when {{ rule.params.where }} then {{ rule.params.by }} end as held_by,
       {{ rule.params.count }} as counted, {{ rule.params.mixed or 'null' }} as mixed
     from {{ ref('judged_' ~ rule.form_id) }}
@@ -23,13 +23,9 @@ from (
     select held_by, count(distinct counted) as size, count(distinct mixed) as kinds
     from members where held_by is not null group by held_by
   )
-  -- one row an archive and institution
   select
-    m._institution_code as institution_code, m.archive_no, arg_max(m.record_id, s.size) as record_id,
-    arg_max(m.doctor_name, s.size) as doctor_name, arg_max(m._service_date, s.size) as service_date,
-    max(s.size) as size,
-    bool_or(s.size > {{ rule.params.max_count }}{% if rule.params.mixed %} and s.kinds > 1{% endif %}) as violated
+    m.*, s.size, s.size > {{ rule.params.max_count }}{% if rule.params.mixed %} and s.kinds > 1{% endif %} as violated
   from members as m left join sizes as s on s.held_by = m.held_by
-  group by all
+  {{ worst_of('m._institution_code, m.archive_no', 's.size desc nulls last, m._record_key') }}
 )
 {% endfor %}

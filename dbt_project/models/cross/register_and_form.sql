@@ -6,11 +6,10 @@
 {{ no_findings() }}
 
 {% for rule in rules if rule.params.needs_form %}
-{{ finding(rule, day='register_date', institution='institution_code') }}
+{{ finding(rule, day='register_date') }}
 from (
   select
-    m._institution_code as institution_code, m.archive_no, m.record_id, m.doctor_name, m.register_date,
-    case when m.managed_days > 0 then f.archive_no is null end as violated
+    m.*, case when m.managed_days > 0 then f.archive_no is null end as violated
   from {{ ref('managed_days') }} as m
   left join (
     select distinct archive_no from {{ ref('judged_' ~ rule.params.needs_form) }} where archive_no is not null

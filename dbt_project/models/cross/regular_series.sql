@@ -11,8 +11,7 @@
 {{ finding(rule, observed='told', day='visit_date') }}
 from (
   with visits as (
-    {{ visits_in_order(rule.form_id, ['sbp', 'dbp'],
-      period_start() if by_date else "date '0001-01-01'", period_until_today()) }}
+    {{ visits_in_order(rule.form_id, ['sbp', 'dbp'], none if by_date else "date '0001-01-01'") }}
   ),
   steps as (
     select *, visit_date - lag(visit_date) over visit as days, sbp - lag(sbp) over visit as sbp_step,
@@ -23,8 +22,8 @@ from (
   ),
   people as (
     select
-      archive_no, count(*) as n, max(visit_date) as visit_date, arg_max(_institution_code, visit_date) as _institution_code,
-      arg_max(record_id, visit_date) as record_id, arg_max(doctor_name, visit_date) as doctor_name,
+      archive_no, count(*) as n, max(visit_date) as visit_date, arg_max_null(_institution_code, visit_date) as _institution_code,
+      arg_max_null(record_id, visit_date) as record_id, arg_max_null(doctor_name, visit_date) as doctor_name,
       min(days) as least_days, max(days) as most_days, min(sbp) as least_sbp, max(sbp) as most_sbp,
       min(sbp_step) as least_step, max(sbp_step) as most_step, min(dbp_step) as least_dbp_step,
       max(dbp_step) as most_dbp_step, stddev_pop(sbp) as sbp_sd, stddev_pop(dbp) as dbp_sd

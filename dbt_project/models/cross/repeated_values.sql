@@ -11,8 +11,7 @@
 {{ finding(rule, observed='told', day='visit_date') }}
 from (
   with visits as (
-    {{ visits_in_order(rule.form_id, columns,
-      before_period(rule.params.look_back_days), period_until_today()) }}
+    {{ visits_in_order(rule.form_id, columns, before_period(rule.params.look_back_days)) }}
   ),
   runs as (
     select

@@ -33,7 +33,7 @@ from (
     from steps group by all
   ),
   doctors as (
-    select form_id, institution_code, doctor_name, max(residents) as fullest, arg_max(day, residents) as fullest_day
+    select form_id, institution_code, doctor_name, max(residents) as fullest, arg_max(day, (residents, day)) as fullest_day
     from full_days group by all
   )
   select d.form_id, d.institution_code, d.doctor_name, coalesce(o.day, d.fullest_day) as day,

@@ -6,8 +6,7 @@
 {{ no_findings() }}
 
 {% for rule in rules %}
-{{ finding(rule, observed='last_service::varchar', expected="'≤' || ended_on::varchar", day='last_service',
-  institution='institution_code') }}
+{{ finding(rule, observed='last_service::varchar', expected="'≤' || ended_on::varchar", day='last_service') }}
 from (
   with services as (
     select archive_no, max(_service_date) as last_service
@@ -16,7 +15,7 @@ from (
     group by archive_no
   )
   select
-    p._institution_code as institution_code, p.archive_no, p.record_id, p.doctor_name,
+    p._institution_code, p.archive_no, p.record_id, p.doctor_name,
     p.archive_status_date as ended_on, s.last_service,
     case
       when p.archive_status in {{ sql_list(rule.params.ended_status) }} and p.archive_status_date is not null

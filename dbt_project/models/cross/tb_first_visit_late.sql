@@ -6,11 +6,10 @@
 {{ no_findings() }}
 
 {% for rule in rules %}
-{{ finding(rule, observed='hours::varchar', expected=sql_text('≤' ~ rule.params.max_hours), day='visit_date',
-  institution='institution_code') }}
+{{ finding(rule, observed='hours::varchar', expected=sql_text('≤' ~ rule.params.max_hours), day='visit_date') }}
 from (
   select
-    coalesce(m._institution_code, v._institution_code) as institution_code, v.archive_no, m.record_id,
+    coalesce(m._institution_code, v._institution_code) as _institution_code, v.archive_no, m.record_id,
     coalesce(m.doctor_name, v.doctor_name) as doctor_name, v.visit_date,
     date_diff('hour', v.notice_date, v.visit_date::timestamp) as hours, hours > {{ rule.params.max_hours }} as violated
   from {{ ref('judged_tb_first_visit') }} as v

@@ -10,10 +10,10 @@
 {{ finding(rule, observed='gap_days::varchar', expected=sql_text('≤' ~ rule.params.max_gap_days), day='visit_date') }}
 from (
   with follow_ups as (
-    {{ visits_in_order('tb_followup', ['treatment_month', 'supervisor_code', 'stop_date'], period_start(), period_until_today()) }}
+    {{ visits_in_order('tb_followup', ['treatment_month', 'supervisor_code', 'stop_date']) }}
   ),
   first_visits as (
-    {{ visits_in_order('tb_first_visit', [], period_start(), period_until_today()) }}
+    {{ visits_in_order('tb_first_visit', []) }}
   ),
   visits as (
     select *, true as follows from follow_ups

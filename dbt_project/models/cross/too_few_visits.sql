@@ -12,8 +12,7 @@
 {% set visit_form = rule.params.counted_form or (other_forms(rule) | first) %}
 {% set day = rule.params.counted_day or '_service_date' %}
 {% set able = rule.params.able_form %}
-{{ finding(rule, observed='visits::varchar', expected='due::varchar', day='register_date',
-  institution='institution_code') }}
+{{ finding(rule, observed='visits::varchar', expected='due::varchar', day='register_date') }}
 from (
   with visits as (
     select archive_no, count(distinct {{ day }}) as visits
@@ -32,8 +31,7 @@ from (
   )
   {% endif %}
   select
-    m._institution_code as institution_code, m.archive_no, m.record_id, m.doctor_name, m.register_date,
-    coalesce(v.visits, 0) as visits, {{ due(rule.params.min_visits) }} as due,
+    m.*, coalesce(v.visits, 0) as visits, {{ due(rule.params.min_visits) }} as due,
     case
       when m.managed_days > 0 {% if able %}and coalesce(s.is_able, true){% endif %}
       then coalesce(v.visits, 0) < {{ due(rule.params.min_visits) }}

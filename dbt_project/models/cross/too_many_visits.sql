@@ -9,7 +9,7 @@
 {{ finding(rule, observed='total::varchar', expected=sql_text('≤' ~ rule.params.max_visits), day='visit_date') }}
 from (
   with visits as (
-    {{ visits_in_order(rule.form_id, [], period_start(), period_until_today()) }}
+    {{ visits_in_order(rule.form_id, []) }}
   )
   select
     *, count(*) over (partition by archive_no) as total, total > {{ rule.params.max_visits }} as violated

@@ -9,7 +9,7 @@
 {{ finding(rule, observed='gap_days::varchar', expected=sql_text('≤' ~ rule.params.max_gap_days), day='visit_date') }}
 from (
   with visits as (
-    {{ visits_in_order(rule.form_id, [], period_start(), period_until_today()) }}
+    {{ visits_in_order(rule.form_id, []) }}
   ),
   gaps as (
     select *, visit_date - lag(visit_date) over (partition by archive_no order by visit_date) as gap_days from visits

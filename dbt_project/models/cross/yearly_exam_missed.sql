@@ -8,21 +8,9 @@
 {% for rule in rules %}
 {{ finding(rule, observed='exams::varchar', expected='due::varchar') }}
 from (
-  with exams as (
-    select archive_no, count(distinct _service_date) as exams
-    from {{ ref('judged_' ~ other_forms(rule) | first) }}
-    where {{ in_period() }}
-    group by archive_no
-  ),
-  people as (
-    select
-      p.*, n.period_end - n.period_start + 1 as period_days,
-      greatest(0, least(n.period_end, n.today) - greatest(p.archive_date, n.period_start) + 1) as managed_days
-    from {{ ref('judged_' ~ rule.form_id) }} as p cross join {{ ref('night') }} as n
-    where p.archive_no is not null and p.archive_status = {{ sql_text(rule.params.active_status) }}
-      and {{ full_months('p.birth_date', 'n.period_end') }} // 12 between {{ rule.params.min_age }} and {{ rule.params.max_age }}
-    {{ first_of('p._institution_code, p.archive_no', 'p._record_key') }}
-  )
+  with exams as ({{ days_served([other_forms(rule) | first], 'exams') }}),
+  people as ({{ active_people(rule, full_months('p.birth_date', 'n.period_end') ~ ' // 12 between ' ~ rule.params.min_age
+    ~ ' and ' ~ rule.params.max_age) }})
   select
     p.*, coalesce(e.exams, 0) as exams, {{ due(1) }} as due,
     case when p.archive_date is not null then coalesce(e.exams, 0) < {{ due(1) }} end as violated
