@@ -6,6 +6,12 @@
     - case when day({{ to_day }}) < day({{ from_day }}) then 1 else 0 end)
 {%- endmacro %}
 
+{# The day on which so many months from a day are full (see full_months). #}
+{% macro months_full_on(from_day, months) -%}
+  (({{ from_day }} + to_months({{ months }}))::date
+    + case when day({{ from_day }} + to_months({{ months }})) < day({{ from_day }}) then 1 else 0 end)
+{%- endmacro %}
+
 {# What one attribute of a code list says: code, value. #}
 {% macro code_attribute(list_id, attribute) -%}
   (select code, value from {{ input('code_list') }}

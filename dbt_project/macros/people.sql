@@ -30,7 +30,7 @@ select
 from {{ ref('judged_' ~ form_id) }}
 where archive_no is not null and _service_date <= {{ today() }}
 qualify row_number() over (
-  partition by archive_no order by _service_date desc, created_at desc nulls last, _record_key desc
+  partition by archive_no order by _service_date desc, created_at desc nulls last, _record_key desc, _institution_code
 ) = 1
 {% endmacro %}
 
@@ -48,7 +48,7 @@ select * from (
 )
 where archive_no is not null and value is not null and _service_date between {{ from_date }} and {{ to_date }}
 qualify row_number() over (
-  partition by archive_no, _service_date order by created_at desc nulls last, _record_key desc
+  partition by archive_no, _service_date order by created_at desc nulls last, _record_key desc, _institution_code, form_id
 ) = 1
 {% endmacro %}
 

@@ -45,7 +45,8 @@ where false
   case when {{ violated }} then {{ t }}{{ service_date }} end as service_date
 {%- endmacro %}
 
-{# Whether a record's service date lies in the rule version's validity (0a.16); without a date, today decides. #}
+{# Whether a record's service date lies in the rule version's validity (0a.16); without a date, today decides. Of rules on
+   records, also whether the plan judges it (records_from, 0a.2): people are judged by all there is of them. #}
 {% macro in_force(rule, service_date='_service_date') %}
   {%- if rule.valid_from or rule.valid_to -%}
   coalesce({{ service_date }}, {{ today() }}) between
@@ -53,6 +54,7 @@ where false
   {%- else -%}
   true
   {%- endif -%}
+  {%- if rule.subject_kind == 'record' %} and coalesce({{ service_date }} >= (select records_from from {{ ref('night') }}), true){% endif %}
 {%- endmacro %}
 
 {# A text value as SQL, or a list of them. #}

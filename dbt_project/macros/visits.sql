@@ -8,7 +8,7 @@ select
   {%- for column in columns %}, {{ column }}{% endfor %}
 from {{ ref('judged_' ~ form_id) }}
 where archive_no is not null and _service_date between {{ since or period_start() }} and {{ period_until_today() }}
-{{ first_of('archive_no, _service_date', 'created_at desc nulls last, _record_key desc') }}
+{{ first_of('archive_no, _service_date', 'created_at desc nulls last, _record_key desc, _institution_code') }}
 {% endmacro %}
 
 {#

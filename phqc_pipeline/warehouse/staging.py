@@ -411,8 +411,9 @@ def _judged_sql(form: Form, cat: Catalogue, ctx: Context) -> str:
         takes_part.append(f"coalesce({status} in ({', '.join(map(literal, JUDGED_STATUSES))}), true)")
     service = usable_duckdb(form.field(form.service_date), "s")
     service = f"cast({service} as date)" if form.field(form.service_date).kind == "dt" else service
-    takes_part.append(f"coalesce({service} >= (select records_from from {{{{ ref('night') }}}}), true)")
     listed = ",\n  ".join(cells)
+    # Every date of service: who is archived or registered since long ago, and what came before a visit, is asked as
+    # well where the plan judges only newer records (``in_force`` leaves out the older ones, 0a.2).
     return f"""-- {form.title}：参加质控的记录；不可用的格子读作空（0a.1、0a.5、0a.9）
 select
   s._row_number, {mask_misplaced_id_duckdb("s._record_key")} as _record_key, s._institution_code, s.station_code,
@@ -425,13 +426,13 @@ where {" and ".join(takes_part)}
 
 def _every_record_sql(cat: Catalogue, forms: Sequence[Form], project: Path) -> str:
     """``judged_record``: form_id, keys, what a finding tells of its record, ``_stage`` (the form's stage columns as one
-    text, NULL when one of them is empty) and the columns that cross rules ask of many forms."""
+    text, NULL when the first of them is empty) and the columns that cross rules ask of many forms."""
     asked = _asked_of_many(cat, project)
     types = {"form_id": "VARCHAR", "_stage": "VARCHAR", **_KEYS, **_RECORD_COLUMNS, **asked}
     parts = []
     for form in forms:
-        stage = " and ".join(f"{identifier(name)} is not null" for name in form.stage) or "true"
-        stages = "".join(f", {identifier(name)}::varchar" for name in form.stage)
+        stage = f"{identifier(form.stage[0])} is not null" if form.stage else "true"
+        stages = "".join(f", coalesce({identifier(name)}::varchar, '')" for name in form.stage)
         given = {
             "form_id": literal(form.form_id),
             "_stage": f"case when {stage} then concat_ws(chr(31), ''{stages}) end",

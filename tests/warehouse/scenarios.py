@@ -39,6 +39,7 @@ class Scenario:
     today: date
     entry: Mapping[str, Any]
     number: int
+    records_from: date | None = None  # the plan's
 
     @property
     def rules(self) -> tuple[str, ...]:
@@ -72,12 +73,12 @@ def read_scenarios(only: str | None = None) -> list[Scenario]:
     """All scenarios (of one file: its stem), numbered through."""
     found: list[Scenario] = []
     for path in sorted(FOLDER.glob("*.yaml")):
-        today = TODAY
+        day: dict[str, date] = {"today": TODAY}
         for entry in yaml.safe_load(path.read_text(encoding="utf-8")) or ():
-            if set(entry) == {"today"}:
-                today = entry["today"]
+            if "today" in entry:
+                day = entry
             elif only in (None, path.stem):
-                found.append(Scenario(path.stem, entry["scenario"], today, entry, len(found) + 1))
+                found.append(Scenario(path.stem, entry["scenario"], entry=entry, number=len(found) + 1, **day))
     return found
 
 
@@ -99,7 +100,7 @@ class Judged:
 
 def judge(home: Home, cat: Catalogue, scenarios: Sequence[Scenario]) -> None:
     """Deliver all scenarios of one day and judge them by the rules they name; see ``read_judged``."""
-    (today,) = {one.today for one in scenarios}
+    ((today, records_from),) = {(one.today, one.records_from) for one in scenarios}
     deliveries: list[Delivery] = []
     registry: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for one in scenarios:
@@ -120,7 +121,9 @@ def judge(home: Home, cat: Catalogue, scenarios: Sequence[Scenario]) -> None:
     extra: dict[str, Any] = {
         f"{name}s": pl.DataFrame(rows) for name, rows in registry.items()
     }  # doctor.csv is stage(doctors=…)
-    manifest = stage(home, cat, deliveries, ctx, scheme=scheme, institutions=institutions, **extra)
+    manifest = stage(
+        home, cat, deliveries, ctx, scheme=scheme, institutions=institutions, records_from=records_from, **extra
+    )
     out = home.warehouse / "cross"
     judged, run = run_cross(home, cat, deliveries, ctx, out, scheme=scheme, manifest=manifest)
     problems = [*judged.errors, *(str(node) for node in run.failed())]

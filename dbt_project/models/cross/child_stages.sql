@@ -1,5 +1,5 @@
--- 儿童按月龄的服务 (CHT-T-001): children who reached an age, and a month of grace after it, in the period, and of whom there
--- is no record of that age. Ages reached before the archive was opened are not the institution's.
+-- 儿童按月龄的服务 (CHT-T-001): children of whom there is no record of an age they reached, when a month of grace after it is
+-- over; the day after its end lies in the period. Ages reached before the archive was opened are not the institution's.
 {% set rules = rules_on('child_stages') %}
 {{ config(enabled=rules | length > 0) }}
 
@@ -11,8 +11,8 @@
 from (
   with stages as (
     select p._institution_code, p._record_key, p.archive_no, p.record_id, p.doctor_name, p.archive_date, stage,
-      (p.birth_date + to_months(stage))::date as reached_on,
-      (p.birth_date + to_months(stage + {{ rule.params.grace_months }}))::date as due_on
+      {{ months_full_on('p.birth_date', 'stage') }} as reached_on,
+      {{ months_full_on('p.birth_date', '(stage + ' ~ rule.params.grace_months ~ ')') }} as due_on
     from {{ ref('judged_' ~ rule.form_id) }} as p
     cross join (select unnest({{ rule.params.stages }}) as stage)
     where p.archive_no is not null and p.archive_status = {{ sql_text(rule.params.active_status) }}
@@ -20,7 +20,7 @@ from (
   done as (select distinct archive_no, month_stage from {{ ref('judged_' ~ service) }}),
   told as (
     select s.* exclude (stage, due_on, reached_on), stage,
-      case when s.due_on >= n.period_start and s.due_on < least(n.period_end, n.today) and s.archive_date <= s.reached_on
+      case when s.due_on + 1 between n.period_start and least(n.period_end, n.today) and s.archive_date <= s.reached_on
         then d.archive_no is null end as lacks
     from stages as s cross join {{ ref('night') }} as n
     left join done as d on d.archive_no = s.archive_no and d.month_stage = s.stage::varchar

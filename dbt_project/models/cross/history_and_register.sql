@@ -1,7 +1,8 @@
 -- 既往史与专项登记不符 (HTN-X-001, DM-X-001, CPD-X-002, SMI-X-003: told, but on no register; HTN-X-002, SMI-X-002: on the
 -- register, but not told): what the profile says of a person's diseases (or disability) against the registrations of
 -- the disease. A registration that was ended because it was refused or excluded accounts for what was told; one that
--- was excluded need not be told. Archives that are closed are not asked for a registration. Compared over all institutions.
+-- was excluded need not be told. Archives that are closed are not asked for a registration, and of somebody whose card does
+-- not tell its disease nothing is known. Compared over all institutions.
 {% set rules = rules_on('history_and_register') %}
 {{ config(enabled=rules | length > 0) }}
 
@@ -11,31 +12,39 @@
 {% set is_told = 'list_contains(' ~ rule.params.column ~ ', ' ~ sql_text(rule.params.code) ~ ')' %}
 {{ finding(rule) }}
 from (
-  with registered as (
-    select archive_no, bool_or(coalesce(manage_status not in {{ sql_list(rule.params.excluded_status) }}, true)) as has_it
+  with
+  {% if rule.params.asks == 'registration' %}
+  registered as (
+    select archive_no, coalesce(bool_or(disease = {{ sql_text(rule.params.disease) }}), false) as is_on,
+      bool_or(disease is null) as is_unknown
     from {{ ref('judged_chronic_registry') }}
-    where archive_no is not null and disease = {{ sql_text(rule.params.disease) }}
+    where archive_no is not null
     group by archive_no
-  ),
+  )
+  {% else %}
   told as (
     select archive_no, bool_or({{ is_told }}) as is_told
     from {{ ref('judged_resident_profile') }}
     where archive_no is not null
     group by archive_no
   )
+  {% endif %}
   select
     h.*,
     {% if rule.params.asks == 'registration' %}
     case
       when {{ is_told }} and coalesce(h.archive_status not in {{ sql_list(rule.params.closed_status) }}, true)
-      then r.archive_no is null
+      then case when coalesce(r.is_on, false) then false when r.is_unknown then null else true end
     end as violated
     {% else %}
-    case when r.has_it then not t.is_told end as violated
+    case when coalesce(h.manage_status not in {{ sql_list(rule.params.excluded_status) }}, true) then not t.is_told end as violated
     {% endif %}
   from {{ ref('judged_' ~ rule.form_id) }} as h
+  {% if rule.params.asks == 'registration' %}
   left join registered as r on r.archive_no = h.archive_no
+  {% else %}
   left join told as t on t.archive_no = h.archive_no
+  {% endif %}
   where h.archive_no is not null
     {% if rule.form_id == 'chronic_registry' %}and h.disease = {{ sql_text(rule.params.disease) }}{% endif %}
   qualify row_number() over (

@@ -19,6 +19,6 @@ from (
   from {{ ref('judged_' ~ rule.form_id) }} as v
   left join stays as s on s.archive_no = v.archive_no and v._service_date between s.came and s.went
   where {{ in_force(rule, 'v._service_date') }}
-  {{ first_of('v._institution_code, v._record_key', 's.came') }}
+  {{ first_of('v._institution_code, v._record_key', 's.came, s.went') }}
 )
 {% endfor %}

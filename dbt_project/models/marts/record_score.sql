@@ -32,6 +32,7 @@ left join marked as m
   on m.scheme_id = s.scheme_id and m.institution_code = j._institution_code and m.form_id = j.form_id
     and m.subject_id = j._record_key
 where (j._institution_code, j.form_id) in (select (institution_code, form_id) from judged_forms)
+  and coalesce(j._service_date >= (select records_from from {{ ref('night') }}), true)
   and (
     not (select sampled from shown_run)
     or (j._institution_code, j.form_id, j._record_key) in (

@@ -1,5 +1,6 @@
 -- 在管天数 (0a.12): for each person and disease, the days in management within the night's period, as far as today.
--- Several registrations of one disease are merged day by day. The person's home is the registration made last.
+-- Several registrations of one disease are merged day by day. The person's home is the registration made last of those
+-- that count; one made after the period, or that is ended without a date, is it only where there is no other.
 {{ config(enabled='chronic_registry' in var('forms'), materialized='table') }}
 
 with night as (select * from {{ ref('night') }}),
@@ -22,11 +23,11 @@ registrations as (
 
 in_period as (
   select
-    g.archive_no, g.disease,
-    greatest(g.register_date, n.period_start) as from_day,
-    least(g.ended_on, n.period_end, n.today) as to_day
+    g.*,
+    case when g.register_date is not null and g.ended_on is not null then greatest(g.register_date, n.period_start) end as from_day,
+    least(g.ended_on, n.period_end, n.today) as to_day,
+    coalesce(from_day <= to_day, false) as counts
   from registrations as g cross join night as n
-  where g.register_date is not null and g.ended_on is not null
 ),
 
 -- A day counts once: each span counts only what lies behind all spans that began before it.
@@ -37,15 +38,15 @@ counted as (
       partition by archive_no, disease order by from_day, to_day rows between unbounded preceding and 1 preceding
     ) + 1, from_day)) + 1) as days
   from in_period
-  where from_day <= to_day
+  where counts
 ),
 
 days as (select archive_no, disease, sum(days)::bigint as managed_days from counted group by archive_no, disease),
 
 home as (
-  select * from registrations
+  select * from in_period
   qualify row_number() over (
-    partition by archive_no, disease order by register_date desc nulls last, _record_key desc, _institution_code
+    partition by archive_no, disease order by counts desc, register_date desc nulls last, _record_key desc, _institution_code
   ) = 1
 )
 

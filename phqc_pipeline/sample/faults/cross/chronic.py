@@ -154,21 +154,24 @@ def _not_followed(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
         if day <= truth.until:
             visits.setdefault(number, set()).add(day)
     registers = form_id == _REGISTER
+    unread = {row for row, texts in truth.work.texts[form_id].items() if texts.get("end_date")}
     if registers:
         events = truth.rows[form_id].filter(pl.col("disease") == params["disease"])
         order = ["archive_no", "register_date", "created_at", "record_id"]
         events = events.sort(order, nulls_last=False).unique(order[:2], keep="last", maintain_order=True)
         events = events.with_columns(pl.col("register_date").alias("_day"), pl.col("end_date").alias("_end"))
     else:
-        told = truth.rows[form_id].filter(pl.col(params["filled"]).is_not_null())
+        told = truth.rows[form_id].filter(~pl.col(params["filled"]).is_in(list(params["no_reason"])))
         order = ["archive_no", "visit_date", "created_at", "record_id"]
         events = told.sort(order, nulls_last=False).unique(order[:2], keep="last", maintain_order=True)
         events = events.with_columns(pl.col("visit_date").alias("_day"), pl.lit(None, pl.Date).alias("_end"))
     found = set()
     for row in events.drop_nulls(["archive_no", "_day"]).iter_rows(named=True):
         last = row["_day"] + timedelta(days=days)
-        closed = row["archive_status"] in params["closed_status"] and row["archive_status_date"]
-        gone = min((day for day in (closed, row["_end"]) if day), default=date.max) <= last
+        gone = row["archive_status"] in params["closed_status"] and (row["archive_status_date"] or last) <= last
+        if registers:
+            unknown = row["_row"] in unread or row["manage_status"] in params["ended_status"]
+            gone |= row["_end"] <= last if row["_end"] else unknown
         first = row["_day"] if registers else row["_day"] + timedelta(days=1)
         seen = any(first <= day <= last for day in visits.get(row["archive_no"], ()))
         over = truth.ctx.period_start <= last + timedelta(days=1) <= truth.until
@@ -245,7 +248,8 @@ def _told(truth: Truth, rule: Rule) -> pl.DataFrame:
 def _not_registered(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
     told = _told(truth, rule).filter(pl.col("_told"))
     told = told.filter(~pl.col("archive_status").is_in(list(rule.params["closed_status"])).fill_null(False))
-    cards = truth.rows[_REGISTER].filter(pl.col("disease") == rule.params["disease"])
+    # A card whose disease is not told may be the one.
+    cards = truth.rows[_REGISTER].filter((pl.col("disease") == rule.params["disease"]).fill_null(True))
     return _people(rule, form_id, _numbers(told) - _numbers(cards))
 
 

@@ -173,15 +173,22 @@ def _mostly_one(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
     return [Finding(rule.rule_id, form_id, rule.field, "doctor", one) for one in sorted(doctors["doctor_name"])]
 
 
+def _full_months(months: int) -> pl.Expr:
+    """The day a child is so many months old: where the month has no such day, the first of the next (0a.15)."""
+    birth = pl.col("birth_date")
+    day = birth.dt.offset_by(f"{months}mo")
+    return pl.when(day.dt.day() < birth.dt.day()).then(day.dt.offset_by("1d")).otherwise(day)
+
+
 def _stage_missed(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
     done = truth.rows["child_tcm"].select("archive_no", "month_stage").drop_nulls().unique()
     children = truth.rows[form_id].filter(pl.col("archive_status") == rule.params["active_status"])
     found = []
     for stage in rule.params["stages"]:
-        reached = pl.col("birth_date").dt.offset_by(f"{stage}mo")
-        due = pl.col("birth_date").dt.offset_by(f"{stage + rule.params['grace_months']}mo")
+        reached, due = _full_months(stage), _full_months(stage + rule.params["grace_months"])
+        over = due.dt.offset_by("1d")
         concerned = children.filter(
-            (due >= truth.ctx.period_start) & (due < truth.until) & (pl.col("archive_date") <= reached)
+            over.is_between(truth.ctx.period_start, truth.until) & (pl.col("archive_date") <= reached)
         ).with_columns(pl.lit(str(stage)).alias("month_stage"))
         found.append(concerned.join(done, on=["archive_no", "month_stage"], how="anti")["archive_no"])
     return people_of(rule, form_id, pl.concat(found))
