@@ -9,26 +9,24 @@
 {{ no_findings() }}
 
 {% for rule in rules %}
+{% set is_it = 'disease = ' ~ sql_text(rule.params.disease) %}
 {% set is_told = 'list_contains(' ~ rule.params.column ~ ', ' ~ sql_text(rule.params.code) ~ ')' %}
 {{ finding(rule) }}
 from (
-  with
-  {% if rule.params.asks == 'registration' %}
-  registered as (
-    select archive_no, coalesce(bool_or(disease = {{ sql_text(rule.params.disease) }}), false) as is_on,
-      bool_or(disease is null) as is_unknown
+  with registered as (
+    select archive_no,
+      coalesce(bool_or({{ is_it }}), false) as is_on, bool_or(disease is null) as is_unknown,
+      bool_or({{ is_it }} and coalesce(manage_status not in {{ sql_list(rule.params.excluded_status) }}, true)) as has_it
     from {{ ref('judged_chronic_registry') }}
     where archive_no is not null
     group by archive_no
-  )
-  {% else %}
+  ),
   told as (
     select archive_no, bool_or({{ is_told }}) as is_told
     from {{ ref('judged_resident_profile') }}
     where archive_no is not null
     group by archive_no
   )
-  {% endif %}
   select
     h.*,
     {% if rule.params.asks == 'registration' %}
@@ -37,14 +35,14 @@ from (
       then case when coalesce(r.is_on, false) then false when r.is_unknown then null else true end
     end as violated
     {% else %}
-    case when coalesce(h.manage_status not in {{ sql_list(rule.params.excluded_status) }}, true) then not t.is_told end as violated
+    case
+      when r.has_it {% if rule.form_id == 'chronic_registry' %}and coalesce(h.manage_status not in {{ sql_list(rule.params.excluded_status) }}, true){% endif %}
+      then not t.is_told
+    end as violated
     {% endif %}
   from {{ ref('judged_' ~ rule.form_id) }} as h
-  {% if rule.params.asks == 'registration' %}
   left join registered as r on r.archive_no = h.archive_no
-  {% else %}
   left join told as t on t.archive_no = h.archive_no
-  {% endif %}
   where h.archive_no is not null
     {% if rule.form_id == 'chronic_registry' %}and h.disease = {{ sql_text(rule.params.disease) }}{% endif %}
   qualify row_number() over (
