@@ -19,3 +19,11 @@ greatest(round(jaro_winkler_similarity({{ letters(a, a, b) }}, {{ letters(b, a, 
 case when {{ valid }} then left(upper({{ id }}), 17)
   when regexp_full_match({{ id }}, '[0-9]{15}') then left({{ id }}, 6) || '19' || substr({{ id }}, 7) end
 {%- endmacro %}
+
+{# The birth date in an identity number that is right in structure and check digit (GB 11643). #}
+{% macro number_born(id) -%}
+case when regexp_full_match(upper({{ id }}), '[0-9]{17}[0-9X]')
+  and upper(substr({{ id }}, 18)) = substr('10X98765432', 1 + (list_sum(list_transform(range(1, 18),
+    lambda i: try_cast(substr({{ id }}, i, 1) as integer) * [7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2][i])) % 11)::integer, 1)
+  then try_strptime(substr({{ id }}, 7, 8), '%Y%m%d')::date end
+{%- endmacro %}

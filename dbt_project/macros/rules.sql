@@ -54,7 +54,7 @@ where false
   {%- else -%}
   true
   {%- endif -%}
-  {%- if rule.subject_kind == 'record' %} and coalesce({{ service_date }} >= (select records_from from {{ ref('night') }}), true){% endif %}
+  {%- if rule.subject_kind == 'record' and var('records_from') %} and coalesce({{ service_date }} >= date '{{ var("records_from") }}', true){% endif %}
 {%- endmacro %}
 
 {# A text value as SQL, or a list of them. #}

@@ -115,7 +115,7 @@ def stage(
     inputs = home.warehouse / "inputs"
     inputs.mkdir(parents=True, exist_ok=True)
     there, project = {one.form_id for one in deliveries}, home.dbt_project
-    prepare_project(home.dbt_work, cat, ctx, scheme, inputs, there, project)
+    prepare_project(home.dbt_work, cat, ctx, scheme, inputs, there, project, records_from)
     generate_models(home.dbt_work, cat, ctx, deliveries, records_from, scheme=scheme, project=project)
     _deliveries(deliveries, {(one.institution_code, one.form_id) for one in held_back}).write_parquet(
         inputs / "delivery.parquet"
@@ -136,12 +136,15 @@ def prepare_project(
     inputs: Path,
     delivered: Collection[str] | None = None,
     project: Path = DBT_PROJECT_DIR,
+    records_from: date | None = None,
 ) -> None:
     """The working copy in ``target``: ``project`` (the tracked one), and vars written from the catalogue. Only changed
     files are written, so that dbt parses again only what changed. ``delivered``: forms somebody delivered (None: all).
+    ``records_from``: the plan's, rules on records leave out those served before it.
     """
     wanted: dict[Path, bytes] = {path.relative_to(project): path.read_bytes() for path in project_files(project)}
     variables = project_vars(cat, ctx, scheme, inputs, delivered)
+    variables["records_from"] = _plain(records_from)
     wanted[Path("dbt_project.yml")] = _project_yaml(wanted[Path("dbt_project.yml")], variables)
     _write_changed(target, wanted, keep=_GENERATED)
 

@@ -1,5 +1,6 @@
 -- 子女年长于户主 (RES-L-015): a son or daughter of the head of household who is not younger than the head. The head is the
--- one head of the same household at the institution; else who bears the identity number told as the head's.
+-- one head of the same household at the institution; else who bears the identity number told as the head's; without either
+-- archive, the birth date in that number, if it is right.
 {% set rules = rules_on('older_than_head') %}
 {{ config(enabled=rules | length > 0) }}
 
@@ -20,7 +21,7 @@ from (
     group by all having count(distinct birth_date) = 1
   )
   select
-    p.*, coalesce(h.born, b.born) as head_birth,
+    p.*, coalesce(h.born, b.born, {{ number_born('p.household_head_id_card') }}) as head_birth,
     case when p.household_relation in {{ sql_list(rule.params.children) }} then p.birth_date <= head_birth end as violated
   from {{ ref('judged_' ~ rule.form_id) }} as p
   left join heads as h on h._institution_code = p._institution_code and h.household_id = p.household_id

@@ -83,7 +83,9 @@ def _older_than_head(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
     by_number = _one_birth(bearers, "id_card_no", "head_by_number").rename({"id_card_no": "_head"})
     rows = rows.with_columns(pl.col("household_head_id_card").str.to_uppercase().alias("_head"))
     rows = rows.join(by_home, on="household_id", how="left").join(by_number, on="_head", how="left")
-    head = pl.coalesce("head_at_home", "head_by_number")
+    rows = rows.with_columns(valid_numbers(rows["_head"]).alias("_right"))
+    told = pl.when("_right").then(pl.col("_head").str.slice(6, 8).str.to_date("%Y%m%d", strict=False))
+    head = pl.coalesce("head_at_home", "head_by_number", told)
     child = pl.col("household_relation").is_in(list(rule.params["children"]))
     return records_of(rule, form_id, rows.filter(child & (pl.col("birth_date") <= head)))
 

@@ -268,7 +268,8 @@ def _stage_left_out(kitchen: Kitchen, rule: Rule, form_id: str) -> Fault | None:
         for row in work.rows_of("child_tcm", person).iter_rows(named=True):
             months = [int(row["month_stage"]), int(row["month_stage"]) + int(rule.params["grace_months"])]
             reached, due = (pl.Series([row["birth_date"]]).dt.offset_by(f"{n}mo")[0] for n in months)
-            if _start(work) <= due < work.times.snapshot and profile["archive_date"][0] <= reached:
+            over = due + timedelta(days=2)  # at the latest: a month may lack the day
+            if _start(work) <= due and over <= work.times.snapshot and profile["archive_date"][0] <= reached:
                 work.reserved.add(person)
                 same = work.rows_of("child_tcm", person).filter(pl.col("month_stage") == row["month_stage"])
                 work.remove("child_tcm", same["_row"].to_list())
