@@ -171,6 +171,7 @@ def bill(
     from phqc_pipeline.billing import bill_of, issue
     from phqc_pipeline.billing.documents import lay_out_templates
     from phqc_pipeline.billing.summary import bill_summary
+    from phqc_pipeline.billing.word_templates import TemplateFaultError
 
     where = resolve_home(home)
     if templates:
@@ -195,7 +196,11 @@ def bill(
         with hold_home(where, "计费", say=typer.echo):
             made = bill_of(where, cat, registry, until)
             only = frozenset(institution) if institution else None
-            issued = issue(where, cat, registry, made, annual=annual, pdf=pdf, only=only)
+            try:
+                issued = issue(where, cat, registry, made, annual=annual, pdf=pdf, only=only)
+            except TemplateFaultError as fault:
+                typer.echo(f"文书没有写完：{fault}", err=True)
+                raise typer.Exit(FAILED) from None
         typer.echo(bill_summary(issued, registry.problems))
 
 

@@ -15,7 +15,7 @@ import polars as pl
 
 from phqc_pipeline.billing.frames import frame_of
 from phqc_pipeline.billing.orders import Order, OrderLine, notice_day
-from phqc_pipeline.billing.service_hours import add_service_hours, last_service_moment
+from phqc_pipeline.billing.service_hours import add_service_hours, last_service_moment, next_service_moment
 from phqc_pipeline.billing.service_requests import EVENTS, request_events
 from phqc_pipeline.billing.working_days import CalendarUnknownError
 from phqc_pipeline.catalogue.pricing import BillingTerms
@@ -57,8 +57,9 @@ def due_dates(
     """``billing.calendar`` as it stands on ``snapshot``: one row an event and party, in order of due date.
 
     ``requests``: ``billing.service_request``. ``due_at``: the end of the support hours of that day, or of the last
-    working day before it; for what is counted in service hours the moment itself; empty where no calendar of the year
-    is known. ``status``: ``done``, ``void``, ``upcoming``, ``due`` (today, or a notice that is out), ``overdue``.
+    working day before it (of dunning: the first after it); for what is counted in service hours the moment itself;
+    empty where no calendar of the year is known. ``status``: ``done``, ``void``, ``upcoming``, ``due`` (today, or a
+    notice that is out), ``overdue``.
     """
     confirmed = {} if confirmations is None else _confirmed(confirmations, snapshot)
     renewals = _renewals(orders, snapshot)
@@ -134,8 +135,10 @@ def _adjustment_rows(
 def _row(event: _Event, line: OrderLine, terms: BillingTerms, snapshot: date, more: str = "") -> dict[str, Any]:
     due_at = event.due_at
     if due_at is None:
+        # What is due by a day is done before it; what a day brings about, from it on.
+        moment = next_service_moment if event.kind == "payment_overdue" else last_service_moment
         try:
-            due_at = last_service_moment(event.due_on, terms.support_to)
+            due_at = moment(event.due_on, terms.support_to)
         except CalendarUnknownError:
             due_at = None
     told = (event.kind, line.order_no, *line.cell, event.party, more)

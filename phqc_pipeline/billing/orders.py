@@ -35,6 +35,7 @@ STATES = {
 @dataclass(frozen=True)
 class OrderLine:
     """One institution's line of an order. Amounts and prices in yuan; ``problem``: why it cannot be priced, or empty.
+    ``due_on``: working days after signing; of what is charged by use, after the service.
 
     ``pricing``: None when the order names a kind that ``rules/pricing.yaml`` does not have. ``payment_days``: working
     days after signing, where the order says so itself.
@@ -56,6 +57,11 @@ class OrderLine:
     payment_days: int | None
     due_on: date | None
     problem: str
+
+    @property
+    def by_use(self) -> bool:
+        """Whether it is charged by the records judged."""
+        return self.pricing is not None and self.pricing.basis == "judged"
 
     def in_service(self, day: date, grace_days: int = 0) -> bool:
         """Both ends of the service period count, and ``grace_days`` after it."""
@@ -118,8 +124,13 @@ class Order:
         return paid > 0 if needed is None else paid >= needed
 
     def _needed(self, day: date) -> Decimal | None:
-        """What settles the order by the bills made by ``day``; None while there is none."""
-        amounts = [found.amount for line in self.lines if (found := self.version(line, day))]
+        """What settles the order by the bills made by ``day``; None while there is none.
+
+        What is charged by use is known once the service is over; until then any payment, in advance, settles it.
+        """
+        open_bills = [line for line in self.lines if line.by_use and day <= line.service_to]
+        lines = [line for line in self.lines if line not in open_bills]
+        amounts = [found.amount for line in lines if (found := self.version(line, day))]
         first = self.first_bill(day)
         return min(sum(amounts, Decimal("0.00")), first) if amounts and first is not None else None
 
@@ -205,8 +216,10 @@ def _line(row: Mapping[str, Any], terms: BillingTerms, payment_working_days: int
     if row["rounding"] not in ROUNDINGS:
         problems.append(f"取整方式 {row['rounding']} 未定义")
     due_on, own_days = None, row.get("payment_working_days")
+    # What is charged by use is only known when the service is over.
+    begins = row["service_to"] if pricing is not None and pricing.basis == "judged" else row["signed_on"]
     try:
-        due_on = add_working_days(row["signed_on"], own_days or payment_working_days) if row["signed_on"] else None
+        due_on = add_working_days(begins, own_days or payment_working_days) if row["signed_on"] else None
     except CalendarUnknownError as unknown:
         problems.append(str(unknown))
     cell = (

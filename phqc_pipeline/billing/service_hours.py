@@ -39,6 +39,13 @@ def service_time_between(start: datetime, end: datetime, opens: time, closes: ti
     return total
 
 
+def next_service_moment(day: date, closes: time) -> datetime:
+    """The end of support hours on ``day``, or on the first working day after it."""
+    while not is_working_day(day):
+        day += timedelta(days=1)
+    return datetime.combine(day, closes)
+
+
 def last_service_moment(day: date, closes: time) -> datetime:
     """The end of support hours on ``day``, or on the last working day before it."""
     while not is_working_day(day):

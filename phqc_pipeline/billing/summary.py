@@ -35,8 +35,11 @@ def bill_summary(issued: Issued, problems: Sequence[RowProblem] = ()) -> str:
     unpriced = tables["charge"].filter(pl.col("status") != "charged")
     for order_no, code, reason in unpriced.select("order_no", "institution_code", "reason").head(_SHOWN).iter_rows():
         told.append(f"  未能计费 {order_no} {code}：{reason}")
-    pressing = calendar.filter(pl.col("status").is_in(["due", "overdue"])).select("due_on", "what")
-    told += [f"  到期 {day.isoformat()}：{what}" for day, what in pressing.head(_SHOWN).iter_rows()]
+    pressing = calendar.filter(pl.col("status").is_in(["due", "overdue"])).select("due_on", "what", "institution_code")
+    told += [
+        f"  到期 {day.isoformat()}：{what}" + (f"（{code}）" if code else "")
+        for day, what, code in pressing.head(_SHOWN).iter_rows()
+    ]
     more = max(0, unpriced.height - _SHOWN) + max(0, pressing.height - _SHOWN)
     if more:
         told.append(f"  另有 {more} 项，见对账表")

@@ -170,3 +170,14 @@ def test_use_is_charged_by_the_months_of_the_service() -> None:
     made = bill(usage=Usage(pl.DataFrame(), months), pricing="per_judged_record", unit_price=Decimal("0.02"))
     charge = row(made)
     assert (charge["quantity"], charge["amount_exact"], charge["status"]) == (2100, Decimal("42"), "charged")
+    # paid in advance: open while the service lasts, settled when it is over
+    terms = {"pricing": "per_judged_record", "unit_price": Decimal("0.02"), "service_to": date(2024, 12, 31)}
+    for day, paid, state in (
+        (date(2024, 12, 30), "10", "expiring"),
+        (date(2025, 1, 8), "10", "expired"),
+        (date(2025, 1, 9), "10", "defaulted"),
+        (date(2025, 1, 9), "42", "expired"),
+    ):
+        made = bill(payments=((date(2024, 10, 30), paid),), day=day, usage=Usage(pl.DataFrame(), months), **terms)
+        (order,) = made.tables["order"].to_dicts()
+        assert (order["state"], order["due_on"]) == (state, date(2025, 1, 8))

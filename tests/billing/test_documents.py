@@ -175,10 +175,24 @@ def test_a_clerks_template_wins_and_its_faults_are_named(home: Home) -> None:
     document.add_paragraph("本单一式两份。合同 {{ 合同编号 }}")
     document.save(str(path))
     assert "本单一式两份。合同 PHQC-2024-001" in text_of(named(written(home, PAID), "客户服务确认单"))
-    document.add_paragraph("{{ 合同号 }}")
+    added = document.add_paragraph("{{ 合同编")
+    added.add_run("号 }}（存").bold = True  # Word splits what it has in two pieces
+    added.add_run("档）")
     document.save(str(path))
-    with pytest.raises(TemplateFaultError, match=r"客户服务确认单\.docx.*合同号"):
-        written(home, PAID)
+    assert "PHQC-2024-001（存档）" in text_of(named(written(home, PAID), "客户服务确认单"))
+    for wrong, said in {
+        "{{ 合同号 }}": "没有“合同号”这个占位，相近的有 合同编号",
+        "{{ 合同 编号 }}": "占位“{{ 合同 编号 }}”写得不对",
+        "{{ 合同编号 ": "没有成对",
+        "｛｛ 合同编号 ｝｝": "“｛｛ 合同编号 ｝｝.*全角的花括号",
+        "{{ 合同编号 / 2 }}": "有一处占位算不出来",
+    }.items():
+        for run in added.runs[1:]:
+            run.text = ""
+        added.runs[0].text = wrong
+        document.save(str(path))
+        with pytest.raises(TemplateFaultError, match=rf"客户服务确认单\.docx：.*{said}"):
+            written(home, PAID)
     path.write_bytes(b"no document")
     with pytest.raises(TemplateFaultError, match="打不开"):
         written(home, PAID)

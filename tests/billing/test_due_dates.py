@@ -38,6 +38,7 @@ def test_the_founding_contract_paid_in_time() -> None:
     ]
     moments = dict(table.select("kind", "due_at").iter_rows())
     assert moments["payment_due"] == at("2024-11-01 19:30")
+    assert moments["payment_overdue"] == at("2024-11-04 19:30")  # a Saturday: dunning waits for Monday
     assert moments["access_open"] == at("2024-11-01 18:00")  # eight service hours from 10:00
     assert moments["renewal_notice"] == at("2025-09-30 19:30")  # National Day: the last working day before
     assert table["event_id"].is_unique().all()
