@@ -128,12 +128,12 @@ def _trend(facts: InstitutionFacts) -> str:
 
 
 def _reconciliation(facts: InstitutionFacts) -> str:
-    if facts.reconciliation.is_empty():
+    if not facts.compared:
         return "本次没有可以由档案重算的上报数。"
-    same = int((facts.reconciliation["status"] == "一致").sum())
+    differing = facts.differing.height
     return (
-        f"能由档案重算的上报数{facts.reconciliation.height:,}个，一致{same:,}个，"
-        f"不一致{facts.reconciliation.height - same:,}个，明细见质控报告。"
+        f"能由档案重算的上报数{facts.compared:,}个，一致{facts.compared - differing:,}个，"
+        f"不一致{differing:,}个，明细见质控报告。"
     )
 
 

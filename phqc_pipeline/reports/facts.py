@@ -78,6 +78,16 @@ class InstitutionFacts:
         return not self.institution_code
 
     @property
+    def compared(self) -> int:
+        """How many reported figures the records can tell."""
+        return self.reconciliation.filter(pl.col("status") != "不可比").height
+
+    @property
+    def differing(self) -> pl.DataFrame:
+        """Those of ``reconciliation`` that differ by more than is tolerated."""
+        return self.reconciliation.filter(pl.col("status") == "差异")
+
+    @property
     def findings(self) -> int:
         """Open findings, without those waived."""
         return int(self.by_dimension["findings"].sum())
@@ -169,7 +179,7 @@ def read_facts(
         charges=_with_item_title(
             ask.frame("SELECT * FROM billing.charge WHERE {mine} ORDER BY institution_code, order_no"), cat, "basis_"
         ),
-        further=_with_rule_titles(read_further(ask), cat),
+        further=_titled(read_further(ask), cat),
     )
 
 
@@ -240,7 +250,7 @@ _FILES = f"""
 _RECONCILIATION = """
     SELECT institution_code, report_id, year, period, item, reported, recomputed, difference, status
     FROM report.reconciliation WHERE {mine} AND recomputed IS NOT NULL
-    ORDER BY status = '一致', abs(difference) DESC NULLS LAST, institution_code, report_id, year DESC, period, item"""
+    ORDER BY abs(difference) DESC NULLS LAST, institution_code, report_id, year DESC, period, item"""
 
 
 #: What in a message could tell its record to whoever knows the person: numbers, what is masked, dates.
@@ -328,12 +338,15 @@ def _indicators(ask: _Asker) -> pl.DataFrame:
         ORDER BY year DESC, period = 'Y' DESC, period DESC, indicator_id LIMIT {INDICATORS_SHOWN}""")
 
 
-def _with_rule_titles(further: dict[str, pl.DataFrame], cat: Catalogue) -> dict[str, pl.DataFrame]:
+def _titled(further: dict[str, pl.DataFrame], cat: Catalogue) -> dict[str, pl.DataFrame]:
+    """``rule_title`` where there is a rule, ``item_title`` where there is a report's item."""
     titles = {rule.rule_id: rule.title for rule in cat.rules}
     rule = pl.col("rule_id")
     return {
         name: frame.with_columns(rule_title=rule.replace_strict(titles, default=rule, return_dtype=pl.String))
         if "rule_id" in frame.columns
+        else _with_item_title(frame, cat)
+        if {"report_id", "item"} <= set(frame.columns)
         else frame
         for name, frame in further.items()
     }

@@ -12,6 +12,7 @@ from typing import Protocol
 import polars as pl
 
 LOST_SHOWN, CHANGED_SHOWN, DUE_SHOWN = 12, 15, 30
+CAUSES_READ, ARCHIVES_NAMED = 200, 100
 
 
 class Asks(Protocol):
@@ -32,6 +33,10 @@ def read_further(ask: Asks) -> dict[str, pl.DataFrame]:
     ``changes``, ``changed_rules``: who or rule_id, new_findings, fixed_findings … of the newest night, previous_date.
     ``answers``: answer, accepted, reason, answers (how many).
     ``due``, ``due_by_whom``: service_title or who (doctor, institution), overdue, this_month, soon.
+    ``difference_causes``: a reported figure (report_id, item, year, period) that differs, direction, cause, details,
+    entries (how many), listed (archive numbers, or records; the first of them, for an institution alone).
+    ``indicators_of_all``: institution_code, indicator_id, indicator_title, year, period, value, target, meets of the
+    newest period, those with a target first; for the reader of all.
     ``outlook``: indicator_title, value_none, value_all, to_do, target, meets_none, meets_all.
     """
     readers: Mapping[str, tuple[str, Callable[[Asks], str]]] = {
@@ -44,6 +49,8 @@ def read_further(ask: Asks) -> dict[str, pl.DataFrame]:
         "due": ("mart.due_list", _due),
         "due_by_whom": ("mart.due_list", _due_by_whom),
         "outlook": ("mart.indicator_outlook", _outlook),
+        "difference_causes": ("report.difference", _difference_causes),
+        **({} if ask.institution_code else {"indicators_of_all": ("indicator.value", _indicators_of_all)}),
     }
     return {name: ask.frame(sql(ask)) for name, (table, sql) in readers.items() if ask.has(table)}
 
@@ -130,3 +137,36 @@ def _outlook(ask: Asks) -> str:
     return """
         SELECT institution_name, indicator_title, year, value_none, value_all, to_do, target, meets_none, meets_all
         FROM mart.indicator_outlook WHERE {mine} AND value_none IS NOT NULL ORDER BY institution_code, indicator_id"""
+
+
+def _difference_causes(ask: Asks) -> str:
+    """By the figure that differs most, then by how many stand for a cause."""
+    named = (
+        "list_distinct(list(coalesce(archive_no, '记录 ' || record_id))).list_filter(x -> x IS NOT NULL).list_sort()"
+    )
+    listed = f"({named})[:{ARCHIVES_NAMED}]" if ask.institution_code else "[]::VARCHAR[]"
+    return f"""
+        SELECT d.institution_code, report_id, item, year, period, direction, cause,
+               array_to_string(list_sort(list(DISTINCT detail))[:3], '；') AS details, count(*) AS entries,
+               {listed} AS listed
+        FROM (
+            SELECT *, coalesce(archive_no, '记录 ' || record_id) AS who FROM report.difference WHERE {{mine}}
+        ) AS d
+        JOIN (SELECT institution_code, report_id, item, year, period, difference FROM report.reconciliation) AS r
+            USING (institution_code, report_id, item, year, period)
+        GROUP BY ALL ORDER BY max(abs(r.difference)) DESC NULLS LAST, d.institution_code, report_id, item,
+            year DESC, period, entries DESC, direction, cause LIMIT {CAUSES_READ}"""
+
+
+def _indicators_of_all(ask: Asks) -> str:
+    """The newest year's widest period (a year before a quarter before a month, the last of them) with any value."""
+    told = "indicator_title" if ask.has("indicator.value", "indicator_title") else "indicator_id"
+    aims = "target, meets" if ask.has("indicator.value", "target", "meets") else "NULL::DOUBLE AS target, NULL AS meets"
+    return f"""
+        WITH valued AS (
+            SELECT *, (year, CASE period[1] WHEN 'Y' THEN 3 WHEN 'Q' THEN 2 ELSE 1 END, period) AS age
+            FROM indicator.value WHERE {{mine}} AND value IS NOT NULL
+        )
+        SELECT institution_code, indicator_id, {told} AS indicator_title, year, period, value::DOUBLE AS value, {aims}
+        FROM valued WHERE age = (SELECT max(age) FROM valued)
+        ORDER BY bool_or(target IS NOT NULL) OVER (PARTITION BY indicator_id) DESC, indicator_id, institution_code"""

@@ -115,3 +115,13 @@ def classed(text: Any, look: str) -> Markup:
 
 def joined(parts: Iterable[str]) -> str:
     return "，".join(part for part in parts if part)
+
+
+def period_text(year: int | None, period: str | None) -> str:
+    """2024 and ``Y``, ``Q1``, ``M03`` as 2024 年, 2024 年第 1 季度, 2024 年 3 月."""
+    period = period or "Y"
+    if period.startswith("Q"):
+        return f"{year} 年第 {period[1:]} 季度"
+    if period.startswith("M"):
+        return f"{year} 年 {int(period[1:])} 月"
+    return f"{year} 年" if year else ""

@@ -69,7 +69,7 @@ def record_tables(con: duckdb.DuckDBPyConnection) -> frozenset[str]:
 def _findings_of_form(
     con: duckdb.DuckDBPyConnection, cat: Catalogue, institution_code: str, form_id: str
 ) -> pl.DataFrame:
-    """One form's findings. That of a record is joined to it, any other to its person's records of the form."""
+    """One form's findings, joined to the record they are of or stand on, else to the person's records of the form."""
     personal: list[Field] = []
     joins, columns = "", {"person_name": "NULL::VARCHAR", "id_number": "NULL::VARCHAR", "source_path": "NULL::VARCHAR",
                           "row_number": "NULL::BIGINT"}  # fmt: skip
@@ -79,7 +79,7 @@ def _findings_of_form(
         columns |= {"source_path": "file.path", "row_number": "r._row_number"}
         joins = f"""
             LEFT JOIN (SELECT * FROM records."{form_id}" WHERE _institution_code = $1) r
-              ON r._record_key = CASE f.subject_kind WHEN 'record' THEN f.subject_id END
+              ON r._record_key = CASE f.subject_kind WHEN 'record' THEN f.subject_id ELSE f.record_id END
             LEFT JOIN ingest.file file ON file.file_id = r._file_id"""
         if form.has("archive_no"):
             columns |= _of_person(form)

@@ -60,6 +60,7 @@ def write_sampling_sheet(path: Path, con: duckdb.DuckDBPyConnection, cat: Catalo
         sheet = book.add_worksheet("抽样核查表")
         head = book.add_format({"bold": True, "bg_color": "#DCE9F5", "border": 1, "text_wrap": True})
         blank = book.add_format({"border": 1, "bg_color": "#FFFBE6"})
+        text = book.add_format({"quote_prefix": True})  # stays text when somebody edits it
         sheet.write_string(0, 0, _NOTE)
         sheet.freeze_panes(2, 0)
         for column, (title, width, _) in enumerate(_COLUMNS):
@@ -75,7 +76,7 @@ def write_sampling_sheet(path: Path, con: duckdb.DuckDBPyConnection, cat: Catalo
                 if name is None:
                     sheet.write_blank(place, column, None, blank)
                 elif value is not None:
-                    sheet.write_string(place, column, str(value))
+                    sheet.write_string(place, column, str(value), text)
     return len(rows)
 
 

@@ -24,15 +24,16 @@ from phqc_pipeline.reports.layout import (
     classed,
     decimal,
     joined,
+    period_text,
     rows,
     share,
     whole,
 )
+from phqc_pipeline.reports.reconciliation import reconciliation
 
 _LEVELS = ("severe", "ordinary", "hint")
 _FORMS_DRAWN, _RULES_DRAWN, _PEERS_DRAWN, _DOCTORS_DRAWN = 15, 10, 15, 12
 FILE_STATUS_TITLES = {"accepted": "已接收", "quarantined": "已隔离", "superseded": "已被替换"}
-_DIFFERENCES_SHOWN = 40
 
 
 def cards(facts: InstitutionFacts) -> list[Card]:
@@ -69,7 +70,7 @@ def sections(facts: InstitutionFacts) -> list[Section]:
         _progress(facts),
         None if facts.is_all else _comparison(facts),
         _due(facts),
-        _reconciliation(facts),
+        reconciliation(facts),
         _charges(facts),
         _not_judged(facts),
         _files(facts),
@@ -276,50 +277,6 @@ def _comparison(facts: InstitutionFacts) -> Section | None:
     )
 
 
-def _reconciliation(facts: InstitutionFacts) -> Section | None:
-    compared = facts.reconciliation
-    if compared.is_empty() and facts.indicators.is_empty():
-        return None
-    differing = compared.filter(pl.col("status") != "一致")
-    notes = [
-        f"能由档案重算的上报数 {compared.height:,} 个，其中一致 {compared.height - differing.height:,} 个，"
-        f"不一致 {differing.height:,} 个。"
-    ]
-    if facts.not_recomputed:
-        notes.append(f"另有 {facts.not_recomputed:,} 个上报数不能由现有记录重算，没有核对。")
-    shape = Shape()
-    if facts.is_all:
-        shape.text("institution_code", "机构")
-    shape.text("item_title", "报表项", "lead").cell("期间", lambda row: period_text(row["year"], row["period"]))
-    shape.whole("reported", "上报").whole("recomputed", "按档案重算").signed("difference", "差异")
-    shape.cell("结论", lambda row: classed(row["status"], "good" if row["status"] == "一致" else "bad"))
-    tables = [
-        Table(
-            rows(differing.head(_DIFFERENCES_SHOWN)),
-            shape.columns,
-            title="不一致的上报数",
-            none="没有不一致的上报数。",
-            kind="stack",
-            note=f"只列差异最大的 {_DIFFERENCES_SHOWN} 个。" if differing.height > _DIFFERENCES_SHOWN else "",
-        )
-    ]
-    if not facts.indicators.is_empty() and not facts.is_all:
-        tables.append(_indicators(facts))
-    return Section("reports", "指标与报表核对", notes, tables=tables)
-
-
-def _indicators(facts: InstitutionFacts) -> Table:
-    shape = (
-        Shape()
-        .text("indicator_title", "指标", "lead")
-        .cell("期间", lambda row: period_text(row["year"], row["period"]))
-    )
-    shape.whole("numerator", "分子").whole("denominator", "分母").decimal("value", "按档案计算", 2)
-    shape.decimal("reported", "上报", 2).decimal("target", "目标", 2)
-    shape.cell("达到", lambda row: {True: classed("是", "good"), False: classed("否", "bad")}.get(row["meets"], "—"))
-    return Table(rows(facts.indicators), shape.columns, title="指标", kind="stack")
-
-
 def _due(facts: InstitutionFacts) -> Section | None:
     due = facts.further.get("due")
     if due is None or due.is_empty():
@@ -415,13 +372,3 @@ def shortened(text: str | None, longest: int = 80) -> str:
 def price_text(price: Decimal | None) -> str:
     """0.6; — where nothing is counted by the piece."""
     return "—" if price is None else f"{price.normalize():f}"
-
-
-def period_text(year: int | None, period: str | None) -> str:
-    """2024 and ``Y``, ``Q1``, ``M03`` as 2024 年, 2024 年第 1 季度, 2024 年 3 月."""
-    period = period or "Y"
-    if period.startswith("Q"):
-        return f"{year} 年第 {period[1:]} 季度"
-    if period.startswith("M"):
-        return f"{year} 年 {int(period[1:])} 月"
-    return f"{year} 年" if year else ""

@@ -20,6 +20,7 @@ from phqc_pipeline.reports import write_reports
 from tests.end_to_end.tiny import INSTITUTION, catalogue, deliver, judge, register, visits
 
 BOOK, PAGE, EVERYBODY = "整改清单.xlsx", "质控报告.html", "全部机构"
+CODES = ("654301103901", "654301104901")
 
 
 @cache
@@ -235,3 +236,27 @@ def test_due_list_names_whom_to_call(small_home: Path, small: duckdb.DuckDBPyCon
         late = [line[place["最晚日期"]] for line in lines]
         assert late == sorted(late)
         assert {line[place["状态"]] for line in lines} <= {"逾期", "本月应做", "将到期"}
+
+
+def test_pages_name_the_archives_of_a_difference_and_set_institutions_beside_each_other(
+    small_home: Path, small: duckdb.DuckDBPyConnection
+) -> None:
+    """Not only that a figure differs by three: which three, for whoever may know; all institutions' indicators."""
+    pages = {code: (small_home / "published" / code / PAGE).read_text("utf-8") for code in (*CODES, EVERYBODY)}
+    for code in CODES:
+        (named,) = small.execute(
+            "SELECT list(DISTINCT archive_no) FILTER (archive_no IS NOT NULL) FROM report.difference d "
+            "JOIN report.reconciliation r USING (institution_code, report_id, item, year, period) "
+            "WHERE institution_code = ? AND abs(r.difference) >= 2",
+            [code],
+        ).fetchone()
+        assert named
+        assert [one for one in named if one not in pages[code]] == []
+        assert [one for one in named if one in pages[EVERYBODY]] == []
+    values = small.execute(
+        "SELECT format('{:.2f}', v.value), v.indicator_title FROM indicator.value v "
+        "WHERE year = 2024 AND period = 'Q3' AND value IS NOT NULL AND target IS NOT NULL"
+    ).fetchall()
+    table = pages[EVERYBODY].split("各机构的指标", 1)[1]
+    assert len({title for _, title in values}) > 3
+    assert [one for one in values if not (one[0] in table and one[1] in table)] == []
