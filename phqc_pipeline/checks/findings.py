@@ -17,6 +17,7 @@ import polars as pl
 
 from phqc_pipeline.catalogue import Catalogue, Context, Form, RuleCheck
 from phqc_pipeline.catalogue.model import ROOT_ITEMS
+from phqc_pipeline.checks.assembling import Positions, assembled
 from phqc_pipeline.checks.lake import INSTITUTION, RECORD_KEY, lake_schema, with_empty_columns
 from phqc_pipeline.checks.masking import mask_misplaced_id
 from phqc_pipeline.checks.schemas import Judgement, service_date_of
@@ -46,9 +47,6 @@ FINDING_SCHEMA: dict[str, pl.DataType] = {
 }
 TEXTS = ("observed", "expected", "message", "suggestion")
 
-Positions = np.ndarray  # int64, ascending
-
-_TEXTS_AT_ONCE = 2_000_000  # made together though not all are wanted: about 60 bytes each
 _CELLS_AT_ONCE = 5_000_000  # gathered before findings are made of them: some 20 bytes each
 _ROWS_AT_ONCE = 250_000  # findings written together: about 400 bytes each
 _WITHOUT_CODE = {name: kind for name, kind in FINDING_SCHEMA.items() if name != "institution_code"}
@@ -121,13 +119,12 @@ class FindingBuilder:
         cells, rows = self._together(waiting)
         checks = [self._judgements[position].check for position in rows]
         known = what_is_shown(self._form, cells)
-        made: dict[str, pl.Expr] = {}
+        made: dict[object, pl.Expr] = {}
         texts = [_texts(Wording(self._cat, check, self._ctx, self._missing_columns, known, made)) for check in checks]
-        needed = {name for text in texts for name in _columns_of(text)}
+        needed = {name for expr in made.values() for name in expr.meta.root_names()}
         whole = with_empty_columns(cells, {*needed, *self._key_columns}, self._schema)
         order = np.concatenate(list(rows.values()))
-        few = whole.height * len(TEXTS) * len(checks) <= _TEXTS_AT_ONCE
-        written = (_worded_together if few else _worded_apart)(whole, list(rows.values()), texts)
+        written = assembled(whole, list(rows.values()), texts, TEXTS)
         which = np.repeat(np.arange(len(checks)), [len(found) for found in rows.values()])
         fixed = _constants(self._form, checks).select(pl.all().gather(which))
         keys = whole.select(INSTITUTION, *self._keys).select(pl.all().gather(order))
@@ -200,73 +197,6 @@ def _texts(wording: Wording) -> dict[str, Text]:
         "message": wording.message(),
         "suggestion": wording.suggestion(),
     }
-
-
-def _columns_of(texts: Mapping[str, Text]) -> set[str]:
-    return {name for text in texts.values() if isinstance(text, pl.Expr) for name in text.meta.root_names()}
-
-
-def _worded_together(
-    cells: pl.DataFrame, rows: Sequence[Positions], texts: Sequence[Mapping[str, Text]]
-) -> pl.DataFrame:
-    """The texts of every check's findings, check by check.
-
-    Every text is made of every row, whichever it is for: with few rows and hundreds of checks, as a night on a township
-    has them, a select of its own for each check would cost ten times that.
-    """
-    computed = {
-        f"{place} {name}": text
-        for place, one in enumerate(texts)
-        for name, text in one.items()
-        if isinstance(text, pl.Expr)
-    }
-    made = cells.select(pl.lit(True).alias("row"), *(text.alias(name) for name, text in computed.items()))
-    if made.height != cells.height:  # none of them reads a cell
-        made = made.select(pl.all().repeat_by(cells.height).explode())
-    columns = {column.name: column for column in made.iter_columns()}
-    return pl.DataFrame([_one_text(name, columns, cells.height, rows, texts) for name in TEXTS])
-
-
-def _one_text(
-    name: str,
-    columns: Mapping[str, pl.Series],
-    height: int,
-    rows: Sequence[Positions],
-    texts: Sequence[Mapping[str, Text]],
-) -> pl.Series:
-    """One of the texts of every check's findings: all that was made stands one below the other, and the constants
-    behind it; what is wanted is taken out at once."""
-    made = [columns[column] for place in range(len(rows)) if (column := f"{place} {name}") in columns]
-    constants: list[Text] = []
-    wanted, base = [], 0
-    for place, found in enumerate(rows):
-        if f"{place} {name}" in columns:
-            wanted.append(found + base)
-            base += height
-        else:
-            wanted.append(np.full(len(found), height * len(made) + len(constants)))
-            constants.append(texts[place][name])
-    whole = pl.concat([*made, pl.Series(constants, dtype=pl.String)])
-    return whole.gather(np.concatenate(wanted)).alias(name)
-
-
-def _worded_apart(cells: pl.DataFrame, rows: Sequence[Positions], texts: Sequence[Mapping[str, Text]]) -> pl.DataFrame:
-    """The same, each check's texts made of its own rows alone."""
-    columns = {column.name: column for column in cells.iter_columns()}
-    written = []
-    for found, one in zip(rows, texts, strict=True):
-        computed = [text.alias(name) for name, text in one.items() if isinstance(text, pl.Expr)]
-        theirs = pl.DataFrame([columns[name].gather(found) for name in sorted(_columns_of(one))])
-        made = theirs.select_seq(computed) if computed else theirs
-        fixed = {name: text for name, text in one.items() if not isinstance(text, pl.Expr)}
-        written.append(
-            pl.DataFrame([_always(fixed[name], len(found), name) if name in fixed else made[name] for name in TEXTS])
-        )
-    return pl.concat(written)
-
-
-def _always(text: Text, rows: int, name: str = "") -> pl.Series:
-    return pl.Series(name, [text], pl.String).new_from_index(0, rows)
 
 
 def _constants(form: Form, checks: Sequence[RuleCheck]) -> pl.DataFrame:

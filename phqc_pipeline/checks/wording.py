@@ -23,7 +23,11 @@ from phqc_pipeline.checks.masking import mask_personal, suspect
 EMPTY = "未填"
 _LONGEST_CODE_LIST = 12  # a longer list is named, not spelled out, in ``expected``
 
-Text = pl.Expr | str | None  # an expression over lake columns, or the same text for every record
+#: An expression over lake columns, or the same text for every record.
+Part = pl.Expr | str | None
+#: What a finding says: its parts one behind the other, NULL when one of them is.
+Text = tuple[Part, ...]
+NOTHING: Text = (None,)
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,7 @@ def what_is_shown(form: Form, cells: pl.DataFrame) -> Shown:
 
 
 class Wording:
-    """The texts of one check's findings. Each is an expression over the form's lake columns, or a constant."""
+    """The texts of one check's findings, in parts."""
 
     def __init__(
         self,
@@ -77,10 +81,10 @@ class Wording:
         ctx: Context,
         missing_columns: frozenset[str] = frozenset(),
         shown: Shown = ANYTHING,
-        cells: dict[str, pl.Expr] | None = None,
+        made: dict[object, pl.Expr] | None = None,
     ) -> None:
-        """``cells`` keeps what ``cell_text`` made, for several checks of one form and one ``shown``."""
-        self._cells = {} if cells is None else cells
+        """``made`` keeps every expression, for several checks of one form and one ``shown``: equal parts are one."""
+        self._made = {} if made is None else made
         self._cat = cat
         self._check = check
         self._ctx = ctx
@@ -90,8 +94,8 @@ class Wording:
         self._field = self._form.by_name.get(check.field)
 
     def observed(self) -> Text:
-        """What stands in the finding's field, as delivered; None for a check without a field."""
-        return None if self._field is None else self._cell(self._field).fill_null(EMPTY)
+        """What stands in the finding's field, as delivered; nothing for a check without a field."""
+        return NOTHING if self._field is None else (self._cell(self._field),)
 
     def message(self) -> Text:
         return self._filled(self._check.rule.message)
@@ -102,33 +106,33 @@ class Wording:
             return self._filled(self._check.rule.expected)
         per_field = self._check.rule.per_field
         if per_field is None or self._field is None:
-            return None
-        return _allowed(self._field, per_field.has, self._cat)
+            return NOTHING
+        return (_allowed(self._field, per_field.has, self._cat),)
 
     def suggestion(self) -> Text:
         suggestion = self._check.rule.suggestion
         if suggestion is None:
-            return None
+            return NOTHING
         if suggestion.expr is None:
             return self._filled(suggestion.text or "")
         assert self._check.suggestion is not None  # the catalogue compiles every suggestion expression
-        return self._computed(self._check.suggestion, _code_list(self._field, self._cat))
+        return (self._computed(self._check.suggestion, _code_list(self._field, self._cat)),)
 
     def _filled(self, template: str) -> Text:
         """The template with every placeholder replaced; a value that is not there reads 未填."""
-        parts: list[pl.Expr] = []
+        parts: list[Part] = []
         text = ""  # what is the same for every record, up to the next part that is not
         for literal, name in _split(template):
             text += literal
             value = self._placeholder(name) if name else ""
             if isinstance(value, pl.Expr):
-                parts += [pl.lit(text), value.fill_null(EMPTY)]
+                parts += [text, value] if text else [value]
                 text = ""
             elif name:
                 text += value or EMPTY
-        return pl.concat_str(*parts, pl.lit(text)) if parts else text
+        return (*parts, text) if text or not parts else tuple(parts)
 
-    def _placeholder(self, name: str) -> Text:
+    def _placeholder(self, name: str) -> Part:
         """What ``{name}`` stands for: a column, a parameter, a fact about the per-field column, anything derived."""
         if self._check.rule.per_field is not None and self._field is not None:
             if name == "value":
@@ -142,16 +146,18 @@ class Wording:
             return self._cell(self._form.field(name))
         if name in self._check.rule.optional_columns:
             return None  # a column this form does not have reads as empty
-        return self._computed(_derived(name, self._check, self._cat), None)
+        derived = _derived(name, self._check, self._cat)
+        return self._kept(("filled", derived.node), lambda: self._computed(derived, None).fill_null(EMPTY))
 
     def _cell(self, field: Field) -> pl.Expr:
-        found = self._cells.get(field.name)
-        if found is None:
-            found = self._cells[field.name] = cell_text(field, self._cat, self._shown)
-        return found
+        """The cell as it is shown, 未填 when it is empty."""
+        return self._kept(field.name, lambda: cell_text(field, self._cat, self._shown).fill_null(EMPTY))
 
     def _computed(self, expression: Expression, codes: CodeList | None) -> pl.Expr:
         """A language expression's value as text; personal data it may pass on is masked."""
+        return self._kept((codes and codes.list_id, expression.node), lambda: self._as_text(expression, codes))
+
+    def _as_text(self, expression: Expression, codes: CodeList | None) -> pl.Expr:
         value = to_polars(expression, self._ctx, self._missing_columns)
         kind = _COMPUTED[expression.type]
         text = value_text(value, kind)
@@ -160,6 +166,12 @@ class Wording:
         if codes is not None:
             return _labelled(text, codes)
         return mask_personal(text, _passed_on(value, self._form))
+
+    def _kept(self, key: object, make: Callable[[], pl.Expr]) -> pl.Expr:
+        found = self._made.get(key)
+        if found is None:
+            found = self._made[key] = make()
+        return found
 
 
 def _derived(name: str, check: RuleCheck, cat: Catalogue) -> Expression:
