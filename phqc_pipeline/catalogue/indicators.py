@@ -62,6 +62,7 @@ class ServiceIn(Closed):
     interval_days: int | None = Field(default=None, ge=1, le=3660)
     class_field: Name | None = None
     class_days: dict[CodeText, int] = _DICT
+    ended_by: Name | None = None
     item: Name | None = None
     lead_days: int = Field(default=0, ge=0, le=366)
     horizon_days: int = Field(default=31, ge=0, le=366)
@@ -107,8 +108,9 @@ class Service:
     """A service that people are due: whom (``disease`` registered, or of ``elder_age``), how often.
 
     ``times`` a year; the next is due ``interval_days`` after the last one, or as many as ``class_days`` says of the
-    last one's ``class_field``; without an interval, within the year. ``modes``: of visits, which count. ``item``: the
-    report item that counts whoever had it.
+    last one's ``class_field``; without an interval, within the year. ``modes``: of visits, which count. ``ended_by``:
+    a field that ends it once it is filled in after the registration. ``item``: the report item that counts whoever
+    had it.
     """
 
     service_id: str
@@ -121,6 +123,7 @@ class Service:
     interval_days: int | None = None
     class_field: str | None = None
     class_days: Mapping[str, int] = attribute(default_factory=dict)
+    ended_by: str | None = None
     item: str | None = None
     lead_days: int = 0
     horizon_days: int = 31
@@ -204,9 +207,9 @@ def _check_service(source: ServiceIn, forms: Mapping[str, Form], fault: Any, bro
             remedy = did_you_mean(source.form_id, forms, "写 forms/ 里有的表单编号")
             fault("form_id", f"没有表单 {source.form_id}", remedy)
         return
-    if source.class_field and not form.has(source.class_field):
-        remedy = did_you_mean(source.class_field, form.by_name, "写该表单已有的字段名")
-        fault("class_field", f"{form.form_id} 没有字段 {source.class_field}", remedy)
+    for key, name in (("class_field", source.class_field), ("ended_by", source.ended_by)):
+        if name and not form.has(name):
+            fault(key, f"{form.form_id} 没有字段 {name}", did_you_mean(name, form.by_name, "写该表单已有的字段名"))
     if bool(source.class_field) != bool(source.class_days):
         fault("class_days", "class_field 和 class_days 要写就都写", "class_days 写 分类代码: 天数")
     if source.class_days and source.interval_days is None:

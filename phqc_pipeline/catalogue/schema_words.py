@@ -223,6 +223,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "times": "一年应做几次",
         "interval_days": "上次之后几天内应做下一次；不写即年内做完",
         "class_field": "按上次记录的哪个字段另定间隔",
+        "ended_by": "登记以后的记录填了这个字段（如停止治疗时间）即不再应做",
         "class_days": "上次的分类代码 → 间隔天数",
         "item": "做了就计入的报表项，年末推算用",
         "lead_days": "到期前几天起可以做",

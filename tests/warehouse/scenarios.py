@@ -91,11 +91,13 @@ def id_number(birth: date, sex: str, number: int) -> str:
 
 @dataclass
 class Judged:
-    """What one run found. ``findings`` and ``results`` as ``run_cross`` writes them."""
+    """What one run found. ``findings`` and ``results`` as ``run_cross`` writes them; ``records``: form_id,
+    institution_code, record_id of every record delivered."""
 
     findings: pl.DataFrame
     results: pl.DataFrame
     problems: list[str]
+    records: pl.DataFrame
 
 
 def judge(home: Home, cat: Catalogue, scenarios: Sequence[Scenario]) -> None:
@@ -134,7 +136,17 @@ def read_judged(home: Home) -> Judged:
     """What ``judge`` found."""
     out = home.warehouse / "cross"
     problems = (out / "problems").read_text(encoding="utf-8").splitlines()
-    return Judged(pl.read_parquet(out / "findings.parquet"), pl.read_parquet(out / "results.parquet"), problems)
+    findings, results = (pl.read_parquet(out / f"{name}.parquet") for name in ("findings", "results"))
+    told = set(findings.drop_nulls("record_id")["form_id"])
+    records = [
+        pl.read_parquet(path, columns=["record_id"]).select(
+            "record_id", form_id=pl.lit(form_id), institution_code=pl.lit(path.parent.name)
+        )
+        for form_id in sorted(told)
+        for path in (home.lake / form_id).glob("*/*/*.parquet")
+    ]
+    none = findings.select("record_id", "form_id", "institution_code").clear()
+    return Judged(findings, results, problems, pl.concat([none, *records], how="vertical_relaxed"))
 
 
 def expected_of(one: Scenario) -> dict[tuple[str, str, str], Mapping[str, Any]]:

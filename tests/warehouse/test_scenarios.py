@@ -65,6 +65,13 @@ def test_the_scenario_finds_what_it_expects(judged: dict[date, Judged], scenario
         assert set(results.filter(pl.col("rule_id") == rule_id)["status"]) == {status}, rule_id
 
 
+def test_a_finding_points_at_a_record_of_its_form_and_institution(judged: dict[date, Judged]) -> None:
+    for run in judged.values():
+        told = run.findings.drop_nulls("record_id")
+        keys = ["form_id", "institution_code", "record_id"]
+        assert told.join(run.records, on=keys, how="anti").select("rule_id", *keys).rows() == []
+
+
 def test_no_model_fails(judged: dict[date, Judged]) -> None:
     for run in judged.values():
         assert run.problems == []

@@ -51,7 +51,8 @@ from (
   )
   select *, case when {{ given | join(' and ') }} then {{ asked | join(' and ') }} end as violated
   from visits
-  where gap_days is not null and {{ in_force(rule, 'visit_date') }}
+  where gap_days is not null{% if rule.subject_kind == 'record' %} and {{ in_force(rule, 'visit_date') }}{% endif %}
+
   {% if rule.subject_kind == 'person' %}
   qualify row_number() over (
     partition by archive_no

@@ -1,6 +1,7 @@
 -- 分娩日期不一致 (PRG-X-002): the forms on one delivery of a woman — its own record, the visit and the examination after
 -- it — do not tell one and the same day. Records are of one delivery when no more than so many days lie between one and
--- the next. One finding a woman, on her last such delivery, at the home form's record where there is one.
+-- the next. One finding a woman, on her last such delivery, at the home form's record where there is one
+-- (of another form's record only the institution, the doctor and the day are told).
 {% set rules = rules_on('delivery_dates_differ') %}
 {{ config(enabled=rules | length > 0) }}
 
@@ -13,7 +14,7 @@ from (
     {% for form_id in [rule.form_id] + other_forms(rule) %}
     select
       '{{ form_id }}' as form, {{ sql_text(var('forms')[form_id].title) }} as title, {{ loop.index }} as place, archive_no,
-      _institution_code, record_id, _record_key, doctor_name, _service_date, delivery_date
+      _institution_code, {{ 'record_id' if loop.first else 'null::varchar as record_id' }}, _record_key, doctor_name, _service_date, delivery_date
     from {{ ref('judged_' ~ form_id) }}
     where archive_no is not null and _service_date is not null and delivery_date is not null
     {{ "union all" if not loop.last }}

@@ -1,5 +1,6 @@
 -- 出院后访视 (PRG-T-003 the visit came too late, PRG-T-004 none in the days that count): the first visit after a delivery
--- against the day of discharge, and, where the rule asks it, discharges on record of which there is no visit at all.
+-- against the day of discharge, and, where the rule asks it, discharges on record of which there is no visit at all (and
+-- so no record of the rule's form to point at).
 -- One finding a woman, on her last such delivery.
 {% set rules = rules_on('postpartum_late') %}
 {{ config(enabled=rules | length > 0) }}
@@ -23,7 +24,7 @@ from (
   {% if rule.params.also_without_visit %}
   unvisited as (
     select
-      d._institution_code, d.archive_no, d.record_id, d._record_key, d.doctor_name, d._service_date, d.discharge_date,
+      d._institution_code, d.archive_no, null::varchar as record_id, d._record_key, d.doctor_name, d._service_date, d.discharge_date,
       null::date as visited_on
     from {{ ref('judged_' ~ deliveries) }} as d
     anti join visits as v

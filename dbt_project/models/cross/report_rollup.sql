@@ -1,5 +1,6 @@
 -- 汇总 (RPT-R-053): what the institutions right below one reported does not come to what it reported itself. Asked where
--- all of them reported the period.
+-- all of them reported the period; who has none below is none of its business, who has some that did not report cannot
+-- be judged.
 {% set rules = rules_on('report_rollup') %}
 {{ config(enabled=rules | length > 0) }}
 
@@ -30,6 +31,7 @@ from (
       on s.parent_code = c.institution_code and s.report_id = c.report_id and s.year = c.year and s.period = c.period
       and s.item = c.item
     where c.report_id in {{ sql_list(one.forms) }} and c.item not in {{ sql_list((rule.params.except_items or []) + ['']) }}
+      and (s.total is not null or c.institution_code not in (select parent_code from below))
   )
   select
     report_id, institution_code, year, period, bool_or(is_off) as violated,

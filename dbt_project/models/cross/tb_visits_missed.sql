@@ -1,6 +1,7 @@
 -- 肺结核督导访视 (TB-T-003, T-004: too many days between two visits; TB-T-002: months of treatment without a visit). The
 -- first visit at home counts as one, and as that of the first month. Who watches the doses is told by the later visit of
--- two (by the last one for months), the phase by the month of treatment that it tells. One finding a person.
+-- two (by the last one for months), the phase by the month of treatment that it tells. One finding a person; who has
+-- only the first visit has no record of follow-up to point at.
 {% set rules = rules_on('tb_visits_missed') %}
 {{ config(enabled=rules | length > 0) }}
 
@@ -68,7 +69,7 @@ from (
     select
       s.archive_no, s._service_date as started_on,
       coalesce(v._institution_code, s._institution_code) as _institution_code,
-      coalesce(v.record_id, s.record_id) as record_id, coalesce(v.doctor_name, s.doctor_name) as doctor_name,
+      v.record_id, coalesce(v.doctor_name, s.doctor_name) as doctor_name,
       coalesce(v._service_date, s._service_date) as visit_date,
       coalesce(v.supervisor_code, s.supervisor_code) as supervisor_code,
       greatest(v.last_month, {{ rule.params.course_months }})::integer as months,

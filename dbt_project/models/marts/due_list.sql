@@ -17,6 +17,7 @@ listed as (
     null::bigint as done, null::bigint as needed
   where false
   {% for one in services %}
+  {% set ends = one.ended_by and has_column(one.form_id, one.ended_by) %}
   {% set with_class = one.class_field and has_column(one.form_id, one.class_field) %}
   union all by name
   select
@@ -49,6 +50,7 @@ listed as (
       select
         s.archive_no, max(s._service_date) as last_service,
         {% if with_class %}arg_max_null(s.{{ one.class_field }}, (s._service_date, coalesce(s.created_at, timestamp '0001-01-01'), s._record_key)){% else %}null::varchar{% endif %} as last_class,
+        {% if ends %}max(s._service_date) filter (s.{{ one.ended_by }} is not null){% else %}null::date{% endif %} as ended_on,
         count(distinct s._service_date) filter (s._service_date >= n.year_start) as done
       from {{ ref('judged_' ~ one.form_id) }} as s cross join night as n
       where s.archive_no is not null and s._service_date <= n.today
@@ -57,6 +59,7 @@ listed as (
     )
     select w.*, s.last_service, s.last_class, coalesce(s.done, 0) as done
     from who as w left join served as s on s.archive_no = w.archive_no
+    where not coalesce(s.ended_on >= w.since, false)
   )
   {% endfor %}
 )

@@ -34,7 +34,7 @@ winnable as (
 ),
 
 last_said as (
-  select institution_code, item, arg_max(value, (year, to_day)) as value
+  select institution_code, item, arg_max(value, (year, to_day, period)) as value
   from {{ ref('report_cells') }} as c
   join {{ ref('report_span') }} as s using (report_id, year, period)
   where value is not null

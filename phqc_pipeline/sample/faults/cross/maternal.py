@@ -131,11 +131,17 @@ def _too_short_or_long(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
     odd = set()
     for row in truth.records(form_id):
         since = timedelta(days=rule.params["look_back_days"])
-        before = [
-            one for one in booked[row["archive_no"]] if row["day"] and row["day"] - since <= one["day"] <= row["day"]
-        ]
-        if before:
-            last = max(before, key=lambda one: (one["day"], one["record_id"] or ""))["lmp_date"]
+        day = row["day"]
+        near = [
+            one
+            for one in booked[row["archive_no"]]
+            if day and (
+                day - since <= one["day"] <= day
+                or (one["day"] > day and one["lmp_date"] and day - since <= one["lmp_date"] <= day)
+            )
+        ]  # fmt: skip
+        if near:
+            last = max(near, key=lambda one: (one["day"], one["record_id"] or ""))["lmp_date"]
             if last and not rule.params["min_days"] <= (row["day"] - last).days <= rule.params["max_days"]:
                 odd.add(row["archive_no"])
     return found_people(rule, form_id, odd)
