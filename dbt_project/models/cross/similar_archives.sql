@@ -43,17 +43,16 @@ from (
   ),
   groups as (
     {% if p.alike == 'same name' %}
-    select p.archive_no, max(g.size) as size
+    select distinct p.archive_no, p.held_by, g.size
     from pairs as p
     join (select held_by, count(distinct archive_no) as size from several group by held_by) as g using (held_by)
-    group by p.archive_no
     {% else %}
-    select archive_no, count(distinct other_no) + 1 as size from pairs group by archive_no
+    select archive_no, held_by, count(distinct other_no) + 1 as size from pairs group by archive_no, held_by
     {% endif %}
   )
   select m.*, g.size, case when m.held_by is not null then g.size is not null end as violated
   from members as m
-  left join groups as g on g.archive_no = m.archive_no
-  {{ first_of('m.institution_code, m.archive_no', 'violated desc nulls last, m.record_id') }}
+  left join groups as g on g.archive_no = m.archive_no and g.held_by = m.held_by
+  {{ worst_of('m.institution_code, m.archive_no', 'g.size desc nulls last, m.record_id') }}
 )
 {% endfor %}
