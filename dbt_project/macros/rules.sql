@@ -45,10 +45,11 @@ where false
   case when {{ violated }} then {{ t }}{{ service_date }} end as service_date
 {%- endmacro %}
 
-{# Whether a record's service date lies in the rule version's validity (0a.16); without a date, today decides. Of rules on
-   records, also whether the plan judges it (records_from, 0a.2): people are judged by all there is of them. #}
+{# Whether a record is judged by the rule version: its service date lies in the validity (0a.16; without a date, today
+   decides) and the plan judges it (records_from, 0a.2). Rules on people, doctors, institutions and households judge all
+   there is of them, by the version in force at the period's end. #}
 {% macro in_force(rule, service_date='_service_date') %}
-  {%- if rule.valid_from or rule.valid_to -%}
+  {%- if rule.subject_kind == 'record' and (rule.valid_from or rule.valid_to) -%}
   coalesce({{ service_date }}, {{ today() }}) between
     date '{{ rule.valid_from or "0001-01-01" }}' and date '{{ rule.valid_to or "9999-12-31" }}'
   {%- else -%}

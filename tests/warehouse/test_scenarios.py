@@ -6,11 +6,13 @@ from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
+import duckdb
+import jinja2
 import polars as pl
 import pytest
 
 from phqc_pipeline.catalogue import Catalogue, load_catalogue
-from phqc_pipeline.home import DEFAULT_RULES, Home
+from phqc_pipeline.home import DBT_PROJECT_DIR, DEFAULT_RULES, Home
 
 from .scenarios import FOLDER, Judged, Scenario, expected_of, judge, read_judged, read_scenarios
 
@@ -79,3 +81,20 @@ def test_no_model_fails(judged: dict[date, Judged]) -> None:
 
 def test_every_scenario_file_is_read() -> None:
     assert {one.file for one in read_scenarios()} == {Path(path).stem for path in FOLDER.glob("*.yaml")}
+
+
+@pytest.mark.parametrize(
+    ("subject_kind", "days"),
+    [("record", ["2024-09-01", "2024-12-31"]), ("person", ["2010-03-01", "2024-09-01", "2024-12-31"])],
+)
+def test_only_rules_on_records_ask_the_service_date(subject_kind: str, days: list[str]) -> None:
+    """0a.16: a version of a rule on people is in force or not at the period's end, and judges all their records."""
+    source = (DBT_PROJECT_DIR / "macros" / "rules.sql").read_text(encoding="utf-8")
+    project = jinja2.Environment(extensions=["jinja2.ext.do"], autoescape=False)  # SQL, not pages
+    project.globals |= {"var": lambda name: None, "today": lambda: "DATE '2024-12-31'"}
+    rule = {"subject_kind": subject_kind, "valid_from": "2024-09-01", "valid_to": None}
+    condition = project.from_string(source + "{{ in_force(rule, 'day') }}").render(rule=rule)
+    told = duckdb.sql(
+        "SELECT day FROM (VALUES (DATE '2010-03-01'), ('2024-09-01'), ('2024-12-31')) AS t (day) WHERE " + condition
+    )
+    assert [str(day) for (day,) in told.fetchall()] == days

@@ -51,8 +51,7 @@ from (
   )
   select *, case when {{ given | join(' and ') }} then {{ asked | join(' and ') }} end as violated
   from visits
-  where gap_days is not null{% if rule.subject_kind == 'record' %} and {{ in_force(rule, 'visit_date') }}{% endif %}
-
+  where gap_days is not null and {{ in_force(rule, 'visit_date') }}
   {% if rule.subject_kind == 'person' %}
   qualify row_number() over (
     partition by archive_no

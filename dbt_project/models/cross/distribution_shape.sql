@@ -16,7 +16,7 @@ from (
     select _institution_code as institution_code, {{ p.column }} as value
     from {{ ref('judged_' ~ rule.form_id) }}
     where {{ p.column }} is not null and {{ in_period() }}
-      and birth_date + interval {{ p.adult_age }} year <= _service_date
+      and {{ age_on('_service_date', 'birth_date') }} >= {{ p.adult_age }}
   ),
   valued as (select institution_code, value, count(*) as times from measured group by all),
   running as (

@@ -15,7 +15,7 @@ from (
   with adults as (
     select distinct _institution_code as institution_code, archive_no
     from {{ ref('judged_resident_profile') }}
-    where archive_status = '1' and birth_date + interval {{ p.adult_age }} year <= {{ period_until_today() }}
+    where archive_status = '1' and {{ age_on(period_until_today(), 'birth_date') }} >= {{ p.adult_age }}
       and archive_no is not null
   ),
   totals as (select institution_code, count(*) as adults from adults group by all),

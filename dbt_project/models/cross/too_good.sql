@@ -32,13 +32,13 @@ from (
         symptom_codes = ['{{ p.no_symptom }}'] and class_code = '{{ p.controlled }}' as good
       from {{ ref('judged_' ~ rule.form_id) }}
       where archive_no is not null and symptom_codes is not null and class_code is not null
-        and birth_date + interval {{ p.old_age }} year <= _service_date
+        and {{ age_on('_service_date', 'birth_date') }} >= {{ p.old_age }}
         and {{ in_period() }}
       union all
       select _institution_code, archive_no, grade_code = '{{ p.independent }}'
       from {{ ref('judged_elderly_self_care') }}
       where archive_no is not null and grade_code is not null
-        and birth_date + interval {{ p.old_age }} year <= _service_date
+        and {{ age_on('_service_date', 'birth_date') }} >= {{ p.old_age }}
         and {{ in_period() }}
     )
     group by institution_code, archive_no
