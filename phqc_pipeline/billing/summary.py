@@ -5,7 +5,7 @@ Belongs here: sentences and totals. Does not belong here: working them out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 import polars as pl
@@ -23,15 +23,12 @@ def bill_summary(issued: Issued, problems: Sequence[RowProblem] = ()) -> str:
     the files are. Nobody's personal data."""
     tables = issued.bill.tables
     orders, calendar = tables["order"], tables["calendar"]
-    states = dict(orders.group_by("state").len().iter_rows())
     told = [f"截至 {issued.bill.snapshot.isoformat()} 的计费：订单 {orders['order_no'].n_unique()} 份，"
             f"机构 {orders['institution_code'].n_unique()} 家"]  # fmt: skip
-    told.append("  状态：" + "，".join(f"{title} {states[name]}" for name, title in STATES.items() if name in states))
-    owed, paid, left = (Decimal(orders[name].sum() or 0) for name in ("amount", "paid_share", "balance"))
-    told.append(f"  应付 ¥{owed:,.2f}（{amount_in_words(owed)}），已付 ¥{paid:,.2f}，未付 ¥{left:,.2f}")
-    changes = tables["adjustment"].height
-    if changes:
-        told.append(f"  报表更正 {changes} 次，合计 {Decimal(tables['adjustment']['adjustment'].sum()):+,.2f} 元")
+    if orders.is_empty():
+        told.append("  没有订单（order.csv），不计费")
+    else:
+        told += _money(tables)
     unpriced = tables["charge"].filter(pl.col("status") != "charged")
     for order_no, code, reason in unpriced.select("order_no", "institution_code", "reason").head(_SHOWN).iter_rows():
         told.append(f"  未能计费 {order_no} {code}：{reason}")
@@ -50,3 +47,17 @@ def bill_summary(issued: Issued, problems: Sequence[RowProblem] = ()) -> str:
     told += problem_lines(problems)
     told.append(f"  对账表：{issued.workbook}")
     return "\n".join(told)
+
+
+def _money(tables: Mapping[str, pl.DataFrame]) -> list[str]:
+    """Orders by state, what they come to, what is paid of it, what corrections changed."""
+    orders, changes = tables["order"], tables["adjustment"]
+    states = dict(orders.group_by("state").len().iter_rows())
+    owed, paid, left = (Decimal(orders[name].sum() or 0) for name in ("amount", "paid_share", "balance"))
+    told = [
+        "  状态：" + "，".join(f"{title} {states[name]}" for name, title in STATES.items() if name in states),
+        f"  应付 ¥{owed:,.2f}（{amount_in_words(owed)}），已付 ¥{paid:,.2f}，未付 ¥{left:,.2f}",
+    ]
+    if changes.height:
+        told.append(f"  报表更正 {changes.height} 次，合计 {Decimal(changes['adjustment'].sum()):+,.2f} 元")
+    return told

@@ -345,14 +345,13 @@ def _check_references(
         if cat.rules:
             known.warn("waivers", "rule_id", {rule.rule_id for rule in cat.rules}, "目录里没有这条规则")
     orders = tables["orders"]
-    if orders is not None:
-        what = "order.csv 里没有这份订单（或该订单有误）"
-        known.only("payments", ["order_no"], orders["order_no"], what)
-        known.only("refunds", ["order_no"], orders["order_no"], what)
-        _warn_refunds(tables, problems)
-        pairs = {" ".join(pair) for pair in orders.select("order_no", "institution_code").iter_rows()}
-        what = "order.csv 里没有这家机构的这份订单"
-        known.only("confirmations", ["order_no", "institution_code"], pairs, what)
+    pairs = [] if orders is None else orders.select("order_no", "institution_code").rows()
+    what = "order.csv 里没有这份订单（或该订单有误）"
+    known.only("payments", ["order_no"], {order_no for order_no, _ in pairs}, what)
+    known.only("refunds", ["order_no"], {order_no for order_no, _ in pairs}, what)
+    _warn_refunds(tables, problems)
+    what = "order.csv 里没有这家机构的这份订单"
+    known.only("confirmations", ["order_no", "institution_code"], {" ".join(pair) for pair in pairs}, what)
     tables["parties"] = _one_seller(tables["parties"], problems)
     # A delivery is taken in and judged whether or not the institution is registered; so such rows have their effect.
     for name in ("doctors", "waivers", "parties", "verifications", "requests"):

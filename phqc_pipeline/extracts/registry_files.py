@@ -62,7 +62,9 @@ def problem_lines(problems: Sequence[RowProblem], shown: int = 10) -> list[str]:
     left_out = sum(one.is_left_out for one in problems)
     counts = [(left_out, "处有误未采用"), (len(problems) - left_out, "处请核对")]
     lines = [f"  登记资料：{'，'.join(f'{count} {what}' for count, what in counts if count)}"]
-    lines += [f"    {one}" for one in sorted(problems, key=lambda one: not one.is_left_out)[:shown]]
+    lines += [
+        f"    {one}" for one in sorted(problems, key=lambda one: (not one.is_left_out, one.file, one.row or 0))[:shown]
+    ]
     if len(problems) > shown:
         lines.append(f"    另有 {len(problems) - shown} 处，见 ingest.registry_problem")
     return lines

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, datetime
+from decimal import Decimal
 
 import polars as pl
 import pytest
 
+from phqc_pipeline.billing import entitled
 from phqc_pipeline.billing.bill import make_bill
 from tests.billing.test_charges import CATALOGUE, CORRECTED, NO_USE, recomputed
-from tests.billing.test_entitlement import CELL, FOUNDING, PAID, registry, reported
+from tests.billing.test_entitlement import CELL, FOUNDING, NO, PAID, TOWN, registry, reported
 
 FIRST = (reported(10129),)
 
@@ -76,6 +79,35 @@ def test_an_adjustment_falls_due_and_is_settled() -> None:
     assert stands(calendar(day, PAID, cells=more), "adjustment_due") == [("buyer", date(2024, 12, 6), "overdue")]
     paid = calendar(day, PAID, (date(2024, 12, 5), "43"), cells=more)
     assert stands(paid, "adjustment_due") == [("buyer", date(2024, 12, 6), "done")]
+
+
+def test_a_refund_settles_a_credit_and_a_whole_one_ends_the_order() -> None:
+    """Corrected to 10,000 people: 77 yuan are paid back; later all the rest."""
+    known = registry(pl.DataFrame([FOUNDING]), PAID)
+    back = [(NO, date(2025, 1, 3), Decimal("77")), (NO, date(2025, 3, 3), Decimal("6000"))]
+    schema = {"order_no": pl.String, "refunded_on": pl.Date, "amount": pl.Decimal(18, 6), "voucher_no": pl.String}
+    known = replace(known, refunds=pl.DataFrame([(*row, None) for row in back], schema=schema, orient="row"))
+    cells = (reported(10129), reported(10000, date(2024, 12, 27)))
+    told = {}
+    for day in (date(2025, 1, 2), date(2025, 1, 3), date(2025, 3, 3)):
+        made = make_bill(known, CATALOGUE, {CELL: cells}, recomputed(10129), NO_USE, day)
+        (order,) = made.tables["order"].to_dicts()
+        credit = stands(made.tables["calendar"], "adjustment_due")[0][2]
+        told[day] = (
+            order["state"],
+            order["is_entitled"],
+            order["balance"],
+            credit,
+            made.tables["payment"]["amount"].sum(),
+        )
+    assert told == {
+        date(2025, 1, 2): ("active", True, Decimal(-77), "upcoming", Decimal(6077)),
+        date(2025, 1, 3): ("active", True, Decimal(0), "done", Decimal(6000)),
+        date(2025, 3, 3): ("expired", False, Decimal(0), "done", Decimal(0)),
+    }
+    assert {row[2] for row in stands(made.tables["calendar"], "renewal_notice")} == {"void"}
+    (night,) = entitled(known, made.orders, CATALOGUE.billing, date(2025, 2, 1), [TOWN], known_until=day).values()
+    assert night is None  # what was judged before stays judged
 
 
 def test_without_a_calendar_there_is_no_moment() -> None:
