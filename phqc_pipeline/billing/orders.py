@@ -32,6 +32,10 @@ STATES = {
 }
 
 
+#: No order comes to as many yuan: a slip of the pen, which must not stop the bills of all others.
+_IMPOSSIBLE = 10**10
+
+
 @dataclass(frozen=True)
 class OrderLine:
     """One institution's line of an order. Amounts and prices in yuan; ``problem``: why it cannot be priced, or empty.
@@ -263,6 +267,8 @@ def _order(
         cells = [cell for cell in history.get(line.cell, ()) if cell.delivered_on <= until]
         versions[line.cell] = _versions(line, cells, judged.get((order_no, line.institution_code)))
         lacking = "" if versions[line.cell] or line.pricing is None else _lacking(line, cells)
+        if any(version.amount >= _IMPOSSIBLE for version in versions[line.cell]):
+            versions[line.cell], lacking = (), "金额超出一百亿元，请核对单价、最低收费和报表数"
         finished.append(replace(line, problem="；".join(filter(None, (lacking, line.problem)))))
     return Order(order_no, tuple(finished), tuple(payments), versions)
 
@@ -289,7 +295,7 @@ def _lacking(line: OrderLine, cells: Sequence[ReportedCell]) -> str:
         return "服务期内还没有质控过记录"
     _, report, year, period, item = line.cell
     told = any(cell.value is not None for cell in cells)
-    what = "报表该格不是非负整数" if told else "未收到报表或该格为空"
+    what = "报表该格不是非负整数，或大得不可能" if told else "未收到报表或该格为空"
     return f"{what}：{report} {year} 年 {period} {item}"
 
 

@@ -16,6 +16,10 @@ from phqc_pipeline.billing.pricing import price_of
 from phqc_pipeline.catalogue.pricing import Pricing
 
 
+#: More people than there are on earth are no count.
+_IMPOSSIBLE = 10**10
+
+
 @dataclass(frozen=True)
 class Version:
     """One version of a line's bill, from ``number`` 1; amounts in yuan.
@@ -86,7 +90,7 @@ def bill_versions(
 
 
 def whole(value: float | None) -> int | None:
-    """A reported count as a whole number; a fraction or a negative figure is no quantity to bill."""
-    if value is None or value < 0 or value != int(value):
+    """A reported count as a whole number; a fraction, a negative or an impossible figure is no quantity to bill."""
+    if value is None or not 0 <= value < _IMPOSSIBLE or value != int(value):
         return None
     return int(value)

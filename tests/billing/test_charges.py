@@ -157,6 +157,20 @@ def test_an_order_without_credit_keeps_its_amount() -> None:
     assert made.tables["adjustment"]["kind"].to_list() == ["补收", "不变"]
 
 
+@pytest.mark.parametrize(
+    ("quantity", "changes", "reason"),
+    [
+        (10129, {"unit_price": Decimal("999999999999.999999")}, "金额超出一百亿元"),
+        (0, {"minimum_amount": Decimal("999999999999")}, "金额超出一百亿元"),
+        (1e30, {"unit_price": Decimal(0)}, "报表该格不是非负整数"),
+    ],
+)
+def test_impossible_figures_are_not_charged(quantity: float, changes: dict, reason: str) -> None:
+    charge = row(bill(reported(quantity), **changes))
+    assert (charge["status"], charge["amount"]) == ("not_evaluable", None)
+    assert reason in charge["reason"]
+
+
 def test_use_is_charged_by_the_months_of_the_service() -> None:
     months = pl.DataFrame(
         [
