@@ -9,15 +9,18 @@ says which delivery it is of, and is the same whatever the size of the batches.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 
 from phqc_pipeline.extracts import lake_schema
+from phqc_pipeline.extracts.lake_file import HELD_COLUMNS
 from phqc_pipeline.extracts.rows import NULL_REASON, RAW_SUFFIX, RECORD_KEY
 
 __all__ = [
@@ -104,7 +107,9 @@ def read_batch(batch: Batch, columns: Sequence[str], schema: dict[str, pl.DataTy
         raise LakeError(batch[0].path, f"应有 {rows} 行，实有 {frame.height} 行")
     return frame.with_columns(
         _owner(batch).alias(INSTITUTION),
-        pl.int_range(batch[0].ordinal, batch[0].ordinal + rows, dtype=pl.UInt64, eager=True).alias(ORDINAL),
+        pl.Series(
+            ORDINAL, np.concatenate([np.arange(part.ordinal, part.ordinal + part.rows) for part in batch]), pl.UInt64
+        ),
     )
 
 
@@ -178,7 +183,10 @@ def _stamp(path: Path) -> tuple[int, int]:
 
 @lru_cache(maxsize=16)  # a long file is read batch by batch
 def _held_columns(path: Path, changed: int, size: int) -> frozenset[str]:
-    """The columns of a lake file that hold anything, by the figures in its footer; in doubt, a column does."""
+    """The columns of a lake file that hold anything, as it says or by the figures in its footer; in doubt, one does."""
+    told = pl.read_parquet_metadata(path).get(HELD_COLUMNS)
+    if told is not None:
+        return frozenset(json.loads(told))
     footer = pq.read_metadata(path)
     groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
     paths = [footer.schema.column(place).path for place in range(footer.num_columns)]

@@ -5,7 +5,8 @@ sample.
 Does not belong here: validity of a rule (a matter of each check, ``schemas``).
 
 Duplicate record numbers are the exception, so they are looked for by a hash of eight bytes a row; only rows that share
-one are read and compared. Memory: 8 bytes for each row of the deliveries handed over together.
+one are compared. A delivery that one batch holds whole is looked at there; the keys of a longer one are read before.
+Memory: 8 bytes for each row of the longer deliveries handed over together.
 """
 
 from __future__ import annotations
@@ -13,11 +14,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import date
 
+import numpy as np
 import polars as pl
 
 from phqc_pipeline.catalogue import Form
 from phqc_pipeline.catalogue.expressions import usable_polars
-from phqc_pipeline.checks.lake import INSTITUTION, ORDINAL, RECORD_KEY, Batch, Piece, pack, read_batch
+from phqc_pipeline.checks.lake import (
+    INSTITUTION,
+    ORDINAL,
+    RECORD_KEY,
+    Batch,
+    Piece,
+    pack,
+    read_batch,
+    with_empty_columns,
+)
 from phqc_pipeline.checks.schemas import service_date_of
 
 #: Statuses that take part (0a.1); an empty or unusable status takes part as well.
@@ -39,8 +50,27 @@ def replaced_rows(form: Form, pieces: Sequence[Piece], schema: dict[str, pl.Data
     whole = pl.concat(hashes)
     if whole.n_unique() == len(whole):
         return pl.Series(ORDINAL, [], dtype=pl.UInt64)
-    shared = whole.is_duplicated().arg_true().cast(pl.UInt64)  # rows are numbered through from 0
-    return _not_last(form, pieces, schema, shared)
+    ordinals = np.concatenate([np.arange(piece.ordinal, piece.ordinal + piece.rows) for piece in pieces])
+    shared = pl.Series(ORDINAL, ordinals, pl.UInt64).filter(whole.is_duplicated()).implode()
+    frames = _read(pieces, columns_compared(form), schema)
+    return _not_last(form, [frame.filter(pl.col(ORDINAL).is_in(shared)) for frame in frames], schema)
+
+
+def replaced_here(form: Form, batch: pl.DataFrame, before: pl.Series, schema: dict[str, pl.DataType]) -> pl.Series:
+    """``before`` and the ordinals of rows that another row of the same batch replaces (``columns_compared``).
+
+    For deliveries that a batch holds whole, so that their keys need not be read twice.
+    """
+    hashes = batch.select(_hash()).to_series()
+    if hashes.n_unique() == len(hashes):
+        return before
+    found = _not_last(form, [batch.filter(hashes.is_duplicated())], schema)
+    return pl.concat([before, found]).unique().sort()
+
+
+def columns_compared(form: Form) -> list[str]:
+    """The lake columns that ``replaced_here`` needs of a batch."""
+    return [RECORD_KEY, *_changed(form).meta.root_names()]
 
 
 def judged(form: Form, records_from: date | None = None) -> pl.Expr:
@@ -86,17 +116,18 @@ def _hash() -> pl.Expr:
     return pl.col(RECORD_KEY).hash() ^ pl.col(INSTITUTION).hash()
 
 
-def _not_last(form: Form, pieces: Sequence[Piece], schema: dict[str, pl.DataType], shared: pl.Series) -> pl.Series:
-    """Of the rows that share a hash, those that are not the last of their record number."""
-    changed = usable_polars(form.field("updated_at")) if form.has("updated_at") else pl.lit(None, pl.Datetime("us"))
-    columns = [RECORD_KEY, *changed.meta.root_names()]
-    wanted = shared.implode()
+def _changed(form: Form) -> pl.Expr:
+    return usable_polars(form.field("updated_at")) if form.has("updated_at") else pl.lit(None, pl.Datetime("us"))
+
+
+def _not_last(form: Form, frames: Sequence[pl.DataFrame], schema: dict[str, pl.DataType]) -> pl.Series:
+    """Of rows that share a hash, those that are not the last of their record number."""
+    columns = columns_compared(form)
     rows = pl.concat(
-        frame.lazy()
-        .filter(pl.col(ORDINAL).is_in(wanted))
-        .select(INSTITUTION, RECORD_KEY, changed.alias("changed"), ORDINAL)
-        .collect()
-        for frame in _read(pieces, columns, schema)
+        with_empty_columns(frame, columns, schema).select(
+            INSTITUTION, RECORD_KEY, _changed(form).alias("changed"), ORDINAL
+        )
+        for frame in frames
     )
     in_order = rows.sort("changed", ORDINAL, nulls_last=False)
     last = in_order.group_by(INSTITUTION, RECORD_KEY).agg(pl.col(ORDINAL).last())[ORDINAL]

@@ -12,6 +12,7 @@ read costs its institution's form.
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -25,7 +26,14 @@ from phqc_pipeline.catalogue import Catalogue, Context, Form
 from phqc_pipeline.checks.evaluation import CompileError, Evaluation, FusedError
 from phqc_pipeline.checks.findings import FINDING_SCHEMA, FindingBuilder, FindingWriter
 from phqc_pipeline.checks.lake import INSTITUTION, Batch, LakeError, Piece, pack, read_held, with_empty_columns
-from phqc_pipeline.checks.population import in_sample, judged, replaced_rows, taking_part
+from phqc_pipeline.checks.population import (
+    columns_compared,
+    in_sample,
+    judged,
+    replaced_here,
+    replaced_rows,
+    taking_part,
+)
 from phqc_pipeline.checks.present import PresentWriter
 from phqc_pipeline.checks.results import (
     RESULT_SCHEMA,
@@ -283,14 +291,18 @@ def _pass(run: _FormRun, evaluation: Evaluation, positions: Sequence[int], tally
     takes_part = judged(form, night.records_from)
     if (drawn := night.sampled(form)) is not None:
         takes_part &= in_sample(drawn, [delivery.institution_code for delivery in run.deliveries])
-    needed = {*evaluation.columns, *builder.columns, *run.present.columns, *takes_part.meta.root_names()}
+    asked = (*run.present.columns, *columns_compared(form), *takes_part.meta.root_names())
+    needed = {*evaluation.columns, *builder.columns, *asked}
     columns = [name for name in evaluation.schema if name in needed]
     trouble = _Trouble()
-    pieces, replaced = _readable(run, positions, evaluation.schema, trouble)
-    for batch in pack(pieces, max(1, min(night.batch_rows, _CELLS_PER_BATCH // len(columns)))):
+    batch_rows = max(1, min(night.batch_rows, _CELLS_PER_BATCH // len(columns)))
+    batches, replaced = _readable(run, positions, evaluation.schema, batch_rows, trouble)
+    for batch in batches:
         for rows in _rows(batch, columns, evaluation.schema, trouble):
-            asked = with_empty_columns(rows, takes_part.meta.root_names(), evaluation.schema)
-            part = taking_part(asked, replaced, takes_part)
+            here = replaced_here(form, rows, replaced, evaluation.schema)
+            part = taking_part(
+                with_empty_columns(rows, takes_part.meta.root_names(), evaluation.schema), here, takes_part
+            )
             if first:
                 run.present.add(with_empty_columns(rows, run.present.columns, evaluation.schema), part)
                 run.judged += rows.height if part is None else int(part.sum())
@@ -337,20 +349,24 @@ def _judge_batch(
 
 
 def _readable(
-    run: _FormRun, positions: Sequence[int], schema: dict[str, pl.DataType], trouble: _Trouble
-) -> tuple[list[Piece], pl.Series]:
-    """The files to judge and their replaced rows; a delivery that cannot be read is noted and left out."""
+    run: _FormRun, positions: Sequence[int], schema: dict[str, pl.DataType], batch_rows: int, trouble: _Trouble
+) -> tuple[list[Batch], pl.Series]:
+    """The batches to judge, and the replaced rows of deliveries that no one batch holds whole; such a delivery that
+    cannot be read is noted and left out."""
     pieces = run.pieces(positions)
+    batches = list(pack(pieces, batch_rows))
+    owners = Counter(position for batch in batches for position in {piece.institution for piece in batch})
+    cut = {position for position, times in owners.items() if times > 1}
     try:
-        return pieces, replaced_rows(run.form, pieces, schema)
+        return batches, replaced_rows(run.form, [piece for piece in pieces if piece.institution in cut], schema)
     except LakeError:
-        for position in positions:
+        for position in cut:
             try:
                 replaced_rows(run.form, run.pieces([position]), schema)
             except LakeError as error:
                 trouble.unreadable[position] = str(error)
-    pieces = run.pieces([position for position in positions if position not in trouble.unreadable])
-    return pieces, replaced_rows(run.form, pieces, schema)
+    left = [position for position in positions if position not in trouble.unreadable]
+    return _readable(run, left, schema, batch_rows, trouble)
 
 
 def _rows(

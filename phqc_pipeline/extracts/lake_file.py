@@ -8,6 +8,7 @@ Asides lie in one folder of their own, ``HOME/lake/_aside``, so that what a kill
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from itertools import count
@@ -22,6 +23,9 @@ from phqc_pipeline.home import Home
 
 #: Rows of a row group at most: what a reader holds in memory of one column at a time.
 ROW_GROUP_ROWS = 50_000
+#: Under this key a file says which of its columns hold anything, as most of delivered text do not: a JSON list. Its
+#: footer says so too, but going through hundreds of columns' figures takes longer than reading many a file.
+HELD_COLUMNS = "held_columns"
 
 _numbers = count()
 
@@ -38,6 +42,7 @@ class LakeWriter:
         self.lazy = lazy
         self._aside = _aside(home)
         self._writer: pq.ParquetWriter | None = None
+        self._held: set[str] = set()
 
     def __enter__(self) -> LakeWriter:
         return self
@@ -51,7 +56,9 @@ class LakeWriter:
         self._aside.unlink(missing_ok=True)
 
     def write(self, frame: pl.DataFrame) -> None:
-        table = frame.select(*self.schema).to_arrow(compat_level=pl.CompatLevel.oldest())
+        frame = frame.select(*self.schema)
+        self._held.update(column.name for column in frame.iter_columns() if column.null_count() < frame.height)
+        table = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
         self._open(table.schema).write_table(table, row_group_size=ROW_GROUP_ROWS)
 
     def finish(self) -> None:
@@ -60,7 +67,9 @@ class LakeWriter:
             self.path.unlink(missing_ok=True)
             return
         empty = pl.DataFrame(schema=self.schema).to_arrow(compat_level=pl.CompatLevel.oldest())
-        self._open(empty.schema).close()
+        writer = self._open(empty.schema)
+        writer.add_key_value_metadata({HELD_COLUMNS: json.dumps(sorted(self._held))})
+        writer.close()
         self._writer = None
         with self._aside.open("rb") as file:
             os.fsync(file.fileno())
