@@ -146,6 +146,12 @@ def nearest_working_day(days: Ints) -> Ints:
     return np.where(days - earlier <= later - days, earlier, later)
 
 
+def sunday_off(day: date) -> bool:
+    """Whether a day is a Sunday on which nobody makes up for a holiday, as far as chinesecalendar knows."""
+    known = 2004 <= day.year < max(chinese_calendar.holidays).year
+    return day.weekday() == 6 and not (known and chinese_calendar.is_workday(day))
+
+
 @lru_cache(maxsize=1)
 def _working_days() -> NDArray[np.int64]:
     """Working days from 2008 to 2060; beyond what chinesecalendar knows: Monday to Friday but for fixed holidays."""

@@ -44,7 +44,7 @@ from phqc_pipeline.sample.faults.cross import cross_findings
 from phqc_pipeline.sample.faults.injection import Rates, inject
 from phqc_pipeline.sample.faults.judge import RAW, judge_of
 from phqc_pipeline.sample.faults.proposals import Setting
-from phqc_pipeline.sample.faults.recipes import ORDER, RECIPES, add_drafts, cook
+from phqc_pipeline.sample.faults.recipes import ON_ONE_FORM, ORDER, RECIPES, add_drafts, cook
 from phqc_pipeline.sample.faults.truth import Finding, Truth, judged_rows
 from phqc_pipeline.sample.faults.work import Work
 from phqc_pipeline.sample.infectious import infectious_cards
@@ -300,6 +300,8 @@ class _Maker:
             times = max(rates.at_least, int(expected) + int(work.chance.uniform(1)[0] < expected % 1))
             if cook(work, rule, form_id, min(times, 4)) < min(times, 1):
                 failed.add((rule.rule_id, form_id))
+        done = {fault.rule_id for fault in work.faults} & set(ON_ONE_FORM)
+        failed = {(rule_id, form_id) for rule_id, form_id in failed if rule_id not in done}
         _drop_columns(place, self.cat, work.frames)  # a recipe may have written into a column the file will not have
         setting = Setting(
             self.cat, self.times.snapshot, place.chance(self.seed, "proposals"), lambda: next(self.serial)
@@ -347,6 +349,11 @@ class _Maker:
             injected |= (finding.rule_id, finding.form_id, finding.field, finding.subject_id) in meant_subjects
             injected |= finding.form_id in reports
             entries.append(_entry(finding, work.institution, injected))
+        # No judgement tells what a rule with a stated rate of false ones finds; whom a recipe makes unmistakable it does.
+        statistical = {rule.rule_id for rule in self.cat.rules if rule.statistical}
+        for fault in (one for one in work.faults if one.rule_id in statistical and one.subject is not None):
+            finding = Finding(fault.rule_id, fault.form_id, fault.field, "doctor", str(fault.subject))
+            entries.append(_entry(finding, work.institution, True))
         return sorted(entries, key=lambda one: tuple(one.values()))
 
     def _judge_records(self, work: Work, form_id: str, rows: pl.DataFrame) -> list[_Violated]:

@@ -24,6 +24,8 @@ from phqc_pipeline.sample.faults.recipes import (
     chronic,
     community,
     core,
+    doctors,
+    everywhere,
     exams,
     mental,
     mothers,
@@ -34,6 +36,8 @@ from phqc_pipeline.sample.faults.recipes.kitchen import Kitchen, Recipe
 from phqc_pipeline.sample.faults.work import Work
 
 _FAMILIES = (
+    everywhere,
+    doctors,
     mothers,
     children,
     vaccination,
@@ -49,6 +53,7 @@ _FAMILIES = (
 #: In the order they are cooked: what the fewest people fit comes first.
 RECIPES: Mapping[str, Recipe] = {rule_id: one for family in _FAMILIES for rule_id, one in family.RECIPES.items()}
 ORDER = tuple(RECIPES)
+ON_ONE_FORM = everywhere.ON_ONE_FORM
 _FEW_FORMS = 4  # a rule that looks through more forms does without some of them
 
 

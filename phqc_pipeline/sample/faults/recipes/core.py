@@ -563,6 +563,7 @@ def _one_minute(kitchen: Kitchen, rule: Rule, form_id: str) -> Fault | None:
     service = work.cat.forms[form_id].service_date
     rows = work.frames[form_id].filter(
         ~pl.col("_person").is_in(list(work.reserved))
+        & ~pl.col("_row").is_in(sorted(work.touched[form_id]))
         & pl.col("archive_no").is_not_null()
         & pl.col("record_status").is_in(["1", "5"])
     )

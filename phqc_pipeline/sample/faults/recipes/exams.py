@@ -74,30 +74,39 @@ def _high_and_unknown(kitchen: Kitchen, rule: Rule, form_id: str) -> Fault | Non
     known = _known(work, rule.params["disease"], rule.params["history_code"])
     columns = [name for name in rule.params["columns"] if work.cat.forms[form_id].has(name)]
     times = int(rule.params["min_times"])
-    for strict in (True, False):  # where all are patients, one that was never registered
-        for person in kitchen.people(form_id):
-            rows = work.rows_of(form_id, person)
-            day = rows[work.cat.forms[form_id].service_date]
-            if (strict and person in known) or day.n_unique() < times or _later(work, rule, person, form_id, day.max()):
-                continue
-            if not strict:
-                _forget(work, rule, person)
-            work.reserved.add(person)
-            for row in rows.tail(times).iter_rows(named=True):
-                values: dict[str, Any] = {name: float(rule.params["limit"]) + 5 for name in columns}
-                if form_id == _EXAM:
-                    values |= {"eval_code": "2", "eval_abn_1": "测量值偏高", "guide_codes": ["2"]}
-                work.edit(form_id, row["_row"], values)
-            return _person(rule, form_id, rows.row(0, named=True))
+    able = _last_here(work, rule, form_id, times)
+    people = [person for person in kitchen.people(form_id) if person in able]
+    for person in sorted(people, key=lambda one: one in known):  # where all are patients, one never registered
+        rows = work.rows_of(form_id, person)
+        if person in known:
+            _forget(work, rule, person)
+        work.reserved.add(person)
+        for row in rows.tail(times).iter_rows(named=True):
+            values: dict[str, Any] = {name: float(rule.params["limit"]) + 5 for name in columns}
+            if form_id == _EXAM:
+                values |= {"eval_code": "2", "eval_abn_1": "测量值偏高", "guide_codes": ["2"]}
+            work.edit(form_id, row["_row"], values)
+        return _person(rule, form_id, rows.row(0, named=True))
     return None
 
 
-def _later(work: Work, rule: Rule, person: int, form_id: str, day: Any) -> bool:
-    """Whether the person was measured on another of the rule's forms on that day or after."""
-    others = (form for form in rule.form_ids if form != form_id and form in work.frames)
-    return any(
-        (work.rows_of(form, person)[work.cat.forms[form].service_date].cast(pl.Date) >= day).any() for form in others
-    )
+def _last_here(work: Work, rule: Rule, form_id: str, times: int) -> set[int]:
+    """People measured so many times on this form, and on none of the rule's other forms on the last day or after."""
+    days = {
+        form: work.frames[form].group_by("_person").agg(pl.col(work.cat.forms[form].service_date).cast(pl.Date))
+        for form in rule.form_ids
+        if form in work.frames
+    }
+    found = None
+    for form, seen in days.items():
+        day = seen.columns[1]
+        last = seen.select("_person", pl.col(day).list.max().alias(form), pl.col(day).list.n_unique().alias(f"{form}_n"))
+        found = last if found is None else found.join(last, on="_person", how="full", coalesce=True)
+    if found is None or form_id not in found.columns:
+        return set()
+    others = [pl.col(form).is_null() | (pl.col(form) < pl.col(form_id)) for form in days if form != form_id]
+    able = found.filter((pl.col(f"{form_id}_n") >= times) & pl.all_horizontal(pl.lit(True), *others))
+    return set(able["_person"].to_list())
 
 
 def _forget(work: Work, rule: Rule, person: int) -> None:
@@ -333,34 +342,41 @@ def _allergic(kitchen: Kitchen, rule: Rule, form_id: str) -> Fault | None:
 # --- measurements -------------------------------------------------------------------------------------------------
 
 
-def _series(work: Work, rule: Rule, person: int) -> pl.DataFrame:
-    """A person's values on the rule's forms in order: form, _row, day, value; of a day the last entered."""
+def _series(work: Work, rule: Rule) -> pl.DataFrame:
+    """Everybody's values on the rule's forms in order: _person, form, _row, day, value; of a day the last entered."""
     parts = []
     for form_id in rule.form_ids:
         if form_id in work.frames:
             day = pl.col(work.cat.forms[form_id].service_date).cast(pl.Date).alias("day")
-            rows = work.rows_of(form_id, person).filter(pl.col(rule.params["column"]).is_not_null())
+            rows = work.frames[form_id].filter(pl.col(rule.params["column"]).is_not_null())
             value = pl.col(rule.params["column"]).alias("value")
-            parts.append(rows.select(pl.lit(form_id).alias("form"), "_row", "created_at", "birth_date", day, value))
-    return pl.concat(parts).sort("day", "created_at").unique("day", keep="last", maintain_order=True)
+            form = pl.lit(form_id).alias("form")
+            parts.append(rows.select("_person", form, "_row", "created_at", "birth_date", day, value))
+    series = pl.concat(parts).sort("_person", "day", "created_at")
+    return series.unique(["_person", "day"], keep="last", maintain_order=True)
 
 
 def _jump(kitchen: Kitchen, rule: Rule, form_id: str) -> Fault | None:
     """The person's last measurement, taken on this form, changed by more than may be."""
     work, params = kitchen.work, rule.params
-    for person in kitchen.people(form_id):
-        series = _series(work, rule, person)
-        if series.height < 2 or series["form"][-1] != form_id or series["day"][-1] < _start(work):
-            continue
-        age = (series["day"][-1] - series["birth_date"][-1]).days / 365.25
-        days = (series["day"][-1] - series["day"][-2]).days
-        fits = params.get("min_age", 0) + 1 < age < params.get("max_age", 200) - 1
-        if not fits or days > params.get("max_days", 366):
-            continue
-        before = series["value"][-2]
-        amount = {"drop": -params["over"] - 0.6, "rise": params["over"] + 0.6, "ratio": before * 0.24}[params["change"]]
+    series = _series(work, rule)
+    before = series.select(pl.all().shift(1).over("_person").name.suffix("_before"))
+    last = pl.concat([series, before], how="horizontal").unique("_person", keep="last", maintain_order=True)
+    age = (pl.col("day") - pl.col("birth_date")).dt.total_days() / 365.25
+    able = last.filter(
+        (pl.col("form") == form_id)
+        & (pl.col("day") >= _start(work))
+        & (age > params.get("min_age", 0) + 1)
+        & (age < params.get("max_age", 200) - 1)
+        & ((pl.col("day") - pl.col("day_before")).dt.total_days() <= params.get("max_days", 366))
+    )
+    found = {row["_person"]: row for row in able.iter_rows(named=True)}
+    for person in (one for one in kitchen.people(form_id) if one in found):
+        row = found[person]
+        was = row["value_before"]
+        amount = {"drop": -params["over"] - 0.6, "rise": params["over"] + 0.6, "ratio": was * 0.24}[params["change"]]
         work.reserved.add(person)
-        _measure(work, form_id, series["_row"][-1], params["column"], round(before + amount, 1))
+        _measure(work, form_id, row["_row"], params["column"], round(was + amount, 1))
         return _person(rule, form_id, kitchen.row(form_id, person))
     return None
 
@@ -372,14 +388,18 @@ def _off(kitchen: Kitchen, rule: Rule, form_id: str) -> Fault | None:
     # Before the period; of the old so long before that nobody speaks of height lost in the period (XFM-X-007).
     old = pl.col("birth_date").dt.offset_by("58y") < pl.col("day")
     before = pl.when(old).then(pl.lit(start - timedelta(days=400))).otherwise(pl.lit(start))
-    for person in kitchen.people(form_id):
-        series = _series(work, rule, person)
-        early = series.filter((pl.col("form") == form_id) & (pl.col("day") < before))
-        if series.height < 4 or early.is_empty() or (early["day"][0] - early["birth_date"][0]).days < 366 * 19:
-            continue
+    series = _series(work, rule).with_columns(
+        pl.len().over("_person").alias("n"), pl.col("value").median().over("_person").alias("median")
+    )
+    grown = (pl.col("day") - pl.col("birth_date")).dt.total_days() >= 366 * 19
+    early = series.filter((pl.col("n") >= 4) & (pl.col("form") == form_id) & (pl.col("day") < before))
+    early = early.unique("_person", keep="first", maintain_order=True).filter(grown)
+    found = {row["_person"]: row for row in early.iter_rows(named=True)}
+    for person in (one for one in kitchen.people(form_id) if one in found):
+        row = found[person]
         work.reserved.add(person)
-        median = float(series["value"].median())  # type: ignore[arg-type]
-        _measure(work, form_id, early["_row"][0], rule.params["column"], round(median + rule.params["over"] + 2.5, 1))
+        value = round(row["median"] + rule.params["over"] + 2.5, 1)
+        _measure(work, form_id, row["_row"], rule.params["column"], value)
         return _person(rule, form_id, kitchen.row(form_id, person))
     return None
 
