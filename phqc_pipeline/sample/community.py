@@ -14,11 +14,11 @@ import numpy as np
 import polars as pl
 
 from phqc_pipeline.catalogue import Catalogue
-from phqc_pipeline.sample.calendar import Times, nearest_working_day, parts, working_day_at_or_after
+from phqc_pipeline.sample.calendar import Times, nearest_working_day, parts, working_day_at_or_after, year_start
 from phqc_pipeline.sample.chance import Chance, Ints
 from phqc_pipeline.sample.places import Institution
 from phqc_pipeline.sample.profile import centre_doctors
-from phqc_pipeline.sample.rows import choose, codes, days, frame, institution_envelope, moments, where
+from phqc_pipeline.sample.rows import choose, codes, days, frame, institution_envelope, moments, where, whereabouts
 from phqc_pipeline.sample.schedule import entered_afterwards
 
 _TOPICS = (
@@ -90,11 +90,15 @@ def community_work(
 
 
 def _every(step: int, units: Ints, times: Times, chance: Chance) -> tuple[Ints, Ints]:
-    """Each of ``units`` does something every ``step`` days of the history: unit and working day, in order of date."""
-    number = (times.today - times.history_start) // step
-    start = times.history_start + 2 + chance.integers(len(units), 0, step - 1)
-    day = nearest_working_day((start[:, None] + step * np.arange(number + 1)[None, :]).ravel())
-    unit = np.repeat(units, number + 1)
+    """Each of ``units`` does something about every ``step`` days, on much the same days of each year: unit and working
+    day, in order of date."""
+    a_year = max(round(365 / step), 1)
+    start = 2 + chance.integers(len(units), 0, 365 // a_year - 2)
+    turns = (np.arange(a_year) * 365) // a_year
+    years = np.array([year_start(year) for year in times.years], dtype=np.int64)
+    day = (years[None, :, None] + start[:, None, None] + turns[None, None, :]).reshape(len(units), -1)
+    day = nearest_working_day(day.ravel())
+    unit = np.repeat(units, a_year * len(years))
     kept = (day >= times.history_start) & (day < times.today)
     order = np.argsort(day[kept], kind="stable")
     return unit[kept][order], day[kept][order]
@@ -146,8 +150,8 @@ def _education(institution: Institution, times: Times, cat: Catalogue, chance: C
     topic = (turn + kind * 5 + np.maximum(village, 0) * 3) % len(_TOPICS)
     subject = choose(_TOPICS, topic)
     here = choose([one.name for one in institution.villages], village).fill_null(institution.town_name)
-    audience = np.where(lecture, chance.integers(size, 16, 85), chance.integers(size, 12, 160))
-    copies = np.floor(audience * chance.uniform(size, 0.8, 2.0)).astype(np.int64)
+    audience = np.where(lecture, chance.integers(size, 28, 52), chance.integers(size, 38, 60))
+    copies = np.floor(audience * chance.uniform(size, 1.2, 1.7)).astype(np.int64)
     number = _digits(_numbered(day))
     spots = np.where(at_clinic, "村委会活动室", np.where(lecture, "镇卫生院健康教育室", "镇巴扎"))
     title = choose(
@@ -190,8 +194,7 @@ def _education(institution: Institution, times: Times, cat: Catalogue, chance: C
         "tcm_flag": np.where(topic == _CHINESE_MEDICINE, "1", "2"),
         "tobacco_flag": np.where(topic == _TOBACCO, "1", "2"),
         "evidence_photo_count": chance.integers(size, 1, 5).astype(np.float64),
-        "service_lng": where(at_clinic & chance.flags(size, 0.3), np.round(87.2 + chance.uniform(size) * 0.6, 6)),
-        "service_lat": where(at_clinic & chance.flags(size, 0.3), np.round(47.4 + chance.uniform(size) * 0.5, 6)),
+        **whereabouts(at_clinic & chance.flags(size, 0.3), village, institution, chance),
         "_entered_day": entered_afterwards(day, times),
     }  # fmt: skip
     return frame(cat.forms["health_education_activity"], columns, size)
@@ -227,8 +230,7 @@ def _leads(institution: Institution, times: Times, cat: Catalogue, chance: Chanc
         "reporter": columns["doctor_name"],
         "handle_result": where(answered, "监督员已到场核实，责令限期整改"),
         "evidence_photo_count": where(chance.flags(size, 0.8), chance.integers(size, 1, 4).astype(np.float64)),
-        "service_lng": where(chance.flags(size, 0.5), np.round(87.2 + chance.uniform(size) * 0.6, 6)),
-        "service_lat": where(chance.flags(size, 0.5), np.round(47.4 + chance.uniform(size) * 0.5, 6)),
+        **whereabouts(chance.flags(size, 0.5), village, institution, chance),
         "_entered_day": entered_afterwards(np.maximum(day, told), times),
     }
     return frame(cat.forms["supervision_report"], columns, size)
@@ -258,8 +260,7 @@ def _patrols(institution: Institution, times: Times, cat: Catalogue, chance: Cha
         "patroller": columns["doctor_name"],
         "remark": where(chance.flags(size, 0.1), "与村委会干部同行"),
         "evidence_photo_count": where(chance.flags(size, 0.8), chance.integers(size, 1, 4).astype(np.float64)),
-        "service_lng": where(chance.flags(size, 0.5), np.round(87.2 + chance.uniform(size) * 0.6, 6)),
-        "service_lat": where(chance.flags(size, 0.5), np.round(47.4 + chance.uniform(size) * 0.5, 6)),
+        **whereabouts(chance.flags(size, 0.5), village, institution, chance),
         "_entered_day": entered_afterwards(day, times),
     }
     return frame(cat.forms["supervision_patrol"], columns, size)

@@ -18,7 +18,17 @@ from phqc_pipeline.sample.calendar import Times, day_number
 from phqc_pipeline.sample.chance import Chance, Ints
 from phqc_pipeline.sample.places import Institution
 from phqc_pipeline.sample.profile import centre_doctors, doctor_of
-from phqc_pipeline.sample.rows import choose, codes, days, entered_days, envelope, frame, optional_days, where
+from phqc_pipeline.sample.rows import (
+    choose,
+    codes,
+    days,
+    entered_days,
+    envelope,
+    frame,
+    optional_days,
+    where,
+    whereabouts,
+)
 from phqc_pipeline.sample.schedule import first_of_each_day, quarterly, soon_after
 from phqc_pipeline.sample.visits import weights_on
 
@@ -66,8 +76,7 @@ def copd_visits(
         "visit_mode_code": np.where(at_home, "2", "1"),
         "next_visit_date": days(following),
         "visit_doctor": columns["doctor_name"],
-        "service_lng": where(at_home & chance.flags(size, 0.6), np.round(87.2 + chance.uniform(size) * 0.6, 6)),
-        "service_lat": where(at_home & chance.flags(size, 0.6), np.round(47.4 + chance.uniform(size) * 0.5, 6)),
+        **whereabouts(at_home & chance.flags(size, 0.6), mine["village"].to_numpy(), institution, chance),
         "evidence_photo_count": where(chance.flags(size, 0.7), chance.integers(size, 1, 4).astype(np.float64)),
         "_entered_day": entered_days(day, times.today, chance),
     }

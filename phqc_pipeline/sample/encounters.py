@@ -23,7 +23,7 @@ from phqc_pipeline.sample.calendar import (
 from phqc_pipeline.sample.chance import Chance, Ints
 from phqc_pipeline.sample.places import HOSPITAL_DOCTORS, Institution
 from phqc_pipeline.sample.profile import centre_doctors, doctor_of
-from phqc_pipeline.sample.rows import choose, days, entered_days, envelope, frame, where
+from phqc_pipeline.sample.rows import choose, days, entered_days, envelope, frame, where, whereabouts
 from phqc_pipeline.sample.schedule import first_of_each_day
 
 # What people come for: complaint, findings, assessment, plan; adults and children; share.
@@ -185,8 +185,7 @@ def _receptions(
         "assessment": choose([one[2] for one in _COMPLAINTS], case),
         "plan": choose([one[3] for one in _COMPLAINTS], case),
         "visit_doctor": columns["doctor_name"],
-        "service_lng": where(at_clinic & chance.flags(size, 0.3), np.round(87.2 + chance.uniform(size) * 0.6, 6)),
-        "service_lat": where(at_clinic & chance.flags(size, 0.3), np.round(47.4 + chance.uniform(size) * 0.5, 6)),
+        **whereabouts(at_clinic & chance.flags(size, 0.3), mine["village"].to_numpy(), institution, chance),
         "evidence_photo_count": where(chance.flags(size, 0.2), 1.0),
         "_entered_day": entered_days(day, times.today, chance),
     }

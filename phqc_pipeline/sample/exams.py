@@ -82,7 +82,10 @@ def _schedule(people: pl.DataFrame, times: Times, chance: Chance) -> tuple[Ints,
         patient |= people["smi"].to_numpy() & (people["smi_register"].to_numpy() <= end - 30)
         patient |= (starts := htn & (registered >= begin) & (registered <= end))
         other = follows & (people["age"].to_numpy() >= 20) & (people["person"].to_numpy() % 47 == year % 47)
-        day = nearest_working_day(begin + 70 + (village * 37) % 190 + chance.integers(size, -20, 24))
+        turn = begin + 70 + (village * 37) % 190 + chance.integers(size, -20, 24)
+        # Some are not at home in their village's weeks and come later: every quarter has examinations.
+        late = chance.flags(size, 0.12) * chance.integers(size, 40, 170)
+        day = nearest_working_day(np.minimum(turn + late, begin + 345))
         newcomer = day < archive + 2
         day = np.where(newcomer, nearest_working_day(archive + 4 + chance.integers(size, 0, 12)), day)
         day = np.where(

@@ -149,6 +149,12 @@ def _on_target(reports: Reports, times: Times) -> bool:
     return False
 
 
+def _badly_covered(reports: Reports, times: Times) -> bool:
+    """A rate of vaccination far below that of the register."""
+    covered = (pl.col("vac_due") * 0.85).floor()
+    return _set(reports, times, "r_vaccination", _FIRST, {"vac_done": covered})
+
+
 #: rule → its fault, in the order in which they are put in: what is set outright first, what is added to it last.
 MISREPORTS: Mapping[str, Fault] = {
     "RPT-R-055": _on_target,
@@ -161,6 +167,7 @@ MISREPORTS: Mapping[str, Fault] = {
         reports, times, "r_maternal", _FIRST, {"mch_live_births": pl.col("mch_live_births") + 1}
     ),
     "RPT-R-042": _above("r_vaccination", "vac_done_hepb_1", "vac_due_hepb_1"),
+    "VAC-R-001": _badly_covered,
     "RPT-R-041": _above("r_infectious", "inf_timely", "inf_reported"),
     "RPT-R-040": _above("r_tb", "tb_regular", "tb_completed"),
     "RPT-R-039": _above("r_child", "child_nb_visit", "child_live_births"),

@@ -106,6 +106,23 @@ def envelope(
     }
 
 
+def whereabouts(told: Any, village: Ints, institution: Institution, chance: Chance) -> dict[str, pl.Series]:
+    """Where a service was given, in degrees: near the village (the health centre for a negative one), where ``told``.
+
+    The villages of a town lie within ten kilometres of its centre, homes within half a kilometre of their village's.
+    """
+    size = len(village)
+    known = np.broadcast_to(np.asarray(told, dtype=bool), (size,))
+    away = np.where(village < 0, 0.0, 2.0 + village * 5 % 8)  # km from the centre, in all directions
+    turn = village * 2.4
+    east = away * np.sin(turn) + chance.uniform(size, -0.5, 0.5)
+    north = away * np.cos(turn) + chance.uniform(size, -0.5, 0.5)
+    return {
+        "service_lng": where(known, np.round(87.3 + 0.05 * (institution.index % 8) + east / 75, 6)),
+        "service_lat": where(known, np.round(47.5 + 0.04 * (institution.index // 8) + north / 111, 6)),
+    }
+
+
 def institution_envelope(village: Ints, doctor: Ints, at_clinic: Any, institution: Institution) -> dict[str, Any]:
     """The same for records that belong to no person. ``village`` positions; negative for the whole town."""
     clinic = np.asarray(at_clinic, dtype=bool) & (village >= 0)

@@ -34,9 +34,12 @@ def quarterly(patients: pl.DataFrame, registered: Ints, times: Times, chance: Ch
         fresh = registered >= begin
         soon = np.minimum(registered + chance.integers(count, 0, 50), np.maximum(registered, end - 8))
         base = np.where(fresh, soon, begin + patients["phase"].to_numpy())
-        for quarter in range(4):
-            day = nearest_working_day(base + STEP * quarter + chance.integers(count, -2, 2))
-            day = np.where(fresh & (quarter == 0), np.maximum(day, registered), day)
+        planned = [nearest_working_day(base + STEP * quarter + chance.integers(count, -2, 2)) for quarter in range(4)]
+        planned[0] = np.where(fresh, np.maximum(planned[0], registered), planned[0])
+        steps = np.diff(np.array(planned), axis=0)
+        even = (steps[0] == steps[1]) & (steps[1] == steps[2])  # nobody comes like clockwork (AUT-A-032)
+        planned[2] = np.where(even, working_day_at_or_before(planned[2] - 1), planned[2])
+        for day in planned:
             kept = (day >= np.maximum(registered, begin)) & (day <= np.minimum(end, times.today)) & (day < leave)
             found.append((patients["person"].to_numpy()[kept], day[kept]))
     return np.concatenate([one for one, _ in found]), np.concatenate([one for _, one in found])

@@ -28,6 +28,7 @@ from phqc_pipeline.sample.rows import (
     moments,
     optional_days,
     where,
+    whereabouts,
 )
 
 _INTENSIVE, _STEP, _LATER = 6, 10, 30  # visits every ten days, then every thirty
@@ -119,8 +120,7 @@ def _first_visits(
         "pickup_date": days(mine["tb_diagnosis"].to_numpy()),
         "next_visit_date": days(_later(day, _STEP)),
         "visit_doctor": columns["doctor_name"],
-        "service_lng": where(at_home & chance.flags(size, 0.6), np.round(87.2 + chance.uniform(size) * 0.6, 6)),
-        "service_lat": where(at_home & chance.flags(size, 0.6), np.round(47.4 + chance.uniform(size) * 0.5, 6)),
+        **whereabouts(at_home & chance.flags(size, 0.6), mine["village"].to_numpy(), institution, chance),
         "evidence_photo_count": where(chance.flags(size, 0.7), chance.integers(size, 1, 4).astype(np.float64)),
         "_entered_day": entered_days(day, times.today, chance),
     }
@@ -197,20 +197,23 @@ def _follow_ups(
         "referral_dept": where(refer, _DEPARTMENT),
         "referral_reason": where(refer, np.where(reaction, "药物不良反应", "出现合并症")),
         "referral_result": where(refer, "已就诊，调整用药后继续治疗"),
-        "handle_opinion": np.where(
-            closing, "完成疗程，结案", np.where(refer, "转诊，两周内随访", chance.pick(size, _OPINIONS))
-        ),
+        "handle_opinion": np.where(closing, "完成疗程，结案", np.where(refer, "转诊，两周内随访", _advice(person))),
         "next_visit_date": optional_days(
             _later(day, np.where(day - start < _INTENSIVE * _STEP - 3, _STEP, _LATER)), ~closing
         ),
         "visit_doctor": columns["doctor_name"],
         "evidence_photo_count": where(chance.flags(size, 0.6), chance.integers(size, 1, 4).astype(np.float64)),
-        "service_lng": where(chance.flags(size, 0.4), np.round(87.2 + chance.uniform(size) * 0.6, 6)),
-        "service_lat": where(chance.flags(size, 0.4), np.round(47.4 + chance.uniform(size) * 0.5, 6)),
+        **whereabouts(chance.flags(size, 0.4), mine["village"].to_numpy(), institution, chance),
         "_entered_day": entered_days(day, times.today, chance),
     }
     columns |= _closing(mine, person, day, closing, missed, columns, chance)
     return frame(cat.forms["tb_followup"], columns, size)
+
+
+def _advice(person: Ints) -> np.ndarray:
+    """What is written on each visit, never twice running for one patient; ``person`` in order."""
+    turn = pl.DataFrame({"p": person}).select(pl.int_range(pl.len()).over("p")).to_series().to_numpy()
+    return np.array(_OPINIONS)[(person + turn) % len(_OPINIONS)]
 
 
 def _closing(

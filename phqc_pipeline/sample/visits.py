@@ -21,7 +21,17 @@ from phqc_pipeline.sample.chance import Bools, Chance, Ints
 from phqc_pipeline.sample.conditions import DM_DRUGS, HTN_DRUGS, HTN_SECOND_DRUGS, NEVER
 from phqc_pipeline.sample.places import Institution
 from phqc_pipeline.sample.profile import doctor_of
-from phqc_pipeline.sample.rows import choose, codes, days, entered_days, envelope, frame, optional_days, where
+from phqc_pipeline.sample.rows import (
+    choose,
+    codes,
+    days,
+    entered_days,
+    envelope,
+    frame,
+    optional_days,
+    where,
+    whereabouts,
+)
 from phqc_pipeline.sample.schedule import quarterly
 
 CONTROLLED, RAISED, REACTION, COMPLICATION = "1", "2", "3", "4"  # CL_FU_CLASS
@@ -261,8 +271,7 @@ def _common_columns(
         "psych_code": np.array(["1", "2", "3"])[chance.indexes(size, [0.72, 0.25, 0.03])],
         "compliance_code": np.array(["1", "2", "3"])[chance.indexes(size, [0.75, 0.22, 0.03])],
         "visit_doctor": columns["doctor_name"],
-        "service_lng": where((mode == "2") & chance.flags(size, 0.6), np.round(87.2 + chance.uniform(size) * 0.6, 6)),
-        "service_lat": where((mode == "2") & chance.flags(size, 0.6), np.round(47.4 + chance.uniform(size) * 0.5, 6)),
+        **whereabouts((mode == "2") & chance.flags(size, 0.6), mine["village"].to_numpy(), institution, chance),
         "evidence_photo_count": where(
             on_site & chance.flags(size, 0.7), chance.integers(size, 1, 4).astype(np.float64)
         ),

@@ -46,6 +46,7 @@ from phqc_pipeline.sample.faults.judge import RAW, judge_of
 from phqc_pipeline.sample.faults.proposals import Setting
 from phqc_pipeline.sample.faults.recipes import ON_ONE_FORM, ORDER, RECIPES, add_drafts, cook
 from phqc_pipeline.sample.faults.truth import Finding, Truth, judged_rows
+from phqc_pipeline.sample.faults.unshown import UNSHOWN
 from phqc_pipeline.sample.faults.work import Work
 from phqc_pipeline.sample.infectious import infectious_cards
 from phqc_pipeline.sample.mental import mental_health
@@ -97,7 +98,8 @@ AFTERWARDS: tuple[
 
 @dataclass
 class SampleSummary:
-    """What was written. ``records`` and ``faults`` by form and rule; ``without_fault``: rules nobody stands for."""
+    """What was written. ``records`` and ``faults`` by form and rule; ``without_fault``: rules nobody stands for
+    though an extract could show them (``UNSHOWN``)."""
 
     home: Home
     snapshot: date
@@ -160,7 +162,7 @@ def write_sample(
     stood_for = {entry["rule_id"] for entry in key}
     delivered = {*summary.records, *cat.reports}
     concerned = {rule.rule_id for rule in cat.rules if delivered & set(rule.form_ids or rule.forms)}
-    summary.without_fault = sorted(concerned - stood_for)
+    summary.without_fault = sorted(concerned - stood_for - UNSHOWN.keys())
     (home.sample / "README.md").write_text(_readme(summary, institutions, residents, seed), encoding="utf-8")
     _write_manifest(home, places, snapshot)
     return summary
@@ -349,7 +351,7 @@ class _Maker:
             injected |= (finding.rule_id, finding.form_id, finding.field, finding.subject_id) in meant_subjects
             injected |= finding.form_id in reports
             entries.append(_entry(finding, work.institution, injected))
-        # No judgement tells what a rule with a stated rate of false ones finds; whom a recipe makes unmistakable it does.
+        # No judgement tells what a rule with a stated rate of false ones finds; but it finds whom a recipe makes plain.
         statistical = {rule.rule_id for rule in self.cat.rules if rule.statistical}
         for fault in (one for one in work.faults if one.rule_id in statistical and one.subject is not None):
             finding = Finding(fault.rule_id, fault.form_id, fault.field, "doctor", str(fault.subject))
@@ -559,6 +561,7 @@ def _write_key(home: Home, key: list[dict[str, str]]) -> None:
 
 def _readme(summary: SampleSummary, institutions: int, residents: int | None, seed: int) -> str:
     """What the folder holds and at which rates faults were put in."""
+    unshown = "\n".join(f"| {rule_id} | {why} |" for rule_id, why in sorted(UNSHOWN.items()))
     faults = "\n".join(f"| {rule_id} | {count} |" for rule_id, count in sorted(summary.faults.items()))
     charged = "\n".join(f"| {code} | {count} |" for code, count in summary.electronic.items())
     size = f" --residents {residents}" if residents else ""
@@ -580,7 +583,9 @@ def _readme(summary: SampleSummary, institutions: int, residents: int | None, se
 - 其他 {LARGE} 人以上的机构：每条规则每 {int(_RATE)} 条记录一处（排在首位的机构至少一处）。
 - 更小的机构：规则在各机构间分派，每条一处（按字段展开的取一个字段）。任何一张表至多四分之三的记录有差错。
 - 记录比差错少的表（如突发事件报告卡、肺结核首次入户），一条记录埋几处差错，每一处都在答案里。
-- 报表差错（RPT-R-*）只埋在非计费期间。
+- 整家机构的差错（如随访集中在月末）每条规则埋在一张表里；编造记录的医生（AUT-A-001、002、004、005、010、016、019、
+  020、023、033）每条规则每张表一名，够 50 条记录的机构才有。按错误发现率判的规则（AUT-A-001 等）只把编造者写进答案。
+- 报表差错（RPT-R-*、VAC-R-001）只埋在非计费期间。
 
 ## 计费年度电子档案数
 
@@ -593,4 +598,10 @@ def _readme(summary: SampleSummary, institutions: int, residents: int | None, se
 | 规则 | 处数 |
 |---|---|
 {faults}
+
+## 示范数据里不可能出现的规则
+
+| 规则 | 原因 |
+|---|---|
+{unshown}
 """

@@ -35,23 +35,24 @@ from phqc_pipeline.sample.faults.recipes import (
 from phqc_pipeline.sample.faults.recipes.kitchen import Kitchen, Recipe
 from phqc_pipeline.sample.faults.work import Work
 
-_FAMILIES = (
-    everywhere,
-    doctors,
-    mothers,
-    children,
-    vaccination,
-    community,
-    tuberculosis,
-    mental,
-    chronic,
-    exams,
-    archives,
-    core,
-    authenticity,
+_FAMILIES: tuple[Mapping[str, Recipe], ...] = (
+    everywhere.RECIPES,
+    doctors.RECIPES,
+    mothers.RECIPES,
+    children.RECIPES,
+    vaccination.RECIPES,
+    community.RECIPES,
+    tuberculosis.RECIPES,
+    mental.RECIPES,
+    chronic.RECIPES,
+    exams.RECIPES,
+    archives.RECIPES,
+    core.RECIPES,
+    authenticity.RECIPES,
+    doctors.LAST,
 )
-#: In the order they are cooked: what the fewest people fit comes first.
-RECIPES: Mapping[str, Recipe] = {rule_id: one for family in _FAMILIES for rule_id, one in family.RECIPES.items()}
+#: In the order they are cooked: what takes many people whole, then what the fewest people fit.
+RECIPES: Mapping[str, Recipe] = {rule_id: recipe for family in _FAMILIES for rule_id, recipe in family.items()}
 ORDER = tuple(RECIPES)
 ON_ONE_FORM = everywhere.ON_ONE_FORM
 _FEW_FORMS = 4  # a rule that looks through more forms does without some of them

@@ -27,15 +27,6 @@ def _signed_by_nobody(kitchen: Kitchen, rule: Rule, form_id: str) -> Fault | Non
     return None
 
 
-def _of_no_institution(kitchen: Kitchen, rule: Rule, form_id: str) -> Fault | None:
-    """A record under the number of a clinic that is on no register."""
-    for row in kitchen.rows(form_id):
-        kitchen.reserve(row)
-        kitchen.work.edit(form_id, row["_row"], {"institution_code": f"{kitchen.work.institution.town}399"})
-        return Fault(rule.rule_id, form_id, rule.field, row=row["_row"])
-    return None
-
-
 # --- households ---------------------------------------------------------------------------------------------------
 
 
@@ -208,6 +199,5 @@ RECIPES: Mapping[str, Recipe] = {
     "UNI-U-007": shared_phone,
     "UNI-U-005": _again_with_old_number,
     "XFM-X-004": _number_differs,
-    "COM-F-016": _of_no_institution,
     "COM-F-017": _signed_by_nobody,
 }

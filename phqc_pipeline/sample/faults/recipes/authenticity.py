@@ -133,6 +133,7 @@ def _copied_visit(kitchen: Kitchen, rule: Rule, form_id: str) -> Fault | None:
             continue
         before, last = rows.row(-2, named=True), rows.row(-1, named=True)
         work.edit(form_id, last["_row"], {name: before[name] for name in business})
+        work.touched[form_id].add(before["_row"])
         work.reserved.add(person)
         return Fault(rule.rule_id, form_id, rule.field, row=last["_row"])
     return None

@@ -1,4 +1,4 @@
-"""Doctors who make records up: readings guessed, days too full, everybody well, one text for all, entries by the roster.
+"""Doctors who make records up: readings guessed, days too full, everybody well, one text for all, entries by roster.
 
 Belongs here: one recipe a rule on what a doctor's records say together. Does not belong here: copies of single records
 (``authenticity``), what a whole institution does (``everywhere``).
@@ -94,9 +94,7 @@ def _crowded_day(kitchen: Kitchen, rule: Rule, form_id: str) -> Fault | None:
     count, weeks = int(rule.params["max_residents"]) + 3, timedelta(weeks=10)
     calm = (pl.col("class_code") == _SATISFIED) & (pl.col("archive_status") == _ACTIVE)
     face_to_face = pl.col("visit_mode_code").is_in(rule.params["face_to_face"])
-    rows = work.frames[form_id].filter(
-        calm & face_to_face & _free(work, form_id) & _seen_once(kitchen, form_id)
-    )
+    rows = work.frames[form_id].filter(calm & face_to_face & _free(work, form_id) & _seen_once(kitchen, form_id))
     rows = rows.filter(pl.col("visit_date") < start - timedelta(days=7))
     for doctor, theirs in _busiest_first(rows):
         last = max(theirs["visit_date"].to_list())
@@ -116,14 +114,17 @@ def _busiest_first(rows: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
 
 
 def _by_the_roster(kitchen: Kitchen, rule: Rule, form_id: str) -> Fault | None:
-    """Records of the year before entered on one day, one resident after the other as their archives are numbered."""
+    """Records of the year before entered on one day, one resident after the other as their archives are numbered.
+
+    Anybody's that no fault has changed: when they were entered says nothing of a person.
+    """
     work = kitchen.work
     start, _ = period_of(work)
     service, count = work.cat.forms[form_id].service_date, int(rule.params["min_residents"]) + 2
-    rows = work.frames[form_id].filter(_free(work, form_id) & pl.col("archive_no").is_not_null())
-    rows = rows.filter(pl.col(service).cast(pl.Date) < start).sort(service, "_row")
+    untouched = ~pl.col("_row").is_in(sorted(work.touched[form_id])) & pl.col("archive_no").is_not_null()
+    rows = work.frames[form_id].filter(untouched & (pl.col(service).cast(pl.Date) < start)).sort(service, "_row")
     for doctor, theirs in _busiest_first(rows.unique("_person", keep="last", maintain_order=True)):
-        if theirs.height < count:
+        if theirs.height < count or work.frames[form_id].height < 4 * count:  # a small form has other faults to carry
             return None
         picked = theirs.tail(count)
         day = _day_off(work, form_id, doctor, picked[service].cast(pl.Date).to_list()[-1])
@@ -142,7 +143,7 @@ def _day_off(work: Work, form_id: str, doctor: str, last: date) -> date:
 
 
 def _in_two_places(kitchen: Kitchen, rule: Rule, form_id: str) -> Fault | None:
-    """Two residents seen by one doctor on a day, the records entered ten minutes apart at opposite ends of the county."""
+    """Two residents seen by one doctor on a day, the records entered ten minutes and seventy kilometres apart."""
     work = kitchen.work
     rows = work.frames[form_id].filter(
         _free(work, form_id) & pl.col("archive_no").is_not_null() & pl.col("updated_at").is_null()
@@ -234,17 +235,23 @@ def _well_at_once(kitchen: Kitchen, rule: Rule, form_id: str) -> Fault | None:
 
 
 def _one_doctor(recipe: Recipe) -> Recipe:
-    """However many records a form has: one doctor makes something up there, not each of them."""
+    """However many records a form has: one doctor makes something up there, not each of them.
+
+    Whoever rounds to tens stands for uneven digits too, but is not the one who makes up uneven digits.
+    """
 
     def cooked(kitchen: Kitchen, rule: Rule, form_id: str) -> Fault | None:
-        made_up = [fault.subject for fault in kitchen.work.faults if (fault.rule_id, fault.form_id) == (rule.rule_id, form_id)]
-        others = {fault.subject for fault in kitchen.work.faults if fault.form_id == form_id and fault.rule_id != rule.rule_id}
-        return None if set(made_up) - others else recipe(kitchen, rule, form_id)
+        here = [fault for fault in kitchen.work.faults if fault.form_id == form_id]
+        others = {fault.subject for fault in here if fault.rule_id != rule.rule_id and fault.rule_id in _ROUNDED}
+        mine = {fault.subject for fault in here if fault.rule_id == rule.rule_id}
+        done = mine - others if rule.rule_id not in _ROUNDED else mine
+        return None if done else recipe(kitchen, rule, form_id)
 
     return cooked
 
 
-_RECIPES: Mapping[str, Recipe] = {
+_ROUNDED = ("AUT-A-002", "AUT-A-005")
+_EARLY: Mapping[str, Recipe] = {
     "AUT-A-023": _well_at_once,
     "AUT-A-019": _always_well,
     "AUT-A-002": _guessed,
@@ -252,8 +259,10 @@ _RECIPES: Mapping[str, Recipe] = {
     "AUT-A-005": _guessed,
     "AUT-A-004": _guessed,
     "AUT-A-010": _crowded_day,
-    "AUT-A-033": _by_the_roster,
     "AUT-A-016": _in_two_places,
     "AUT-A-020": _same_words,
 }
-RECIPES: Mapping[str, Recipe] = {rule_id: _one_doctor(recipe) for rule_id, recipe in _RECIPES.items()}
+#: Cooked before all others take the doctors' patients; nobody but those of AUT-A-023 is reserved.
+RECIPES: Mapping[str, Recipe] = {rule_id: _one_doctor(recipe) for rule_id, recipe in _EARLY.items()}
+#: Cooked after all others, so that none of them enters anything on the same day.
+LAST: Mapping[str, Recipe] = {"AUT-A-033": _one_doctor(_by_the_roster)}

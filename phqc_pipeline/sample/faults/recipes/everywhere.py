@@ -35,7 +35,7 @@ def _of_period(work: Work, form_id: str) -> pl.DataFrame:
 
 
 def _on_one_form(count: Callable[[Kitchen, Rule, str], int], place: int = 0) -> Callable[[Recipe], Recipe]:
-    """Put the fault into the form with the fewest records that suffice (``place`` 1: the form after it) and no other."""
+    """Put the fault only into the form with the fewest records that suffice (``place`` 1: the form after it)."""
 
     def bound(recipe: Recipe) -> Recipe:
         def cooked(kitchen: Kitchen, rule: Rule, form_id: str) -> Fault | None:
@@ -64,7 +64,8 @@ def _calm(kitchen: Kitchen, form_id: str) -> pl.DataFrame:
 def _move(work: Work, form_id: str, rows: pl.DataFrame, day_of: Callable[[date], date | None], share: float) -> bool:
     """Move visits to the day ``day_of`` says until ``share`` of them are there; whether that many could be moved."""
     taken = set(zip(rows["_person"].to_list(), rows["visit_date"].to_list(), strict=True))
-    wanted, plan = int(share * rows.height) + 2, []
+    wanted = int(share * rows.height) + 2
+    plan: list[tuple[dict[str, Any], date]] = []
     for row in rows.iter_rows(named=True):
         day = day_of(row["visit_date"])
         if day is not None and (row["_person"], day) not in taken and len(plan) < wanted:

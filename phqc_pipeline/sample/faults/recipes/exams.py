@@ -100,7 +100,9 @@ def _last_here(work: Work, rule: Rule, form_id: str, times: int) -> set[int]:
     found = None
     for form, seen in days.items():
         day = seen.columns[1]
-        last = seen.select("_person", pl.col(day).list.max().alias(form), pl.col(day).list.n_unique().alias(f"{form}_n"))
+        last = seen.select(
+            "_person", pl.col(day).list.max().alias(form), pl.col(day).list.n_unique().alias(f"{form}_n")
+        )
         found = last if found is None else found.join(last, on="_person", how="full", coalesce=True)
     if found is None or form_id not in found.columns:
         return set()
@@ -165,6 +167,7 @@ def _assessed_apart(kitchen: Kitchen, rule: Rule, form_id: str) -> Fault | None:
                 work.reserved.add(person)
                 one = rows.row(0, named=True)
                 work.edit(_SELF, one["_row"], moved(work, _SELF, one, day))
+                work.touched[_EXAM].add(row["_row"])
                 return Fault(rule.rule_id, form_id, rule.field, row=row["_row"])
     return None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Any
 
@@ -28,6 +28,7 @@ TOLD: Mapping[str, tuple[str, str]] = {
     "SMI": ("past_disease_codes", "past_disease_smi_date"),
 }
 _ELDER = 65
+_SATISFIED, _BY_TELEPHONE = "1", "3"
 
 
 def period_of(work: Work) -> tuple[date, date]:
@@ -53,6 +54,25 @@ def alone(kitchen: Kitchen, form_id: str) -> list[int]:
     }
     status = kitchen.work.people["status"].to_list()
     return [person for person in kitchen.people(form_id) if person not in others and status[person] == "1"]
+
+
+def walks(kitchen: Kitchen, form_id: str, *, only: bool = False) -> Iterator[tuple[int, pl.DataFrame]]:
+    """Free people with their visits of the period, in order: those on this follow-up form alone; where there are none
+    (and not ``only``), those on others too."""
+    start, _ = period_of(kitchen.work)
+    for person in alone(kitchen, form_id) or ([] if only else kitchen.people(form_id)):
+        yield person, kitchen.work.rows_of(form_id, person).filter(pl.col("visit_date") >= start)
+
+
+def settled(visits: pl.DataFrame) -> Iterator[tuple[dict[str, Any], dict[str, Any] | None]]:
+    """Controlled visits face to face with the controlled one behind each (None: the last)."""
+    rows = visits.to_dicts()
+    for n, row in enumerate(rows):
+        following = rows[n + 1] if n + 1 < len(rows) else None
+        before = rows[n - 1] if n else None
+        fit = all(one is None or one["class_code"] == _SATISFIED for one in (before, row, following))
+        if fit and row["visit_mode_code"] != _BY_TELEPHONE:
+            yield row, following
 
 
 def card_of(work: Work, person: int, disease: str) -> dict[str, Any] | None:
