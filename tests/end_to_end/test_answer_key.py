@@ -9,7 +9,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from tests.sample.conftest import CATALOGUE, MADE_OF_MANY
+from phqc_pipeline.sample.faults.unshown import UNSHOWN
+from tests.sample.conftest import CATALOGUE
 
 #: Tests with a stated rate of false ones: what they say of a doctor depends on all others, so no key can tell it.
 STATISTICAL = {rule.rule_id for rule in CATALOGUE.rules if rule.statistical}
@@ -25,13 +26,18 @@ def found(connection: duckdb.DuckDBPyConnection) -> Counter[tuple[str, ...]]:
     rows = connection.execute(
         "SELECT institution_code, rule_id, form_id, subject_kind, subject_id, coalesce(field, '') FROM qc.finding"
     ).fetchall()
-    return Counter(tuple(row) for row in rows if row[1] not in STATISTICAL)
+    return Counter(tuple(row) for row in rows)
+
+
+def doubtful(one: tuple[str, ...]) -> bool:
+    """Whether it may be a false one: of a rule that states how many of these there are."""
+    return one[1] in STATISTICAL
 
 
 def compare(home: Path, connection: duckdb.DuckDBPyConnection) -> None:
     expected, actual = answer_key(home), found(connection)
     assert expected, "the answer key is empty"
-    missed, invented = expected - actual, actual - expected
+    missed, invented = expected - actual, Counter(one for one in actual - expected if not doubtful(one))
     assert not missed, f"{missed.total()} of {expected.total()} injected faults not found, e.g. {list(missed)[:10]}"
     assert not invented, f"{invented.total()} findings nobody injected, e.g. {list(invented)[:10]}"
 
@@ -51,4 +57,4 @@ def test_every_rule_of_the_catalogue_is_injected(home_name: str, request: pytest
     injected = {rule for _, rule, *_ in answer_key(home)}
     with duckdb.connect(str(home / "published" / "phqc.duckdb"), read_only=True) as connection:
         rules = {rule for (rule,) in connection.execute("SELECT DISTINCT rule_id FROM qc.rule").fetchall()}
-    assert rules - injected - MADE_OF_MANY == set()
+    assert rules - injected == UNSHOWN.keys() & rules

@@ -15,6 +15,7 @@ import pytest
 from phqc_pipeline.catalogue import Catalogue
 from phqc_pipeline.home import Home
 from phqc_pipeline.sample import write_sample
+from phqc_pipeline.sample.faults.unshown import UNSHOWN
 from phqc_pipeline.sample.places import FOUNDING_CODE, FOUNDING_ELECTRONIC
 from phqc_pipeline.sample.tracked import FOLDERS, TRACKED_DIR, write_tracked
 from phqc_pipeline.sample.write import FOUNDING_RESIDENTS, _sizes
@@ -76,6 +77,7 @@ def test_the_founding_institution(founding: Path, cat: Catalogue) -> None:
     delivered = {one["form_id"] for one in key}
     missing = {one for one in checks if one[1] in delivered} - stood_for
     assert missing == set()
+    assert {rule.rule_id for rule in cat.rules} - {one["rule_id"] for one in key} == UNSHOWN.keys()
     once = [one for one in key if one["subject_kind"] != "institution"]  # a report's fault stands once for each period
     assert len({(one["rule_id"], one["form_id"], one["field"], one["subject_id"]) for one in once}) == len(once)
     report = pl.read_excel(next((founding / "landing" / FOUNDING_CODE / "2024-12-31").glob("城乡*.xlsx")))

@@ -561,6 +561,8 @@ def _one_minute(kitchen: Kitchen, rule: Rule, form_id: str) -> Fault | None:
     work = kitchen.work
     count = int(rule.params.get("max_residents", 5)) + 2
     service = work.cat.forms[form_id].service_date
+    if work.frames[form_id].height < 8 * count:  # a small form has other faults to carry
+        return None
     rows = work.frames[form_id].filter(
         ~pl.col("_person").is_in(list(work.reserved))
         & ~pl.col("_row").is_in(sorted(work.touched[form_id]))
