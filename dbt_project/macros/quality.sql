@@ -42,7 +42,7 @@ left join {{ ref('institution') }} as i using (institution_code)
 {# A form's Chinese title for its id. #}
 {% macro form_title(column) -%}
   case {{ column }}
-    {%- for form_id, form in var('forms').items() %} when '{{ form_id }}' then {{ sql_text(form.title) }}{% endfor %}
-    {%- for report_id, title in var('reports').items() %} when '{{ report_id }}' then {{ sql_text(title) }}{% endfor %}
+    {%- for form_id, form in catalogue_forms().items() %} when '{{ form_id }}' then {{ sql_text(form.title) }}{% endfor %}
+    {%- for report_id, title in catalogue_reports().items() %} when '{{ report_id }}' then {{ sql_text(title) }}{% endfor %}
     else {{ column }} end
 {%- endmacro %}

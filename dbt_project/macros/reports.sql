@@ -2,19 +2,19 @@
 
 {# The items that one model counts, in the catalogue's order. #}
 {% macro items_on(model_name) %}
-  {{ return(var('report_items') | selectattr('model', 'equalto', model_name) | list) }}
+  {{ return(catalogue_items() | selectattr('model', 'equalto', model_name) | list) }}
 {% endmacro %}
 
 {# The models that count anything, each once: those of them that list persons have `of_people` in their names' place. #}
 {% macro recount_models() %}
   {% set found = [] %}
-  {% for item in var('report_items') if item.model and item.model not in found %}{% do found.append(item.model) %}{% endfor %}
+  {% for item in catalogue_items() if item.model and item.model not in found %}{% do found.append(item.model) %}{% endfor %}
   {{ return(found) }}
 {% endmacro %}
 
 {# Whether a form's dictionary has a column. #}
 {% macro has_column(form_id, column) %}
-  {{ return(form_id in var('forms') and column in var('forms')[form_id].columns) }}
+  {{ return(form_id in catalogue_forms() and column in catalogue_forms()[form_id].columns) }}
 {% endmacro %}
 
 {# Who a record is about (reports.md 4.2): the person of its archive, else its own right identity number, else the

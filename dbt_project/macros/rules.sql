@@ -2,7 +2,7 @@
 
 {# Every rule version × form that a model carries, in the catalogue's order. #}
 {% macro rules_on(model_name) %}
-  {{ return(var('cross_rules') | selectattr('model', 'equalto', model_name) | list) }}
+  {{ return(catalogue_rules(model_name) or []) }}
 {% endmacro %}
 
 {# Every rule version once, with the forms it is on as `forms`: for questions asked of all of them in one pass, since a
@@ -55,7 +55,7 @@ where false
   {%- else -%}
   true
   {%- endif -%}
-  {%- if rule.subject_kind == 'record' and var('records_from') %} and coalesce({{ service_date }} >= date '{{ var("records_from") }}', true){% endif %}
+  {%- if rule.subject_kind == 'record' and plan_records_from() %} and coalesce({{ service_date }} >= date '{{ plan_records_from() }}', true){% endif %}
 {%- endmacro %}
 
 {# A text value as SQL, or a list of them. #}
@@ -85,7 +85,7 @@ where false
 
 {# A file that the night handed in. #}
 {% macro input(name) -%}
-  read_parquet({{ sql_text(var("inputs") ~ "/" ~ name ~ ".parquet") }})
+  read_parquet({{ sql_text(inputs_folder() ~ "/" ~ name ~ ".parquet") }})
 {%- endmacro %}
 
 {# A number as people write it: 150, not 150.0; nothing where there is none. #}

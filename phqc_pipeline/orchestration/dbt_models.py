@@ -123,7 +123,7 @@ def read_manifest(home: Home, cat: Catalogue) -> Mapping[str, Any]:
         scheme = next(iter(cat.schemes.values()), None) or Scheme("every_rule", "全部规则", None, {}, ())
         prepare_project(apart.dbt_work, cat, ctx, scheme, home.warehouse / "inputs")
         generate_models(apart.dbt_work, cat, ctx, [], every_form=True)
-        parse_project(apart)
+        parse_project(apart, home)
         _keep(kept, apart.dbt_work / "target" / "manifest.json")
         remembered = home.dbt_work / "target" / "partial_parse.msgpack"
         if not remembered.is_file():

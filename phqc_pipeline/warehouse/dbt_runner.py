@@ -101,11 +101,14 @@ def run_dbt(home: Home, command: Sequence[str], manifest: Any = None) -> DbtRun:
     return DbtRun(tuple(command), nodes, seconds, manifest)
 
 
-def parse_project(home: Home) -> Any:
-    """dbt's manifest of the home's working copy (parsed, nothing run); DbtError when it does not parse."""
+def parse_project(home: Home, whose: Home | None = None) -> Any:
+    """dbt's manifest of the home's working copy (parsed, nothing run); DbtError when it does not parse.
+
+    ``whose``: the home whose settings it is parsed with: what dbt remembers of a parse holds for the same ones alone.
+    """
     from dbt.cli.main import dbtRunner
 
-    with _environment(home), _uncollected():
+    with _environment(whose or home), _uncollected():
         outcome = dbtRunner().invoke(["parse", *_OPTIONS, *_folders(home)])
         _let_go()
     if not outcome.success:

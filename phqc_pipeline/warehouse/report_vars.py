@@ -1,7 +1,7 @@
 """What the dbt project knows of reports: how each item is counted, the indicators, the services people are due.
 
-Belongs here: the catalogue's entries as dbt vars, and the generated model that says which records are complete.
-Does not belong here: the counting (``dbt_project/models/recount``), other vars (``staging``).
+Belongs here: the catalogue's entries as lists for macros, and the generated model that says which records are complete.
+Does not belong here: the counting (``dbt_project/models/recount``), other lists (``staging``).
 """
 
 from __future__ import annotations
@@ -20,28 +20,31 @@ _COMPLETE = "required_missing_count() = 0"
 _COMPLETE_COLUMNS = "null::varchar as form_id, null::varchar as _institution_code, null::varchar as _record_key"
 
 
-def report_vars(cat: Catalogue, scheme: Scheme | None) -> dict[str, Any]:
-    """dbt vars: ``report_items`` (every item; ``model``, ``reads``, ``params`` where it is counted), ``indicators``,
-    ``services``, ``code_attrs`` (list → attribute → code → value, of lists that items name)."""
-    items = [
+def report_lists(cat: Catalogue, scheme: Scheme | None) -> dict[str, Any]:
+    """Macro → what it returns: ``catalogue_items`` (every item; ``model``, ``reads``, ``params`` where it is counted),
+    ``catalogue_indicators``, ``catalogue_services``, ``catalogue_code_attrs`` (list → attribute → code → value, of
+    lists that items name)."""
+    items = _items(cat, scheme)
+    return {
+        "catalogue_items": items,
+        "catalogue_code_attrs": _code_attrs(cat, items),
+        "catalogue_indicators": _indicators(cat),
+        "catalogue_services": [_plain(vars(one)) for one in cat.services.values()],
+    }
+
+
+def _items(cat: Catalogue, scheme: Scheme | None) -> list[dict[str, Any]]:
+    return [
         _item(report_id, item, scheme.report_params.get(item.item, {}) if scheme else {})
         for report_id, report in cat.reports.items()
         for item in report.items
     ]
-    return {
-        "report_items": items,
-        "code_attrs": _code_attrs(cat, items),
-        "indicators": _indicators(cat),
-        "services": [_plain(vars(one)) for one in cat.services.values()],
-        "difference_days": cat.settings.difference_days,
-        "verification_margin": cat.settings.verification_margin,
-    }
 
 
 def complete_records_sql(cat: Catalogue, ctx: Context, scheme: Scheme | None, delivered: Collection[str]) -> str:
     """``complete_record``: form_id, keys and ``complete`` of every current record of a form whose complete records some
     report item counts (parameter ``complete``)."""
-    items = report_vars(cat, scheme)["report_items"]
+    items = _items(cat, scheme)
     wanted = {form_id: None for item in items for form_id in item["params"].get("complete", ()) if form_id in cat.forms}
     parts = [_complete_sql(cat.forms[form_id], cat, ctx) for form_id in wanted if form_id in delivered]
     if not parts:

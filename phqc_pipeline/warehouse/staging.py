@@ -28,11 +28,12 @@ from phqc_pipeline.checks.masking import mask_misplaced_id_duckdb
 from phqc_pipeline.checks.population import JUDGED_STATUSES
 from phqc_pipeline.checks.present import SUBJECTS
 from phqc_pipeline.home import DBT_PROJECT_DIR, Home
+from phqc_pipeline.warehouse.catalogue_macros import catalogue_macros
 from phqc_pipeline.warehouse.db import columns_sql, identifier, literal
 from phqc_pipeline.warehouse.dbt_runner import parse_project
 from phqc_pipeline.warehouse.holidays import rest_days
 from phqc_pipeline.warehouse.kept import project_files
-from phqc_pipeline.warehouse.report_vars import complete_records_sql, report_vars
+from phqc_pipeline.warehouse.report_vars import complete_records_sql, report_lists
 from phqc_pipeline.warehouse.verification import answered_lines
 
 if TYPE_CHECKING:
@@ -138,15 +139,26 @@ def prepare_project(
     project: Path = DBT_PROJECT_DIR,
     records_from: date | None = None,
 ) -> None:
-    """The working copy in ``target``: ``project`` (the tracked one), and vars written from the catalogue. Only changed
-    files are written, so that dbt parses again only what changed. ``delivered``: forms somebody delivered (None: all).
-    ``records_from``: the plan's, rules on records leave out those served before it.
+    """The working copy in ``target``: ``project`` (the tracked one), vars and macros written from the catalogue. Only
+    changed files are written, so that dbt parses again only what changed. ``delivered``: forms somebody delivered
+    (None: all). ``records_from``: the plan's, rules on records leave out those served before it.
     """
     wanted: dict[Path, bytes] = {path.relative_to(project): path.read_bytes() for path in project_files(project)}
-    variables = project_vars(cat, ctx, scheme, inputs, delivered)
-    variables["records_from"] = _plain(records_from)
-    wanted[Path("dbt_project.yml")] = _project_yaml(wanted[Path("dbt_project.yml")], variables)
+    rules = _rules_taken(cat, ctx, scheme)
+    wanted[Path("dbt_project.yml")] = _project_yaml(wanted[Path("dbt_project.yml")], project_vars(cat, rules))
     _write_changed(target, wanted, keep=_GENERATED)
+    lists = {
+        "catalogue_forms": {form.form_id: _form_vars(form) for form in cat.forms.values()},
+        "delivered_forms": [form_id for form_id in cat.forms if delivered is None or form_id in delivered],
+        "catalogue_reports": {report.report_id: report.title for report in cat.reports.values()},
+        **report_lists(cat, scheme),
+        "inputs_folder": str(inputs),
+        "plan_records_from": _plain(records_from),
+    }
+    of_models: dict[str, list[dict[str, Any]]] = {}
+    for rule in rules:
+        of_models.setdefault(rule["model"], []).append(rule)
+    _write_changed(target / "macros" / _GENERATED, catalogue_macros(lists, {"catalogue_rules": of_models}))
 
 
 def generate_models(
@@ -215,21 +227,18 @@ def _staging_docs(cat: Catalogue, delivered: Sequence[Form]) -> list[dict[str, A
     return found
 
 
-def project_vars(
-    cat: Catalogue, ctx: Context, scheme: Scheme, inputs: Path, delivered: Collection[str] | None = None
-) -> dict[str, Any]:
-    """What models may know of the catalogue: the rules dbt carries, each form's columns."""
-    entries = [entry for rule in cross_rules(cat, ctx) for entry in _rule_vars(rule, cat)]
-    rules = [entry for entry in entries if scheme.takes(entry["rule_id"], entry["form_id"])]
+def project_vars(cat: Catalogue, rules: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What is asked where dbt knows no macros, and numbers: anything longer is a macro (``catalogue_macros``)."""
     return {
-        "cross_rules": rules,
         "carried": sorted({entry["rule_id"] for entry in rules}),
-        "forms": {form.form_id: _form_vars(form) for form in cat.forms.values()},
-        "delivered": [form_id for form_id in cat.forms if delivered is None or form_id in delivered],
-        "reports": {report.report_id: report.title for report in cat.reports.values()},
-        **report_vars(cat, scheme),
-        "inputs": str(inputs),
+        "difference_days": cat.settings.difference_days,
+        "verification_margin": cat.settings.verification_margin,
     }
+
+
+def _rules_taken(cat: Catalogue, ctx: Context, scheme: Scheme) -> list[dict[str, Any]]:
+    entries = [entry for rule in cross_rules(cat, ctx) for entry in _rule_vars(rule, cat)]
+    return [entry for entry in entries if scheme.takes(entry["rule_id"], entry["form_id"])]
 
 
 def cross_rules(cat: Catalogue, ctx: Context) -> list[Rule]:

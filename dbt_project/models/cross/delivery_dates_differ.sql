@@ -13,7 +13,7 @@ from (
   with told as (
     {% for form_id in [rule.form_id] + other_forms(rule) %}
     select
-      '{{ form_id }}' as form, {{ sql_text(var('forms')[form_id].title) }} as title, {{ loop.index }} as place, archive_no,
+      '{{ form_id }}' as form, {{ sql_text(catalogue_forms()[form_id].title) }} as title, {{ loop.index }} as place, archive_no,
       _institution_code, {{ 'record_id' if loop.first else 'null::varchar as record_id' }}, _record_key, doctor_name, _service_date, delivery_date
     from {{ ref('judged_' ~ form_id) }}
     where archive_no is not null and _service_date is not null and delivery_date is not null

@@ -19,7 +19,7 @@ from (
   taken as (
     {% for form_id in one.forms %}
     select '{{ form_id }}' as form_id, archive_no, _service_date, _record_key, _institution_code, record_id, doctor_name,
-      unnest([{% for c in rule.params.drugs if c in var('forms')[form_id].columns %}{{ c }}{{ ", " if not loop.last }}{% endfor %}]) as drug
+      unnest([{% for c in rule.params.drugs if c in catalogue_forms()[form_id].columns %}{{ c }}{{ ", " if not loop.last }}{% endfor %}]) as drug
     from {{ ref('judged_' ~ form_id) }}
     where archive_no is not null and {{ in_period() }}
     {% if not loop.last %}union all{% endif %}

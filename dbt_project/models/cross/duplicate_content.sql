@@ -5,8 +5,8 @@
 
 {{ no_findings() }}
 
-{% for rule in rules if rule.form_id in var('delivered') %}
-{% set business = var('forms')[rule.form_id].business %}
+{% for rule in rules if rule.form_id in delivered_forms() %}
+{% set business = catalogue_forms()[rule.form_id].business %}
 {{ finding(rule, observed='size::varchar', expected=sql_text('1')) }}
 from (
   with candidates as (

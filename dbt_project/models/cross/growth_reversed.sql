@@ -20,7 +20,7 @@ from (
     select
       '{{ form_id }}' as form_id, archive_no, _service_date as visit_date, _institution_code, _record_key, record_id,
       doctor_name, created_at
-      {%- for c in columns %}, {{ c if c in var('forms')[form_id].columns else 'null::double' }} as {{ c }}{% endfor %}
+      {%- for c in columns %}, {{ c if c in catalogue_forms()[form_id].columns else 'null::double' }} as {{ c }}{% endfor %}
     from {{ ref('judged_' ~ form_id) }}
     where archive_no is not null
       and _service_date between {{ before_period(rule.params.look_back_days) }}

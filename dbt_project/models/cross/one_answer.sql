@@ -6,7 +6,7 @@
 
 {% for rule in rules %}{% set p = rule.params %}
 {% set columns = [] %}
-{% for column in p.columns if column in var('forms')[rule.form_id].columns %}{% do columns.append(column) %}{% endfor %}
+{% for column in p.columns if column in catalogue_forms()[rule.form_id].columns %}{% do columns.append(column) %}{% endfor %}
 {% set whose = 'doctor_name' if rule.subject_kind == 'doctor' else '_institution_code' %}
 {{ finding_of(rule, 'subject', observed='told', expected="'≤' || " ~ told_share(p.max_share),
   doctor='subject' if rule.subject_kind == 'doctor' else 'null::varchar') }}

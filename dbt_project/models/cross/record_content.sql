@@ -4,13 +4,13 @@
 {{ config(enabled=rules | length > 0) }}
 
 {% set kinds = {} %}
-{% for rule in rules if rule.form_id in var('delivered') %}{% do kinds.update({rule.form_id: rule.params.alike}) %}{% endfor %}
+{% for rule in rules if rule.form_id in delivered_forms() %}{% do kinds.update({rule.form_id: rule.params.alike}) %}{% endfor %}
 select
   null::varchar as form_id, null::varchar as _institution_code, null::varchar as _record_key, null::ubigint as content,
   null::bigint as filled
 where false
 {% for form_id, alike in kinds.items() %}
-{% set business = var('forms')[form_id].business %}
+{% set business = catalogue_forms()[form_id].business %}
 union all
 select
   '{{ form_id }}', j._institution_code, j._record_key,

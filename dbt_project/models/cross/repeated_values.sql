@@ -7,7 +7,7 @@
 
 {% for rule in rules %}
 {% set columns = [] %}
-{% for column in rule.params.compare if column in var('forms')[rule.form_id].columns %}{% do columns.append(column) %}{% endfor %}
+{% for column in rule.params.compare if column in catalogue_forms()[rule.form_id].columns %}{% do columns.append(column) %}{% endfor %}
 {{ finding(rule, observed='told', day='visit_date') }}
 from (
   with visits as (

@@ -17,7 +17,7 @@ from (
 {% endfor %}
 
 {% for rule in rules if not rule.params.same %}
-{% for item in var('report_items') if item.report_id == rule.form_id and item.params.numerator and item.params.denominator %}
+{% for item in catalogue_items() if item.report_id == rule.form_id and item.params.numerator and item.params.denominator %}
 {{ finding_of(rule, 'institution_code', observed=figure('rate'), expected=figure('round(counted, 2)'),
   period=report_period()) }}
 from (

@@ -7,7 +7,7 @@
 
 {% for rule in rules %}
 {% set columns = [] %}
-{% for c in rule.params.compare if c in var('forms')[rule.form_id].columns %}{% do columns.append(c) %}{% endfor %}
+{% for c in rule.params.compare if c in catalogue_forms()[rule.form_id].columns %}{% do columns.append(c) %}{% endfor %}
 {{ finding(rule, observed="told || '，' || children || ' 人'", expected=sql_text('<' ~ rule.params.min_children)) }}
 from (
   select

@@ -46,7 +46,7 @@ from (
       when f.resistance_code in {{ sql_list(p.resistance) }} and t.reasons is not null
       then not t.taken_over and not t.referred
       {# A slip is no less a referral; that nobody delivers slips is no obstacle, so the rule does not read them. #}
-      {%- if 'referral_out' in var('forms') %}
+      {%- if 'referral_out' in catalogue_forms() %}
         and not exists (
           select 1 from {{ ref('judged_referral_out') }} as r
           where r.archive_no = f.archive_no and r._service_date >= f._service_date

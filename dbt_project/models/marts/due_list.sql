@@ -3,7 +3,7 @@
 -- year. Only what was done by today counts.
 {{ config(materialized='table') }}
 {% set services = [] %}
-{% for one in var('services') if one.form_id in var('forms') and (one.elder_age is not none or 'chronic_registry' in var('forms')) %}{% do services.append(one) %}{% endfor %}
+{% for one in catalogue_services() if one.form_id in catalogue_forms() and (one.elder_age is not none or 'chronic_registry' in catalogue_forms()) %}{% do services.append(one) %}{% endfor %}
 
 with night as (
   select *, make_date(year(period_end), 1, 1) as year_start, last_day(make_date(year(period_end), 12, 1)) as year_end

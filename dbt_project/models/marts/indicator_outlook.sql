@@ -3,7 +3,7 @@
 -- that an item counts (rules/services.yaml). Figures from outside are taken as last reported.
 {{ config(materialized='table') }}
 {% set indicators = [] %}
-{% for one in var('indicators') if one.denominator and not one.together and '.' not in one.indicator_id %}{% do indicators.append(one) %}{% endfor %}
+{% for one in catalogue_indicators() if one.denominator and not one.together and '.' not in one.indicator_id %}{% do indicators.append(one) %}{% endfor %}
 
 with year as (select last_day(make_date(year(period_end), 12, 1)) as to_day from {{ ref('night') }}),
 
@@ -15,7 +15,7 @@ counted as (
 open_people as (
   select o.item, o.institution_code, o.person
   from {{ ref('recount_open') }} as o join year as y on y.to_day = o.to_day where o.is_open
-  {% for one in var('services') if one.item and one.form_id in var('forms') %}
+  {% for one in catalogue_services() if one.item and one.form_id in catalogue_forms() %}
   union
   select '{{ one.item }}', d.institution_code, coalesce(p.person, d.archive_no)
   from {{ ref('due_list') }} as d left join {{ ref('archive_person') }} as p on p.archive_no = d.archive_no

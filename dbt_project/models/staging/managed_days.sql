@@ -1,7 +1,7 @@
 -- 在管天数 (0a.12): for each person and disease, the days in management within the night's period, as far as today.
 -- Several registrations of one disease are merged day by day. The person's home is the registration made last of those
 -- that count; one made after the period, or that is ended without a date, is it only where there is no other.
-{{ config(enabled='chronic_registry' in var('forms'), materialized='table') }}
+{{ config(enabled='chronic_registry' in catalogue_forms(), materialized='table') }}
 
 with night as (select * from {{ ref('night') }}),
 

@@ -16,7 +16,7 @@ select * from (
   union all
   select 'report.value', concat_ws(' ', report_id, institution_code, year, period, item) from {{ ref('published_report_value') }}
   group by report_id, institution_code, year, period, item having count(*) > 1
-  {% for form_id in var('forms') %}
+  {% for form_id in catalogue_forms() %}
   union all
   select 'records.{{ form_id }}', _institution_code || ' ' || _record_key from {{ ref('records_' ~ form_id) }}
   group by _institution_code, _record_key having count(*) > 1

@@ -4,7 +4,7 @@
 {{ config(alias='difference', materialized='table') }}
 {% set days = var('difference_days') %}
 {% set service_forms = [] %}
-{% for item in var('report_items') if item.model and item.model != 'recount_archive' %}
+{% for item in catalogue_items() if item.model and item.model != 'recount_archive' %}
 {% for form_id in ([item.params.visit_form] if item.params.visit_form else item.reads.keys()) if form_id != 'chronic_registry' %}
 {% do service_forms.append((item.report_id, item.item, form_id)) %}
 {% endfor %}
@@ -97,10 +97,10 @@ late_records as (
     on s.form_id = w.form_id and s._institution_code = d.institution_code and s._service_date between d.from_day and d.to_day
     and s.created_at::date > d.to_day
   where not d.is_over and d.item in (select item from {{ ref('report_item') }}
-    where item in ('' {% for item in var('report_items') if item.model == 'recount_event' %}, '{{ item.item }}'{% endfor %}))
+    where item in ('' {% for item in catalogue_items() if item.model == 'recount_event' %}, '{{ item.item }}'{% endfor %}))
 ),
 
-{% if 'resident_profile' in var('forms') %}
+{% if 'resident_profile' in catalogue_forms() %}
 profiles as (
   select
     p._institution_code as institution_code, coalesce(p.archive_no, p._record_key) as archive_no, p.record_id, p.archive_date,
@@ -126,7 +126,7 @@ archives as (
     end as detail
   from differing as d
   join profiles as p on p.institution_code = d.institution_code and p.archive_date <= d.to_day + {{ days }}
-  where d.is_over and d.item in ('' {% for item in var('report_items') if item.model == 'recount_archive' %}, '{{ item.item }}'{% endfor %})
+  where d.is_over and d.item in ('' {% for item in catalogue_items() if item.model == 'recount_archive' %}, '{{ item.item }}'{% endfor %})
   window same as (partition by d.institution_code, d.report_id, d.year, d.period, d.item, p.person)
 ),
 
@@ -154,7 +154,7 @@ explained as (
   union all by name select * from outside
   union all by name select * from late
   union all by name select * from late_records
-  {% if 'resident_profile' in var('forms') %}
+  {% if 'resident_profile' in catalogue_forms() %}
   union all by name select * from archives where cause is not null
   union all by name select * from archive_drafts
   union all by name select * from late_archives

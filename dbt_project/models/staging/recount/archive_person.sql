@@ -2,7 +2,7 @@
 -- several profiles of one archive the one made last stands.
 {{ config(materialized='table') }}
 
-{% if 'resident_profile' in var('forms') %}
+{% if 'resident_profile' in catalogue_forms() %}
 select
   archive_no, case when _id_ok then upper(id_card_no) else archive_no end as person, _institution_code as institution_code,
   doctor_name, birth_date, archive_date, archive_status, archive_status_date

@@ -1,7 +1,7 @@
 -- Numerators and denominators of every indicator (rules/indicators), for each institution, year and period reported: as
 -- counted (from the records; what no record can tell, such as a population, as reported) and as reported throughout.
 {{ config(materialized='table') }}
-{% set indicators = var('indicators') %}
+{% set indicators = catalogue_indicators() %}
 
 with parts (indicator_id, is_numerator, item, items) as (
   values (null::varchar, null::boolean, null::varchar, null::integer)

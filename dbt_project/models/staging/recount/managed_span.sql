@@ -1,6 +1,6 @@
 -- 在管天数 (0a.12) within each span: for each person and disease, the days in management, several registrations merged
 -- day by day. A person's home is the registration made last. `left_open`: the archive is closed, the card is not.
-{{ config(enabled='chronic_registry' in var('forms'), materialized='table') }}
+{{ config(enabled='chronic_registry' in catalogue_forms(), materialized='table') }}
 
 with registrations as (
   select

@@ -1,7 +1,7 @@
 -- Every figure that can be counted in the records, for each institution that delivered what it takes and each span that
 -- the item's report speaks of: nought where nobody counts, no row where nobody can tell.
 {{ config(materialized='table') }}
-{% set items = var('report_items') | selectattr('recomputed') | list %}
+{% set items = catalogue_items() | selectattr('recomputed') | list %}
 
 with needs (report_id, item, any_suffices, form_id, columns) as (
   values (null::varchar, null::varchar, null::boolean, null::varchar, null::varchar[])

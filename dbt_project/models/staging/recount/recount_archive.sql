@@ -4,9 +4,9 @@
 -- says which of them is ehr_standard.
 {% set standard = items_on('recount_archive') | selectattr('item', 'equalto', 'ehr_standard') | first %}
 {% set p = standard.params if standard else {} %}
-{{ config(enabled=items_on('recount_archive') | length > 0 and 'resident_profile' in var('forms'), materialized='table') }}
+{{ config(enabled=items_on('recount_archive') | length > 0 and 'resident_profile' in catalogue_forms(), materialized='table') }}
 {% set person_forms = [] %}
-{% for form_id, form in var('forms').items() if form.person and form_id != 'resident_profile' %}
+{% for form_id, form in catalogue_forms().items() if form.person and form_id != 'resident_profile' %}
 {% do person_forms.append(form_id) %}{% endfor %}
 
 with periods as (
@@ -88,7 +88,7 @@ needs as (
   union all
   select to_day, archive_no, 'child' from people
   where {{ whole_years('birth_date', 'to_day') }} < {{ p.child_age or 0 }}
-  {% if 'chronic_registry' in var('forms') %}
+  {% if 'chronic_registry' in catalogue_forms() %}
   union all
   select m.to_day, m.archive_no, m.disease from {{ ref('managed_span') }} as m
   where m.managed_days > 0 and m.disease in (select need from group_forms)

@@ -1,7 +1,7 @@
 -- 慢病与严重精神障碍 (高血压、2型糖尿病、慢阻肺、精神): who is registered, managed, managed as required (规范管理,
 -- reports.md 4.1) and under control, person by person. `kind` of an item says which of these it counts.
 {% set items = items_on('recount_chronic') %}
-{{ config(enabled=items | length > 0 and 'chronic_registry' in var('forms'), materialized='table') }}
+{{ config(enabled=items | length > 0 and 'chronic_registry' in catalogue_forms(), materialized='table') }}
 {% set forms = [] %}
 {% for item in items if item.params.visit_form and item.params.visit_form not in forms %}{% do forms.append(item.params.visit_form) %}{% endfor %}
 

@@ -7,7 +7,7 @@ with wanted (item) as (
 )
 
 {% set form = (items_on('recount_dose') | first).reads.keys() | first if items_on('recount_dose') else 'none' %}
-{% if form in var('forms') %}
+{% if form in catalogue_forms() %}
 select
   '{{ (items_on("recount_dose") | first).report_id }}' as report_id, d.item, d.from_day, d.to_day,
   arg_max(d.institution_code, (d.day, d.institution_code)) as institution_code, d.archive_no, d.person, max(d.day) as day,

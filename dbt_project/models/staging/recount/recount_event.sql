@@ -20,7 +20,7 @@ from {{ ref('judged_' ~ form) }} as s
 join {{ ref('recount_span') }} as e on s._service_date between e.from_day and e.to_day
 {% if p.hours_list %}
 left join (
-  values (null, null){% for code, hours in var('code_attrs').get(p.hours_list, {}).get(p.hours_attr, {}).items() %}, ({{ sql_text(code) }}, {{ hours }}){% endfor %}
+  values (null, null){% for code, hours in catalogue_code_attrs().get(p.hours_list, {}).get(p.hours_attr, {}).items() %}, ({{ sql_text(code) }}, {{ hours }}){% endfor %}
 ) as allowed (code, hours) on allowed.code = s.{{ p.hours_by }}
 {% endif %}
 where true

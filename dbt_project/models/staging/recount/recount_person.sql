@@ -11,7 +11,7 @@ with counted as (
 ),
 
 homes as (
-  {% if 'resident_profile' in var('forms') %}
+  {% if 'resident_profile' in catalogue_forms() %}
   select
     case when _id_ok then upper(id_card_no) else archive_no end as person, _institution_code as institution_code,
     max(archive_date) as archive_date,

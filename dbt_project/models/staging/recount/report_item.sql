@@ -1,6 +1,6 @@
 -- The reports' items as the catalogue has them.
 {{ config(materialized='table') }}
-{% set items = var('report_items') %}
+{% set items = catalogue_items() %}
 
 select * from (
   values (null::varchar, null::varchar, null::varchar, null::varchar, null::boolean)
