@@ -10,11 +10,8 @@ from jinja2 import Environment
 
 from phqc_pipeline.warehouse.catalogue_macros import catalogue_macros
 
-VALUE = {
-    "a": [1, 0.5, None, True],
-    "规则": 'it\'s "quoted" \\d{2,4}% {{ x }} {% y %} {# z #}\n换行 𠮷',
-    "of": {"b": {"c": []}},
-}
+TEXT = "it's \"quoted\" \\d{2,4}% {{ x }} {% y %} {# z #}\n换行 𠮷"
+VALUE = {"a": [1, 0.5, None, True], "规则": TEXT, "of": {"b": {"c": []}}}
 
 
 def test_a_macro_returns_what_it_was_made_of() -> None:
