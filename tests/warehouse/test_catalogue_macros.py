@@ -10,7 +10,7 @@ from jinja2 import Environment
 
 from phqc_pipeline.warehouse.catalogue_macros import catalogue_macros
 
-TEXT = "it's \"quoted\" \\d{2,4}% {{ x }} {% y %} {# z #}\n换行 𠮷"
+TEXT = 'it\'s "quoted" \\d{2,4}% {{ x }} {% y %} {# z #}\n换行 𠮷'
 VALUE = {"a": [1, 0.5, None, True], "规则": TEXT, "of": {"b": {"c": []}}}
 
 
