@@ -15,7 +15,6 @@ from phqc_pipeline.billing.evidence import ReportedCell
 from phqc_pipeline.billing.pricing import price_of
 from phqc_pipeline.catalogue.pricing import Pricing
 
-
 #: More people than there are on earth are no count.
 _IMPOSSIBLE = 10**10
 
