@@ -123,8 +123,8 @@ def _adjustment_rows(
     for row in adjustments.filter(pl.col("due_on").is_not_null()).iter_rows(named=True):
         basis = ("institution_code", "basis_report", "basis_year", "basis_period", "basis_item")
         order, line = lines[row["order_no"], tuple(row[name] for name in basis)]
-        owed = order.owed(snapshot)
-        even = owed is not None and order.paid(snapshot) == owed
+        owed, paid = order.owed(snapshot), order.paid(snapshot)
+        even = owed is not None and (paid >= owed if row["adjustment"] > 0 else paid <= owed)
         last = max((on for on, _ in order.payments if on <= snapshot), default=row["adjusted_on"])
         what = f"{row['reason']}，{row['kind']} {abs(row['adjustment'])} 元"
         party = BUYER if row["adjustment"] > 0 else SELLER

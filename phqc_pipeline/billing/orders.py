@@ -85,11 +85,27 @@ class Order:
     payments: tuple[tuple[date, Decimal], ...] = ()
     versions: Mapping[Cell, tuple[Version, ...]] = field(default_factory=dict)
 
-    def paid(self, day: date, refunds_until: date | None = None) -> Decimal:
-        """Paid up to and including ``day``, less what was paid back up to then (or up to ``refunds_until``)."""
-        back = day if refunds_until is None else refunds_until
-        counted = (amount for on, amount in self.payments if on <= (day if amount >= 0 else back))
-        return sum(counted, Decimal("0.00"))
+    def paid(self, day: date) -> Decimal:
+        """Paid up to and including ``day``, less what was paid back."""
+        return sum((amount for on, amount in self.payments if on <= day), Decimal("0.00"))
+
+    def received(self, day: date, refunds_until: date | None = None) -> list[tuple[date, Decimal]]:
+        """What had come in after each payment up to ``day``, since all of it was last paid back; nothing once it was.
+
+        What the seller pays back in part opens no debt of the buyer's. ``refunds_until``: leave out later refunds.
+        """
+        found: list[tuple[date, Decimal]] = []
+        kept, total = Decimal(0), Decimal("0.00")
+        for on, amount in self.payments:
+            if on > (day if amount >= 0 else refunds_until or day):
+                continue
+            kept += amount
+            if amount >= 0:
+                total += amount
+                found.append((on, total))
+            elif kept <= 0:
+                found, kept, total = [], Decimal(0), Decimal("0.00")
+        return found
 
     def ended(self, day: date) -> bool:
         """Whether all that was ever paid has been paid back by ``day``: the parties ended the order."""
@@ -121,11 +137,11 @@ class Order:
         As long as nothing can be priced, any payment settles: the parties agreed on it by other means.
         ``refunds_until``: what was paid back later leaves what was settled before as it was.
         """
-        paid = self.paid(day, refunds_until)
-        if paid <= 0 and self.ended(refunds_until or day):
+        told = self.received(day, refunds_until)
+        if not told and self.ended(refunds_until or day):
             return False
-        needed = self._needed(day)
-        return paid > 0 if needed is None else paid >= needed
+        received, needed = told[-1][1] if told else Decimal(0), self._needed(day)
+        return received > 0 if needed is None else received >= needed
 
     def _needed(self, day: date) -> Decimal | None:
         """What settles the order by the bills made by ``day``; None while there is none.
@@ -142,13 +158,8 @@ class Order:
         """The day of the payment since which the order is settled, by what is known on ``day``; None when it is not."""
         if not self.settled(day):
             return None
-        needed = self._needed(day) or Decimal("0.01")
-        total, since = Decimal(0), None
-        for on, amount in self.payments:
-            if on <= day:
-                total += amount
-                since = (since or on) if total >= needed else None
-        return since or (self.payments[0][0] if self.payments else None)
+        needed, told = self._needed(day) or Decimal("0.01"), self.received(day)
+        return next((on for on, total in told if total >= needed), told[0][0] if told else None)
 
     def state(self, line: OrderLine, day: date, terms: BillingTerms) -> str:
         """The line's state on ``day``, one of ``STATES``.

@@ -84,12 +84,13 @@ def test_an_adjustment_falls_due_and_is_settled() -> None:
 def test_a_refund_settles_a_credit_and_a_whole_one_ends_the_order() -> None:
     """Corrected to 10,000 people: 77 yuan are paid back; later all the rest."""
     known = registry(pl.DataFrame([FOUNDING]), PAID)
-    back = [(NO, date(2025, 1, 3), Decimal("77")), (NO, date(2025, 3, 3), Decimal("6000"))]
+    back = [(NO, date(2025, 1, 3), Decimal("77")), (NO, date(2025, 2, 3), Decimal("10"))]
+    back.append((NO, date(2025, 3, 3), Decimal("5990")))
     schema = {"order_no": pl.String, "refunded_on": pl.Date, "amount": pl.Decimal(18, 6), "voucher_no": pl.String}
     known = replace(known, refunds=pl.DataFrame([(*row, None) for row in back], schema=schema, orient="row"))
     cells = (reported(10129), reported(10000, date(2024, 12, 27)))
     told = {}
-    for day in (date(2025, 1, 2), date(2025, 1, 3), date(2025, 3, 3)):
+    for day in (date(2025, 1, 2), date(2025, 1, 3), date(2025, 2, 3), date(2025, 3, 3)):
         made = make_bill(known, CATALOGUE, {CELL: cells}, recomputed(10129), NO_USE, day)
         (order,) = made.tables["order"].to_dicts()
         credit = stands(made.tables["calendar"], "adjustment_due")[0][2]
@@ -103,6 +104,7 @@ def test_a_refund_settles_a_credit_and_a_whole_one_ends_the_order() -> None:
     assert told == {
         date(2025, 1, 2): ("active", True, Decimal(-77), "upcoming", Decimal(6077)),
         date(2025, 1, 3): ("active", True, Decimal(0), "done", Decimal(6000)),
+        date(2025, 2, 3): ("active", True, Decimal(10), "done", Decimal(5990)),  # the seller's own doing
         date(2025, 3, 3): ("expired", False, Decimal(0), "done", Decimal(0)),
     }
     assert {row[2] for row in stands(made.tables["calendar"], "renewal_notice")} == {"void"}
