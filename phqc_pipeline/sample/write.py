@@ -285,25 +285,7 @@ class _Maker:
         """Cross rules first (they need whole people), then record and field rules; rules nobody could stand for."""
         place = work.institution
         rates = self._rates(place)
-        part, parts = rates.share
-        cross = [rule for rule in self.cat.rules if rule.rule_id in RECIPES]
-        cross.sort(key=lambda rule: ORDER.index(rule.rule_id))
-        jobs = [
-            (rule, form_id)
-            for rule in cross
-            for form_id in (rule.form_ids or rule.forms)
-            if form_id in work.frames and not (rates.dealt and _spared(work, rule, form_id))
-        ]
-        failed: set[tuple[str, str]] = set()
-        for position, (rule, form_id) in enumerate(jobs):
-            if position % parts != part and (rule.rule_id, form_id) not in self.pending:
-                continue
-            expected = work.frames[form_id].height / rates.per_records
-            times = max(rates.at_least, int(expected) + int(work.chance.uniform(1)[0] < expected % 1))
-            if cook(work, rule, form_id, min(times, 4)) < min(times, 1):
-                failed.add((rule.rule_id, form_id))
-        done = {fault.rule_id for fault in work.faults} & set(ON_ONE_FORM)
-        failed = {(rule_id, form_id) for rule_id, form_id in failed if rule_id not in done}
+        failed = self._cook(work, rates)
         _drop_columns(place, self.cat, work.frames)  # a recipe may have written into a column the file will not have
         setting = Setting(
             self.cat, self.times.snapshot, place.chance(self.seed, "proposals"), lambda: next(self.serial)
@@ -324,6 +306,34 @@ class _Maker:
         for fault in work.faults:
             self._count(fault.rule_id)
         return missing
+
+    def _cook(self, work: Work, rates: Rates) -> set[tuple[str, str]]:
+        """Faults of cross rules: on every form at the rate; where rules are dealt out, each on one form that has room.
+
+        The rules and forms that could not be had.
+        """
+        part, parts = rates.share
+        waiting = {rule_id for rule_id, _ in self.pending}
+        failed: set[tuple[str, str]] = set()
+        cross = sorted(
+            (rule for rule in self.cat.rules if rule.rule_id in RECIPES), key=lambda rule: ORDER.index(rule.rule_id)
+        )
+        for position, rule in enumerate(cross):
+            asked = rule.form_ids or rule.forms
+            forms = [one for one in asked if one in work.frames and not (rates.dealt and _spared(work, rule, one))]
+            if rates.dealt:
+                turn = position % max(len(forms), 1)
+                mine = position % parts == part or rule.rule_id in waiting
+                if mine and not any(cook(work, rule, form_id, 1) for form_id in forms[turn:] + forms[:turn]):
+                    failed.add((rule.rule_id, asked[0]))
+                continue
+            for form_id in forms:
+                expected = work.frames[form_id].height / rates.per_records
+                times = max(rates.at_least, int(expected) + int(work.chance.uniform(1)[0] < expected % 1))
+                if cook(work, rule, form_id, min(times, 4)) < min(times, 1):
+                    failed.add((rule.rule_id, form_id))
+        done = {fault.rule_id for fault in work.faults} & set(ON_ONE_FORM)
+        return {(rule_id, form_id) for rule_id, form_id in failed if rule_id not in done}
 
     def _misreported(self, place: Institution) -> list[str]:
         known = {rule.rule_id for rule in self.cat.rules}
