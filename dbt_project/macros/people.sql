@@ -1,12 +1,15 @@
 {# Who is known as a patient of the rule's disease (`history_code` among past diseases, or `disease` in the register):
-   archive_no, known. `known` is NULL where the profile's past diseases are empty and no register speaks. #}
+   archive_no, known. `known` is NULL where the profile's past diseases are empty and no register speaks, or where a card of
+   the person's does not tell its disease and nothing else speaks of this one. #}
 {% macro patients(rule) %}
-select archive_no, bool_or(known) as known
+select archive_no, case when bool_or(known) then true when not bool_or(unsaid) then bool_or(known) end as known
 from (
-  select archive_no, list_contains(past_disease_codes, {{ sql_text(rule.params.history_code) }}) as known
+  select archive_no, list_contains(past_disease_codes, {{ sql_text(rule.params.history_code) }}) as known,
+    false as unsaid
   from {{ ref('judged_resident_profile') }}
   union all
-  select archive_no, true from {{ ref('judged_chronic_registry') }} where disease = {{ sql_text(rule.params.disease) }}
+  select archive_no, disease = {{ sql_text(rule.params.disease) }}, disease is null
+  from {{ ref('judged_chronic_registry') }} where coalesce(disease = {{ sql_text(rule.params.disease) }}, true)
 )
 where archive_no is not null group by archive_no
 {% endmacro %}

@@ -25,14 +25,19 @@ def _ordered(truth: Truth, form_id: str, since: date, until: date) -> pl.DataFra
 
 
 def _patients(truth: Truth, rule: Rule) -> pl.DataFrame:
-    """archive_no, known: who is known to have the disease; NULL where past diseases are empty and no card speaks."""
-    profiles = truth.rows["resident_profile"].select(
-        "archive_no", pl.col("past_disease_codes").list.contains(rule.params["history_code"]).alias("known")
+    """archive_no, known: who is known to have the disease; NULL where past diseases are empty and no card speaks, or where a
+    card does not tell its disease."""
+    told = pl.col("past_disease_codes").list.contains(rule.params["history_code"])
+    profiles = truth.rows["resident_profile"].select("archive_no", told.alias("known"), pl.lit(False).alias("unsaid"))
+    its = pl.col("disease") == rule.params["disease"]
+    cards = (
+        truth.rows["chronic_registry"]
+        .filter(its.fill_null(True))
+        .select("archive_no", its.alias("known"), pl.col("disease").is_null().alias("unsaid"))
     )
-    cards = truth.rows["chronic_registry"].filter(pl.col("disease") == rule.params["disease"])
-    both = pl.concat([profiles, cards.select("archive_no", pl.lit(True).alias("known"))])
+    both = pl.concat([profiles, cards])
     some = pl.col("known").drop_nulls()
-    known = pl.when(some.len() > 0).then(some.any())
+    known = pl.when(some.any()).then(True).when((some.len() > 0) & ~pl.col("unsaid").any()).then(False)
     return both.drop_nulls("archive_no").group_by("archive_no").agg(known, pl.lit(True).alias("_met"))
 
 
