@@ -25,8 +25,8 @@ def _ordered(truth: Truth, form_id: str, since: date, until: date) -> pl.DataFra
 
 
 def _patients(truth: Truth, rule: Rule) -> pl.DataFrame:
-    """archive_no, known: who is known to have the disease; NULL where past diseases are empty and no card speaks, or where
-    a card does not tell its disease."""
+    """archive_no, known: who is known to have the disease; NULL where past diseases are empty and no card speaks, or
+    where a card does not tell its disease."""
     told = pl.col("past_disease_codes").list.contains(rule.params["history_code"])
     profiles = truth.rows["resident_profile"].select("archive_no", told.alias("known"), pl.lit(False).alias("unsaid"))
     its = pl.col("disease") == rule.params["disease"]
