@@ -91,7 +91,7 @@ def test_only_rules_on_records_ask_the_service_date(subject_kind: str, days: lis
     """0a.16: a version of a rule on people is in force or not at the period's end, and judges all their records."""
     source = (DBT_PROJECT_DIR / "macros" / "rules.sql").read_text(encoding="utf-8")
     project = jinja2.Environment(extensions=["jinja2.ext.do"], autoescape=False)  # SQL, not pages
-    project.globals |= {"var": lambda name: None, "today": lambda: "DATE '2024-12-31'"}
+    project.globals |= {"plan_records_from": lambda: None, "today": lambda: "DATE '2024-12-31'"}
     rule = {"subject_kind": subject_kind, "valid_from": "2024-09-01", "valid_to": None}
     condition = project.from_string(source + "{{ in_force(rule, 'day') }}").render(rule=rule)
     told = duckdb.sql(
