@@ -238,8 +238,8 @@ def _infectious(c: Counts) -> Figures:
     reported = c.rows(form, otherwise=n * max(1, c.records.institution.residents // 6000))
     allowed = {one.code: one.attrs.get("report_hours") for one in c.records.cat.codes["CL_NOTIFIABLE"].codes}
     hours = pl.col("disease_code").replace_strict(allowed, default=None, return_dtype=pl.Int64).fill_null(24)
-    soon = pl.col("report_time") <= pl.col("diagnosis_time") + pl.duration(hours=hours)
-    quick = (pl.col("report_time") <= pl.col("known_time") + pl.duration(hours=2)) | (pl.col("report_kind_code") != "1")
+    soon = pl.col("report_time") <= _since("diagnosis_time") + pl.duration(hours=hours)
+    quick = (pl.col("report_time") <= _since("known_time") + pl.duration(hours=2)) | (pl.col("report_kind_code") != "1")
     return {
         "inf_registered": reported,
         "inf_reported": reported,
@@ -247,6 +247,12 @@ def _infectious(c: Counts) -> Figures:
         "phe_reported": c.rows("phe_report", otherwise=n // 6),
         "phe_timely": c.rows("phe_report", quick.fill_null(False), otherwise=n // 6),
     }
+
+
+def _since(column: str) -> pl.Expr:
+    """When hours begin to count: a day without a time is over first."""
+    moment = pl.col(column)
+    return pl.when(moment == moment.dt.truncate("1d")).then(moment + pl.duration(days=1)).otherwise(moment)
 
 
 def _supervision(c: Counts) -> Figures:

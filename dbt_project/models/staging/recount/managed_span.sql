@@ -1,5 +1,6 @@
 -- 在管天数 (0a.12) within each span: for each person and disease, the days in management, several registrations merged
--- day by day. A person's home is the registration made last. `left_open`: the archive is closed, the card is not.
+-- day by day. A person's home is the registration under which they are managed at the span's end (reports.md 4.2), else the
+-- last made of those in the span. `left_open`: the archive is closed, the card is not.
 {{ config(enabled='chronic_registry' in catalogue_forms(), materialized='table') }}
 
 with registrations as (
@@ -20,10 +21,10 @@ with registrations as (
 
 inside as (
   select
-    e.from_day, e.to_day, g.archive_no, g.disease, g.ended_on,
-    greatest(g.register_date, e.from_day) as first_day, least(g.ended_on, e.to_day) as last_day
+    e.from_day, e.to_day, e.year_days, g.*, greatest(g.register_date, e.from_day) as first_day,
+    least(g.ended_on, e.to_day) as last_day, coalesce(g.ended_on >= first_day, false) as counts
   from registrations as g cross join {{ ref('recount_span') }} as e
-  where g.register_date <= e.to_day and g.ended_on is not null
+  where g.register_date <= e.to_day
 ),
 
 -- A day counts once: each registration counts only what lies behind all that began before it.
@@ -35,7 +36,7 @@ counted as (
       rows between unbounded preceding and 1 preceding
     ) + 1, first_day)) + 1) as days
   from inside
-  where first_day <= last_day
+  where counts
 ),
 
 days as (
@@ -44,18 +45,18 @@ days as (
 ),
 
 homes as (
-  select * from registrations
+  select * from inside
   qualify row_number() over (
-    partition by archive_no, disease order by register_date desc nulls last, _record_key desc, _institution_code
+    partition by from_day, to_day, archive_no, disease
+    order by counts desc, coalesce(ended_on >= to_day, false) desc, register_date desc, _record_key desc, _institution_code
   ) = 1
 )
 
 select
-  e.from_day, e.to_day, e.year_days, h.archive_no, h.disease, h._institution_code as institution_code, h.doctor_name,
+  h.from_day, h.to_day, h.year_days, h.archive_no, h.disease, h._institution_code as institution_code, h.doctor_name,
   h.register_date, h.left_open, coalesce(p.person, h.own_number, h.archive_no) as person,
   coalesce(d.managed_days, 0) as managed_days, d.ended_on
 from homes as h
-cross join {{ ref('recount_span') }} as e
-left join days as d on d.archive_no = h.archive_no and d.disease = h.disease and d.from_day = e.from_day and d.to_day = e.to_day
+left join days as d using (archive_no, disease, from_day, to_day)
 left join {{ ref('archive_person') }} as p on p.archive_no = h.archive_no
-where d.managed_days > 0 or (h.left_open and h.register_date <= e.to_day)
+where d.managed_days > 0 or h.left_open

@@ -10,7 +10,7 @@ with wanted (item) as (
 {% if form in catalogue_forms() %}
 select
   '{{ (items_on("recount_dose") | first).report_id }}' as report_id, d.item, d.from_day, d.to_day,
-  arg_max(d.institution_code, (d.day, d.institution_code)) as institution_code, d.archive_no, d.person, max(d.day) as day,
+  d.institution_code, d.archive_no, d.person, max(d.day) as day,
   min(d.entered_on) as entered_on, true as counted, false as is_open, null::varchar as cause
 from (
   select

@@ -22,7 +22,7 @@ from (
   examined as (
     select
       e.from_day, e.to_day, coalesce(s.archive_no, s._record_key) as archive_no, any_value({{ person_key(exam) }}) as person,
-      arg_max(s._institution_code, (c.complete, s._service_date, s._institution_code)) as institution_code,
+      s._institution_code as institution_code,
       max(s._service_date) as day, min(s.created_at)::date as entered_on,
       bool_or(coalesce(c.complete, false)) as complete,
       bool_or(coalesce(c.complete, false){% for column in p.guide or [] %} and s.{{ column }} is not null{% endfor %}) as complete_and_guided
@@ -32,7 +32,7 @@ from (
       on c.form_id = '{{ exam }}' and c._institution_code = s._institution_code and c._record_key = s._record_key
     left join {{ ref('archive_person') }} as p on p.archive_no = s.archive_no
     where year(e.to_day) - year(s.birth_date) >= {{ p.elder_age }}
-    group by e.from_day, e.to_day, coalesce(s.archive_no, s._record_key)
+    group by e.from_day, e.to_day, s._institution_code, coalesce(s.archive_no, s._record_key)
   )
   select
     x.from_day, x.to_day, x.institution_code, x.archive_no, x.person, x.day, x.entered_on,

@@ -1,5 +1,6 @@
 -- Activities, reports and patrols of an institution, and live births, counted as they are recorded: `measure` rows, the
--- sum of a column, or its different values; `where`/`is` a code; `since`/`until`/`hours` what was done in time.
+-- sum of a column, or its different values; `where`/`is` a code; `since`/`until`/`hours` what was done in time (of a
+-- beginning without a time of day, from the end of that day, as the rules on records have it).
 {% set items = items_on('recount_event') %}
 {{ config(enabled=items | length > 0, materialized='table') }}
 
@@ -26,7 +27,7 @@ left join (
 where true
   {% if p.where %}and s.{{ p.where }} in {{ sql_list(p.is) }}{% endif %}
   {% if p.hours %}
-  and (s.{{ p.until }} <= s.{{ p.since }} + to_hours({% if p.hours_list %}coalesce(allowed.hours, {{ p.hours }}){% else %}{{ p.hours }}{% endif %}::integer)
+  and (s.{{ p.until }} <= s.{{ p.since }} + to_days((s.{{ p.since }} = s.{{ p.since }}::date)::integer) + to_hours({% if p.hours_list %}coalesce(allowed.hours, {{ p.hours }}){% else %}{{ p.hours }}{% endif %}::integer)
     {% if p.only_where %}or s.{{ p.only_where }} not in {{ sql_list(p.only_is) }}{% endif %})
   {% endif %}
 group by all

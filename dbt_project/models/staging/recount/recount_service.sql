@@ -1,5 +1,5 @@
--- Who had a service in the span (体检、访视、中医药、接种建卡、肺结核管理 …): people with such a record, each item by its
--- parameters: `day` the date that falls into the span (else the service's), `where`/`is` a code, `filled` what must be
+-- Who had a service in the span (体检、访视、中医药、接种建卡、肺结核管理 …): people with such a record, at each institution that
+-- served them (whose they are is decided in recount_person), each item by its parameters: `day` the date that falls into the span (else the service's), `where`/`is` a code, `filled` what must be
 -- filled in, `least` a figure, `elder_age` by year of birth, `within_of`/`within_days` a delay.
 {% set items = items_on('recount_service') %}
 {{ config(enabled=items | length > 0, materialized='table') }}
@@ -11,7 +11,7 @@
 union all by name
 select
   '{{ item.report_id }}' as report_id, '{{ item.item }}' as item, from_day, to_day,
-  arg_max(institution_code, (is_right, day, institution_code)) as institution_code, archive_no, person,
+  institution_code, archive_no, person,
   max(day) filter (is_right) as day, min(entered_on) filter (is_right) as entered_on,
   bool_or(is_right) as counted, not bool_or(is_right) as is_open,
   case when not bool_or(is_right) then '记录不合报表口径' end as cause
@@ -35,5 +35,5 @@ from (
   {% if not loop.last %}union all{% endif %}
   {% endfor %}
 )
-group by from_day, to_day, archive_no, person
+group by from_day, to_day, institution_code, archive_no, person
 {% endfor %}
