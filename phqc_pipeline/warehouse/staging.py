@@ -28,6 +28,7 @@ from phqc_pipeline.checks.masking import mask_misplaced_id_duckdb
 from phqc_pipeline.checks.population import JUDGED_STATUSES
 from phqc_pipeline.checks.present import SUBJECTS
 from phqc_pipeline.home import DBT_PROJECT_DIR, Home
+from phqc_pipeline.warehouse.asked import asked_files
 from phqc_pipeline.warehouse.catalogue_macros import catalogue_macros
 from phqc_pipeline.warehouse.db import columns_sql, identifier, literal
 from phqc_pipeline.warehouse.dbt_runner import parse_project
@@ -145,6 +146,10 @@ def prepare_project(
     """
     wanted: dict[Path, bytes] = {path.relative_to(project): path.read_bytes() for path in project_files(project)}
     rules = _rules_taken(cat, ctx, scheme)
+    of_models: dict[str, list[dict[str, Any]]] = {}
+    for rule in rules:
+        of_models.setdefault(rule["model"], []).append(rule)
+    wanted = asked_files(wanted, of_models.keys(), {rule["rule_id"] for rule in rules})
     wanted[Path("dbt_project.yml")] = _project_yaml(wanted[Path("dbt_project.yml")], project_vars(cat, rules))
     _write_changed(target, wanted, keep=_GENERATED)
     lists = {
@@ -155,9 +160,6 @@ def prepare_project(
         "inputs_folder": str(inputs),
         "plan_records_from": _plain(records_from),
     }
-    of_models: dict[str, list[dict[str, Any]]] = {}
-    for rule in rules:
-        of_models.setdefault(rule["model"], []).append(rule)
     _write_changed(target / "macros" / _GENERATED, catalogue_macros(lists, {"catalogue_rules": of_models}))
 
 
