@@ -10,8 +10,8 @@ import polars as pl
 
 from phqc_pipeline.catalogue import Rule
 from phqc_pipeline.sample.faults.proposals import check_digit
-from phqc_pipeline.sample.faults.recipes.core import shared_phone
 from phqc_pipeline.sample.faults.recipes.kitchen import Kitchen, Recipe
+from phqc_pipeline.sample.faults.recipes.twins import shared_phone
 from phqc_pipeline.sample.faults.work import Fault, Work
 
 _PROFILE = "resident_profile"

@@ -11,8 +11,8 @@ import polars as pl
 from phqc_pipeline.catalogue import Rule
 from phqc_pipeline.sample.calendar import to_date
 from phqc_pipeline.sample.faults.proposals import check_digit
-from phqc_pipeline.sample.faults.recipes.core import fresh_day
 from phqc_pipeline.sample.faults.recipes.kitchen import Kitchen, Recipe
+from phqc_pipeline.sample.faults.recipes.twins import fresh_day
 from phqc_pipeline.sample.faults.work import Fault
 
 _SATISFIED = "1"  # CL_FU_CLASS
