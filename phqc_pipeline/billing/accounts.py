@@ -75,17 +75,6 @@ _SHEETS: Mapping[str, tuple[str, Sequence[tuple[str, str, int]]]] = {
             ("order_no", "订单编号", 16), ("institution_name", "机构", 30), ("done_on", "办妥日期", 11),
         ),
     ),
-    "服务请求": (
-        "service_request",
-        (
-            ("request_no", "请求编号", 14), ("institution_code", "机构编码", 15), ("institution_name", "机构", 30),
-            ("kind", "类别", 8), ("state", "状态", 9), ("reported_at", "报告时间", 16),
-            ("response_due_at", "最晚响应", 16), ("responded_at", "响应时间", 16), ("response_title", "响应", 9),
-            ("response_hours", "响应用时（服务小时）", 12), ("repair_due_at", "最晚解决", 16),
-            ("resolved_at", "解决时间", 16), ("repair_title", "解决", 9), ("repair_hours", "解决用时（服务小时）", 12),
-            ("reason", "说明", 40),
-        ),
-    ),
     "用量": (
         "usage",
         (
@@ -99,6 +88,17 @@ _SHEETS: Mapping[str, tuple[str, Sequence[tuple[str, str, int]]]] = {
         (
             ("order_no", "订单编号", 16), ("institution_code", "机构编码", 15), ("institution_name", "机构", 30),
             ("confirmed_on", "确认日期", 11), ("satisfaction", "满意度", 10), ("is_fulfilled", "履约完成", 9),
+        ),
+    ),
+    "服务请求": (
+        "service_request",
+        (
+            ("request_no", "请求编号", 14), ("institution_code", "机构编码", 15), ("institution_name", "机构", 30),
+            ("kind", "类别", 8), ("state", "状态", 9), ("reported_at", "报告时间", 16),
+            ("response_due_at", "最晚响应", 16), ("responded_at", "响应时间", 16), ("response_title", "响应", 9),
+            ("response_hours", "响应用时（服务小时）", 12), ("repair_due_at", "最晚解决", 16),
+            ("resolved_at", "解决时间", 16), ("repair_title", "解决", 9), ("repair_hours", "解决用时（服务小时）", 12),
+            ("reason", "说明", 40),
         ),
     ),
 }  # fmt: skip

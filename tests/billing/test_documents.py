@@ -234,7 +234,7 @@ def test_nine_hundred_institutions_in_one_run(home: Home) -> None:
 
     path = write_accounts(home.published / "计费" / "计费对账.xlsx", bill, known)
     book = openpyxl.load_workbook(path, data_only=True)
-    assert book.sheetnames == ["汇总", "订单", "服务费", "更正", "付款", "日历", "用量", "确认单"]
+    assert book.sheetnames == ["汇总", "订单", "服务费", "更正", "付款", "日历", "用量", "确认单", "服务请求"]
     summary = [[cell.value for cell in row] for row in book["汇总"].iter_rows(min_row=4, max_row=7)]
     assert [row[1] for row in summary] == [300, 300, 300, 900]
     assert Decimal(str(summary[-1][2])) == expected
