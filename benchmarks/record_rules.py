@@ -142,7 +142,7 @@ def _against_peers(
 ) -> str:
     conditions = _conditions()
     contenders = [
-        _judging(cat, ctx, delivery, list(conditions)),
+        _judging(cat, ctx, delivery, work, list(conditions)),
         _runner(cat, ctx, delivery, work, list(conditions)),
         _by_hand(delivery, work),
     ]
@@ -160,10 +160,10 @@ def _against_peers(
             raise SystemExit(f"{one.name}: finds something else for {differing}")
     quickest = contenders[0].wall
     rows = [
-        (one.name, _seconds(one.wall), _seconds(one.cpu), f"{one.wall / quickest:.1f}", one.note) for one in contenders
+        (one.name, seconds(one.wall), seconds(one.cpu), f"{one.wall / quickest:.1f}", one.note) for one in contenders
     ]
     violating = f"{sum(expected.values()):,}"
-    about = f"{len(conditions)} 条规则 × {delivery.rows:,} 条 {FORM}，命中 {violating}；{_versions()}"
+    about = f"{len(conditions)} 条规则 × {delivery.rows:,} 条 {FORM}，命中 {violating}；{versions()}"
     return write_table("record_rules", ("做法", "秒", "CPU 秒", "倍", "说明"), rows, about, write)
 
 
@@ -177,15 +177,15 @@ def _conditions() -> dict[str, str]:
     return dict(each)
 
 
-def _judging(cat: Catalogue, ctx: Context, delivery: Delivery, rules: Sequence[str]) -> Measured:
-    """The runner's own parts, as far as the others go: current rows, the rules, keys."""
+def _judging(cat: Catalogue, ctx: Context, delivery: Delivery, work: Path, rules: Sequence[str]) -> Measured:
+    """The runner's own parts, as far as the query by hand goes: current rows, the rules, keys to Parquet."""
     form = cat.form(FORM)
     file = delivery.files[0]
     pieces = [Piece(file.path, file.rows, 0, file.rows, 0, 0)]
-    found: Violations = Counter()
+    target = work / "judged_by_us.parquet"
 
     def run() -> None:
-        found.clear()
+        keys = []
         evaluation = Evaluation(form, ctx, judgements_for(cat, FORM, ctx, rules=rules))
         takes_part = judged(form)
         needed = {*evaluation.columns, *takes_part.meta.root_names(), RECORD_KEY}
@@ -197,14 +197,17 @@ def _judging(cat: Catalogue, ctx: Context, delivery: Delivery, rules: Sequence[s
             part = taking_part(asked, replaced, takes_part)
             for violation in evaluation.on(frame).judge(frame, part).violations:
                 rule = evaluation.judgements[violation.position].check.rule.rule_id
-                found[rule] += len(frame[RECORD_KEY].gather(violation.rows))
+                keys.append(frame.select(pl.lit(rule).alias("rule_id"), pl.col(RECORD_KEY).gather(violation.rows)))
+        pl.concat(keys).write_parquet(target)
 
-    return Measured("运行器的判定", *_timed(run), found, "取现行行，全部规则，取命中记录的编号")
+    wall, cpu = timed(run)
+    found = Counter(pl.read_parquet(target)["rule_id"].to_list())
+    return Measured("运行器的判定", wall, cpu, found, "取现行行，全部规则，命中记录的编号写成 Parquet")
 
 
 def _runner(cat: Catalogue, ctx: Context, delivery: Delivery, work: Path, rules: Sequence[str]) -> Measured:
     out = work / "runner"
-    wall, cpu = _timed(lambda: judge_records(cat, [delivery], ctx, out, forms=[FORM], rules=rules))
+    wall, cpu = timed(lambda: judge_records(cat, [delivery], ctx, out, forms=[FORM], rules=rules))
     found = Counter(pl.read_parquet(out / "findings" / "*.parquet")["rule_id"].to_list())
     note = "另写提示、各规则结果、在场对象"
     return Measured("运行器全部工作", wall, cpu, found, note)
@@ -218,9 +221,9 @@ def _by_hand(delivery: Delivery, work: Path) -> Measured:
         with duckdb.connect() as db:
             db.execute(f"COPY ({query}) TO '{target}' (FORMAT parquet)")
 
-    wall, cpu = _timed(run)
+    wall, cpu = timed(run)
     found = Counter(pl.read_parquet(target)["rule_id"].to_list())
-    return Measured("手写一条 DuckDB 查询", wall, cpu, found, "取现行行、规则、编号")
+    return Measured("手写一条 DuckDB 查询", wall, cpu, found, "取现行行、规则，编号写成 Parquet")
 
 
 def _schema_validate(cat: Catalogue, ctx: Context, delivery: Delivery, rules: set[str]) -> Measured:
@@ -236,7 +239,7 @@ def _schema_validate(cat: Catalogue, ctx: Context, delivery: Delivery, rules: se
             for error in errors.schema_errors:
                 found[error.check.name] = error.failure_cases.height
 
-    wall, cpu = _timed(run, repeats=1)
+    wall, cpu = timed(run, repeats=1)
     return Measured("schema.validate(lazy=True)", wall, cpu, found, "数据已读入内存")
 
 
@@ -321,25 +324,25 @@ def _every_rule(
     rows = [_all_of_it(cat, ctx, of_form, work, form_id) for form_id, of_form in asked.items()]
     rows.append(_all_of_it(cat, ctx, county, work, title))
     header = ("表单", "检查项", "记录", "问题", "秒", "CPU 秒", "百万次判定/秒")
-    return write_table("record_rules_all", header, rows, f"全部规则，夜间运行器的全部工作；{_versions()}", write)
+    return write_table("record_rules_all", header, rows, f"全部规则，夜间运行器的全部工作；{versions()}", write)
 
 
 def _all_of_it(cat: Catalogue, ctx: Context, deliveries: list[Delivery], work: Path, title: str) -> tuple[str, ...]:
     """Findings with keys and texts, results, subjects present: a line of the table."""
     forms = sorted({delivery.form_id for delivery in deliveries})
-    wall, cpu = _timed(lambda: judge_records(cat, deliveries, ctx, work / "all", forms=forms))
+    wall, cpu = timed(lambda: judge_records(cat, deliveries, ctx, work / "all", forms=forms))
     results = pl.read_parquet(work / "all" / "results.parquet")
-    judgements, findings = results["checked"].sum(), results["violated"].sum()
+    judgements, findings = int(results["checked"].sum()), int(results["violated"].sum())
     checks = sum(len(cat.checks(form_id)) for form_id in forms)
     records = sum(file.rows for delivery in deliveries for file in delivery.files)
     pace = f"{judgements / wall / 1e6:.0f}"
-    return (title, f"{checks:,}", f"{records:,}", f"{findings:,}", _seconds(wall), _seconds(cpu), pace)
+    return (title, f"{checks:,}", f"{records:,}", f"{findings:,}", seconds(wall), seconds(cpu), pace)
 
 
 # --- telling -----------------------------------------------------------------------------------------------------
 
 
-def _timed(run: Callable[[], object], repeats: int = REPEATS) -> tuple[float, float]:
+def timed(run: Callable[[], object], repeats: int = REPEATS) -> tuple[float, float]:
     """Seconds of the clock and of the processors, of the quickest run."""
     spent = []
     for _ in range(repeats):
@@ -349,11 +352,11 @@ def _timed(run: Callable[[], object], repeats: int = REPEATS) -> tuple[float, fl
     return min(spent)
 
 
-def _seconds(figure: float | None) -> str:
+def seconds(figure: float | None) -> str:
     return "" if figure is None else f"{figure:.2f}"
 
 
-def _versions() -> str:
+def versions() -> str:
     return f"polars {pl.__version__}，duckdb {duckdb.__version__}"
 
 

@@ -21,6 +21,7 @@ from phqc_pipeline.catalogue import Context, Form
 from phqc_pipeline.catalogue.expressions import Outcomes, PlainRenderer, nodes
 from phqc_pipeline.catalogue.expressions.cells import RAW_SUFFIX
 from phqc_pipeline.catalogue.expressions.nodes import Call, Derived, Node
+from phqc_pipeline.catalogue.expressions.render_plain import WRITTEN_OUT
 from phqc_pipeline.checks.facts import TextJudgements, column_facts
 from phqc_pipeline.checks.findings import Violations
 from phqc_pipeline.checks.lake import INSTITUTION, lake_schema, with_empty_columns
@@ -251,19 +252,20 @@ class Undecided:
         return {}
 
 
-def _shared(judgements: Iterable[Node]) -> dict[Derived, str]:
-    """Derived names (age …) that are read more than once, and the column each is computed in first.
+def _shared(judgements: Iterable[Node]) -> dict[Node, str]:
+    """Derived names (age …) and dear operations that are read more than once, and the column each is computed in first.
 
     Polars finds common parts by itself, but computes a ``when … then`` anew wherever it stands.
     """
-    found = Counter(
-        part
-        for judgement in judgements
-        for part in nodes.walk(judgement)
-        if isinstance(part, Derived) and isinstance(part.body, Call) and part.type != "bool"
-    )
+    found = Counter(part for judgement in judgements for part in nodes.walk(judgement) if _is_dear(part))
     often = [part for part, times in found.items() if times > 1 and nodes.columns_touched(part)]
     return {part: f"_derived_{place}" for place, part in enumerate(often)}
+
+
+def _is_dear(part: Node) -> bool:
+    if isinstance(part, Derived):
+        return isinstance(part.body, Call) and part.type != "bool"
+    return isinstance(part, Call) and part.op in WRITTEN_OUT
 
 
 def _lake_columns(judgements: Iterable[Node]) -> frozenset[str]:

@@ -14,10 +14,14 @@ from phqc_pipeline.catalogue.expressions.nodes import Call, Column, Derived, Nod
 from phqc_pipeline.catalogue.expressions.render_polars import PolarsRenderer
 from phqc_pipeline.catalogue.model import Context
 
+#: Operations that Polars has no function for: a dozen steps each, and a ``when … then`` among them.
+WRITTEN_OUT = frozenset({"id_checksum_ok", "id_birth_date", "id_sex_code", "list_attr", "growth_z"})
+
 
 class PlainRenderer(PolarsRenderer):
     """``plain`` names the fields of which every cell is empty or usable as it was delivered (``Outcomes.is_plain``).
-    ``computed``: derived names whose value stands in a column of that name, which the caller adds to the frame.
+    ``computed``: derived names, and operations ``WRITTEN_OUT``, whose value stands in a column of that name, which the
+    caller adds to the frame.
     """
 
     def __init__(
@@ -25,14 +29,14 @@ class PlainRenderer(PolarsRenderer):
         context: Context,
         missing_columns: frozenset[str],
         plain: frozenset[str],
-        computed: Mapping[Derived, str] | None = None,
+        computed: Mapping[Node, str] | None = None,
     ) -> None:
         super().__init__(context, missing_columns)
         self.plain = plain
         self.computed = computed or {}
 
     def _rendered(self, node: Node) -> pl.Expr:
-        if isinstance(node, Derived) and node in self.computed:
+        if (isinstance(node, Derived) or getattr(node, "op", None) in WRITTEN_OUT) and node in self.computed:
             return pl.col(self.computed[node])
         if self._is_plain(node):
             return pl.col(node.name)  # type: ignore[union-attr]
