@@ -7,7 +7,7 @@ the tables of the warehouse (``scripts/write_docs.py``).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from phqc_pipeline.catalogue.expressions import parse_expression, to_chinese
@@ -29,6 +29,7 @@ TYPE_TITLES: Mapping[str, str] = {
 PERSONAL_TITLES: Mapping[str, str] = {"name": "姓名", "id_number": "证号", "phone": "电话", "address": "住址"}
 
 SUBJECT_TITLES: Mapping[str, str] = {"person": "居民", "institution": "机构"}
+ENVELOPE_SAID = "每张表单都有这些列；表单自己写了同名字段的，以表单的为准。"
 _FIELD_HEADER = ("英文列名", "中文表头", "其他写法", "类型", "单位", "必填", "硬范围", "软范围", "代码表", "说明")
 
 _OPENING = """\
@@ -89,38 +90,67 @@ def _contents(cat: Catalogue) -> str:
 
 
 def _envelope(cat: Catalogue) -> str:
-    """The envelope's columns, from a form that words none of them anew as far as there is one."""
+    rows = [_field_row(cat, form, column) for form, column in envelope_columns(cat)]
+    return f'<a id="envelope"></a>\n\n## 公共信封列\n\n{ENVELOPE_SAID}\n\n' + markdown_table(_FIELD_HEADER, rows)
+
+
+def envelope_columns(cat: Catalogue) -> list[tuple[Form, Field]]:
+    """The envelope's columns, each from a form that does not word it anew as far as there is one."""
     shown: dict[str, tuple[Form, Field]] = {}
     for form in cat.forms.values():
         for column in form.fields:
             if column.envelope and column.name not in form.own_names:
                 shown.setdefault(column.name, (form, column))
-    rows = [_field_row(cat, form, column) for form, column in shown.values()]
-    return (
-        '<a id="envelope"></a>\n\n## 公共信封列\n\n每张表单都有这些列；表单自己写了同名字段的，以表单的为准。\n\n'
-        + markdown_table(_FIELD_HEADER, rows)
-    )
+    return list(shown.values())
 
 
 def _form(cat: Catalogue, form: Form) -> str:
-    facts = [
-        f"交付文件名以 `{form.form_id}` 或中文名开头：{'、'.join(form.names[1:])}。",
-        f"服务日期是“{form.field(form.service_date).title}” `{form.service_date}`。",
-    ]
-    if form.stage:
-        named = "、".join(f"{form.field(name).title} `{name}`" for name in form.stage)
-        facts.append(f"同一人同一天可以有几条，用 {named} 区分。")
-    if form.source:
-        facts.append(f"出处：{form.source}。")
-    if form.key:
-        facts.append(f"键：`{form.key}`。")
     rows = [_field_row(cat, form, column) for column in form.own_fields]
     return (
         f'<a id="{form.form_id}"></a>\n\n## {form.title} `{form.form_id}`\n\n'
-        + "\n".join(f"- {fact}" for fact in facts)
+        + "\n".join(f"- {fact}" for fact in form_said(form))
         + "\n\n"
         + markdown_table(_FIELD_HEADER, rows)
     )
+
+
+def _as_code(text: str) -> str:
+    return f"`{text}`"
+
+
+def form_said(form: Form, text: Callable[[str], str] = str, code: Callable[[str], str] = _as_code) -> list[str]:
+    """What is to be known of a form, one Chinese sentence a fact. ``text``, ``code``: how the page writes words and
+    names."""
+    service = form.field(form.service_date)
+    facts = [
+        _delivered_as(form, text, code),
+        f"对象是{SUBJECT_TITLES[form.subject]}；服务日期是“{text(service.title)}” {code(form.service_date)}。",
+    ]
+    if form.stage:
+        named = "、".join(f"{text(form.field(name).title)} {code(name)}" for name in form.stage)
+        facts.append(f"同一人同一天可以有几条，用 {named} 区分。")
+    if form.frequency:
+        facts.append(f"频次与时机：{text(form.frequency)}。")
+    if form.source:
+        facts.append(f"出处：{text(form.source)}。")
+    if form.key:
+        facts.append(f"键：{code(form.key)}。")
+    return facts
+
+
+def report_said(report: Report, text: Callable[[str], str] = str, code: Callable[[str], str] = _as_code) -> list[str]:
+    """What is to be known of a report's extract, one Chinese sentence a fact."""
+    period = f"期间（{code('Y')} 全年，{code('Q1')}～{code('Q4')} 季，{code('M01')}～{code('M12')} 月）"
+    told = {"institution_code": "机构编码", "institution_name": "机构名称", "year": "年度", "period": period}
+    columns = "、".join(f"{code(name)} {title}" for name, title in told.items())
+    return [
+        _delivered_as(report, text, code),
+        f"一家机构一期一行；另有 {columns}四列。",
+    ]
+
+
+def _delivered_as(one: Form | Report, text: Callable[[str], str], code: Callable[[str], str]) -> str:
+    return f"交付文件名以 {code(one.names[0])} 或中文名开头：{text('、'.join(one.names[1:]))}。"
 
 
 def _field_row(cat: Catalogue, form: Form, column: Field) -> tuple[str, ...]:
@@ -201,9 +231,9 @@ def _report(report: Report) -> str:
     header = ("报表项", "中文名", "其他写法", "单位", "性质", "由记录重算", "口径")
     return (
         f'<a id="{report.report_id}"></a>\n\n## 报表：{report.title} `{report.report_id}`\n\n'
-        f"- 交付文件名以 `{report.report_id}` 或中文名开头：{'、'.join(report.names[1:])}。\n"
-        "- 一家机构一期一行；另有 `institution_code` 机构编码、`institution_name` 机构名称、`year` 年度、"
-        "`period` 期间（`Y` 全年，`Q1`～`Q4` 季，`M01`～`M12` 月）四列。\n\n" + markdown_table(header, rows)
+        + "\n".join(f"- {fact}" for fact in report_said(report))
+        + "\n\n"
+        + markdown_table(header, rows)
     )
 
 

@@ -11,11 +11,15 @@ from typing import Any
 from phqc_pipeline.catalogue import CodeList, Field, Form, Report, Rule
 from phqc_pipeline.catalogue.explain import plain
 from phqc_pipeline.catalogue.handbook import (
+    ENVELOPE_SAID,
     LONGEST_LIST,
     SUBJECT_TITLES,
     bounds_said,
     code_list_users,
+    envelope_columns,
+    form_said,
     remarks,
+    report_said,
     required_said,
     type_said,
 )
@@ -132,23 +136,11 @@ def _form_index(book: Book, forms: Sequence[Form]) -> str:
 
 def _form(book: Book, form: Form) -> str:
     here = form_page(form.form_id)
-    facts = [
-        f"交付文件名以 {md.code(form.form_id)} 或中文名开头：{md.text('、'.join(form.names[1:]))}。",
-        f"对象是{SUBJECT_TITLES[form.subject]}；服务日期是“{md.text(form.field(form.service_date).title)}”"
-        f" {md.code(form.service_date)}。",
-    ]
-    if form.stage:
-        named = "、".join(f"{md.text(form.field(name).title)} {md.code(name)}" for name in form.stage)
-        facts.append(f"同一人同一天可以有几条，用 {named} 区分。")
-    if form.frequency:
-        facts.append(f"频次与时机：{md.text(form.frequency)}。")
-    if form.source:
-        facts.append(f"出处：{md.text(form.source)}。")
     rules = book.rules_on(form.form_id)
     own = [rule for rule in rules if not book.is_generic(rule) and rule.carrier == "pandera"]
     cross = [rule for rule in rules if not book.is_generic(rule) and rule.carrier == "dbt"]
     generic = [rule for rule in rules if book.is_generic(rule)]
-    parts = [md.bullets(facts)]
+    parts = [md.bullets(form_said(form, md.text, md.code))]
     for title, group in (("本表专属的规则", own), ("跨记录、跨表的规则", cross)):
         if group:
             parts.append(f"## {title}（{len(group)} 条）\n\n{book.rule_table(group, here, forms=False)}")
@@ -174,14 +166,8 @@ def _listed(book: Book, rules: Sequence[Rule], here: str) -> str:
 
 
 def _envelope(book: Book) -> str:
-    shown: dict[str, tuple[Form, Field]] = {}
-    for form in book.catalogue.forms.values():
-        for column in form.fields:
-            if column.envelope and column.name not in form.own_names:
-                shown.setdefault(column.name, (form, column))
-    said = "每张表单都有这些列；表单自己写了同名字段的，以表单的为准。\n"
-    rows = [_field_row(book, form, column, ENVELOPE) for form, column in shown.values()]
-    return md.page("公共信封列", said, _reading(book, ENVELOPE), md.table(_FIELDS, rows), orphan=False)
+    rows = [_field_row(book, form, column, ENVELOPE) for form, column in envelope_columns(book.catalogue)]
+    return md.page("公共信封列", f"{ENVELOPE_SAID}\n", _reading(book, ENVELOPE), md.table(_FIELDS, rows), orphan=False)
 
 
 def _reading(book: Book, here: str) -> str:
@@ -265,12 +251,7 @@ def _report(book: Book, report: Report) -> str:
         )
         for item in report.items
     ]
-    said = md.bullets(
-        [
-            f"交付文件名以 {md.code(report.report_id)} 或中文名开头：{md.text('、'.join(report.names[1:]))}。",
-            "一家机构一期一行；另有机构编码、机构名称、年度、期间四列。",
-        ]
-    )
+    said = md.bullets(report_said(report, md.text, md.code))
     rules = book.rules_on(report.report_id)
     header = ("报表项", "英文项名", "单位", "性质", "由记录重算", "口径", "其他写法")
     listed = f"## 规则（{len(rules)} 条）\n\n{book.rule_table(rules, here, forms=False)}" if rules else ""
