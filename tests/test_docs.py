@@ -312,7 +312,7 @@ def test_the_cross_rules_find_what_the_page_says(
     town.visits(town_of_cases.DM, seldom, "0110 0701")
     expected.append(town_of_cases.Found("DM-T-901", seldom, town_of_cases.HERE, "173"))
     home = Home(tmp_path, dbt_project=workshop.folder / "dbt_project")
-    outcome = town_of_cases._judge(home, workshop.catalogue(), town, {}, {})
+    outcome = town_of_cases._judge(home, workshop.catalogue(), town, {"page": expected}, {})
     new = outcome.findings.filter(pl.col("rule_id").str.ends_with("901"))
     found = new.select("rule_id", "subject_id", "institution_code", "observed").rows()
     assert sorted(found) == sorted(tuple(one)[:4] for one in expected)
