@@ -48,7 +48,8 @@ class DiffError(RuntimeError):
 class RuleDiff:
     """``rules``: rule_id, change (新增, 停用, 改动) of rules not alike. ``findings``: rule_id, institution_code,
     appears, vanishes, stays, reworded, appearing, vanishing (up to SAMPLES of form/subject ids). ``scores``:
-    institution_code, records, passed_before, passed_after, score_before, score_after."""
+    institution_code, records, passed_before, passed_after, score_before, score_after, mean_before, mean_after (of the
+    records' scores)."""
 
     day: date
     rules: pl.DataFrame
@@ -202,7 +203,8 @@ FROM paired GROUP BY ALL ORDER BY count(*) FILTER (appears OR vanishes) DESC, ru
 """
 _SCORES = """
 SELECT institution_code, coalesce(n.records, o.records) AS records, o.passed AS passed_before, n.passed AS passed_after,
-    o.score AS score_before, n.score AS score_after
+    o.score AS score_before, n.score AS score_after, o.mean_record_score AS mean_before,
+    n.mean_record_score AS mean_after
 FROM before_score AS o FULL JOIN after_score AS n USING (institution_code) ORDER BY institution_code
 """
 

@@ -43,12 +43,17 @@ def describe_diff(told: RuleDiff, cat: Catalogue) -> str:
         said.append(f"  ……另有 {moved.height - ROWS_SHOWN} 行，用 --out 另存全部")
     said.append("机构得分：")
     for row in told.scores.iter_rows(named=True):
-        before, after = row["score_before"] or 0.0, row["score_after"] or 0.0
         said.append(
-            f"  {row['institution_code']}：{before:.2f} → {after:.2f}（{after - before:+.2f}），"
+            f"  {row['institution_code']}：{_moved(row['score_before'], row['score_after'])}，"
+            f"记录平均分 {_moved(row['mean_before'], row['mean_after'])}，"
             f"合格记录 {row['passed_before'] or 0} → {row['passed_after'] or 0} / {row['records']}"
         )
     return "\n".join(said)
+
+
+def _moved(before: float | None, after: float | None) -> str:
+    before, after = before or 0.0, after or 0.0
+    return f"{before:.2f} → {after:.2f}（{after - before:+.2f}）"
 
 
 def write_csv(told: RuleDiff, path: Path) -> None:

@@ -88,7 +88,7 @@ def _lost_forms(ask: Asks) -> str:
 _MOVED = """
     sum(new_findings)::BIGINT AS new_findings, sum(fixed_findings)::BIGINT AS fixed_findings,
     sum(reopened_findings)::BIGINT AS reopened_findings, sum(waived_findings)::BIGINT AS waived_findings,
-    sum(retired_findings)::BIGINT AS retired_findings"""
+    sum(waiver_ended_findings)::BIGINT AS waiver_ended_findings, sum(retired_findings)::BIGINT AS retired_findings"""
 
 
 def _changes(ask: Asks) -> str:

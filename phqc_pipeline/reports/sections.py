@@ -125,8 +125,14 @@ def _changes(facts: InstitutionFacts) -> Section | None:
     changes = facts.further.get("changes")
     if changes is None or changes.is_empty():
         return None
-    moves = (("new_findings", "新出现"), ("fixed_findings", "改好"), ("reopened_findings", "反复"),
-             ("waived_findings", "豁免"), ("retired_findings", "不再适用"))  # fmt: skip
+    moves = (
+        ("new_findings", "新出现"),
+        ("fixed_findings", "改好"),
+        ("reopened_findings", "反复"),
+        ("waived_findings", "豁免"),
+        ("waiver_ended_findings", "豁免到期"),
+        ("retired_findings", "不再适用"),
+    )
     told = joined(f"{title} {int(changes[name].sum()):,}" for name, title in moves)
     who = Shape().text("who", "机构" if facts.is_all else "责任医生", "lead")
     rule = Shape().cell("规则", lambda row: f"{row['rule_title']}（{row['rule_id']}）", "lead").severity()

@@ -84,8 +84,9 @@ def scheme_form_table(schemes: Iterable[Scheme]) -> pl.DataFrame:
 
 
 def institution_scores_sql(name: str, present: str) -> str:
-    """institution_code, records, passed, score (0 to 100) by the findings in table ``name`` and the one scheme in
-    ``<name>_scheme``, ``_scheme_rule``, ``_scheme_form``. ``present``: SQL of the list of Parquet files of subjects.
+    """institution_code, records, passed, score and mean_record_score (0 to 100) by the findings in table ``name`` and
+    the one scheme in ``<name>_scheme``, ``_scheme_rule``, ``_scheme_form``. ``present``: SQL of the list of Parquet
+    files of subjects.
 
     As ``mart.score`` has it, on a night's own files: for a comparison that builds no warehouse.
     """
@@ -98,8 +99,8 @@ def institution_scores_sql(name: str, present: str) -> str:
         ),
         records AS (
             SELECT p.institution_code, coalesce(w.weight, 1) AS weight,
-                NOT coalesce(m.fails, FALSE) AND 100 - least(100, coalesce(m.points, 0)) >= coalesce(s.record_line, 0)
-                    AS passed
+                100 - least(100, coalesce(m.points, 0)) AS record_score,
+                NOT coalesce(m.fails, FALSE) AND record_score >= coalesce(s.record_line, 0) AS passed
             FROM read_parquet({present}) AS p CROSS JOIN {name}_scheme AS s
             LEFT JOIN {name}_scheme_form AS w ON w.form_id = p.form_id
             LEFT JOIN marked AS m ON m.institution_code = p.institution_code AND m.form_id = p.form_id
@@ -107,5 +108,6 @@ def institution_scores_sql(name: str, present: str) -> str:
             WHERE p.subject_kind = 'record'
         )
         SELECT institution_code, count(*) AS records, count(*) FILTER (passed) AS passed,
-            coalesce(100.0 * sum(weight) FILTER (passed) / nullif(sum(weight), 0), 0) AS score
+            coalesce(100.0 * sum(weight) FILTER (passed) / nullif(sum(weight), 0), 0) AS score,
+            avg(record_score) AS mean_record_score
         FROM records GROUP BY institution_code"""

@@ -222,6 +222,7 @@ def test_what_a_changed_threshold_does(home: Home, rules: Path, tmp_path: Path) 
     assert sorted(row["vanishing"]) == [f"vision_screening/V{number}" for number in (1, 3, 4)]
     (score,) = told.scores.to_dicts()
     assert (score["passed_before"], score["passed_after"], score["score_after"]) == (3, 6, 100.0)
+    assert (score["mean_before"], score["mean_after"]) == (round((3 * 100 + 3 * 90) / 6, 6), 100.0)
     assert "消失的例子：vision_screening/V1" in describe_diff(told, after)
     back = compare_rules(home, Version(after), Version(before))
     assert int(back.findings["appears"].sum()) == 3
