@@ -150,7 +150,7 @@ def prepare_project(
     for rule in rules:
         of_models.setdefault(rule["model"], []).append(rule)
     wanted = asked_files(wanted, of_models.keys(), {rule["rule_id"] for rule in rules})
-    wanted[Path("dbt_project.yml")] = _project_yaml(wanted[Path("dbt_project.yml")], project_vars(cat, rules))
+    wanted[Path("dbt_project.yml")] = _project_yaml(wanted[Path("dbt_project.yml")], project_vars(cat))
     _write_changed(target, wanted, keep=_GENERATED)
     lists = {
         "catalogue_forms": {form.form_id: _form_vars(form) for form in cat.forms.values()},
@@ -229,10 +229,9 @@ def _staging_docs(cat: Catalogue, delivered: Sequence[Form]) -> list[dict[str, A
     return found
 
 
-def project_vars(cat: Catalogue, rules: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What is asked where dbt knows no macros, and numbers: anything longer is a macro (``catalogue_macros``)."""
+def project_vars(cat: Catalogue) -> dict[str, Any]:
+    """Numbers that models are given; anything longer is a macro (``catalogue_macros``)."""
     return {
-        "carried": sorted({entry["rule_id"] for entry in rules}),
         "difference_days": cat.settings.difference_days,
         "verification_margin": cat.settings.verification_margin,
     }

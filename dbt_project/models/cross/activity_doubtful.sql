@@ -1,7 +1,6 @@
 -- 活动人数雷同、缺佐证 (HED-A-001): in the period, one activity held several times with exactly as many people each time,
 -- or gatherings without the evidence that belongs to them. One finding an institution.
 {% set rules = rules_on('activity_doubtful') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

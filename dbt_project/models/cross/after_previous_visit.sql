@@ -5,7 +5,6 @@
 -- later visit to the next one agreed). lower: some of these counts is lower than before, where both visits have it. On
 -- people: one finding, the last pair, or that of the longest (shortest) interval.
 {% set rules = rules_on('after_previous_visit') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

@@ -1,7 +1,6 @@
 -- 批量录入 (AUT-A-012): records of many different residents entered within one minute. One finding a doctor and
 -- institution, on the fullest minute. A time of exactly midnight is a date without time, and tells no minute.
 {% set rules = rules_on('batch_entry') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

@@ -1,7 +1,6 @@
 -- 宣传栏更新 (HED-T-005): too many days between two updates of the boards one behind the other, both in the period
 -- (0a.14). One finding an institution, on its longest gap.
 {% set rules = rules_on('board_gap') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

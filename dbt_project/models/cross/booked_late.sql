@@ -1,7 +1,6 @@
 -- 建册过晚 (PRG-T-001): the first antenatal record of a pregnancy was made after the weeks in which it should be. One
 -- finding a woman, on her last such record.
 {% set rules = rules_on('booked_late') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

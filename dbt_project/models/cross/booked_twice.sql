@@ -1,7 +1,6 @@
 -- 同一孕次重复建册 (PRG-U-001): more than one first antenatal record of one pregnancy; records are of one when their last
 -- periods lie near each other. One finding a woman, on the last record of such a pregnancy.
 {% set rules = rules_on('booked_twice') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

@@ -1,7 +1,6 @@
 -- 日期集中: an institution's entries in the last week of the period (AUT-A-013), visits face to face on public holidays and
 -- Sundays that no make-up day turns into working days (014), visits on the last day of a month (015).
 {% set rules = rules_on('calendar_effect') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

@@ -1,6 +1,5 @@
 -- 有卡无档 (XFM-X-017): a child with a vaccination card whose archive number and identity number both are on no profile.
 {% set rules = rules_on('card_without_profile') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

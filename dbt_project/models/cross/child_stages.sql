@@ -1,7 +1,6 @@
 -- 儿童按月龄的服务 (CHT-T-001): children of whom there is no record of an age they reached, when a month of grace after it is
 -- over; the day after its end lies in the period. Ages reached before the archive was opened are not the institution's.
 {% set rules = rules_on('child_stages') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

@@ -1,7 +1,6 @@
 -- 连续两次未控制 (HTN-L-008, DM-L-010): two visits one behind the other, both not controlled, and the later one without
 -- a reason of referral (0a.13). The later visit lies in the period; one finding a person, on the last such pair.
 {% set rules = rules_on('consecutive_uncontrolled') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

@@ -1,7 +1,6 @@
 -- 整条复制: a visit that says what the one before said (AUT-A-008), one content on many residents of a doctor (009), two
 -- examinations of a person in one year alike (030). Records with hardly anything filled in say nothing.
 {% set rules = rules_on('copied_content') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

@@ -1,7 +1,6 @@
 -- 表间身份不一致 (XFM-X-001 sex, 002 birth date, 003 name): does an item of a person differ between two forms? Compared
 -- over all forms that have it and all institutions; reported on the profile.
 {% set rules = rules_on('cross_form_identity') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

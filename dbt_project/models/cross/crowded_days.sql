@@ -1,7 +1,6 @@
 -- 单日随访量 (AUT-A-010): residents a doctor saw face to face on one day, over all kinds of visits. A resident seen on two
 -- forms counts once. One finding a doctor, on the fullest day.
 {% set rules = rules_on('crowded_days') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

@@ -3,7 +3,6 @@
 -- the next. One finding a woman, on her last such delivery, at the home form's record where there is one
 -- (of another form's record only the institution, the doctor and the day are told).
 {% set rules = rules_on('delivery_dates_differ') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

@@ -1,7 +1,6 @@
 -- 不能自理者多次门诊 (ELD-L-005): the last assessment says the person cannot care for themselves, and yet they came to the
 -- clinic on several days of the period, by their follow-up visits.
 {% set rules = rules_on('dependent_visits') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

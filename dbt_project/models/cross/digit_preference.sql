@@ -3,7 +3,6 @@
 -- below the stated rate of false ones after Benjamini and Hochberg over all doctors the rule tests tonight. A doctor
 -- whose readings are even throughout reads a mercury column: the five even digits are compared with each other then.
 {% set rules = rules_on('digit_preference') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

@@ -1,6 +1,5 @@
 -- 现存疾病不在既往史 (XFM-X-012): the last examination ticks a disease whose counterpart the profile's past diseases lack.
 {% set rules = rules_on('disease_not_in_history') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

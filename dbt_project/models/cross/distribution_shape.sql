@@ -2,7 +2,6 @@
 -- (Kolmogorov and Smirnov). Real populations differ from any norm, so the distance itself must be large; p after
 -- Benjamini and Hochberg over the institutions tested tonight.
 {% set rules = rules_on('distribution_shape') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

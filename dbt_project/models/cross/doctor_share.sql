@@ -1,6 +1,5 @@
 -- 医生结果过于集中 (TCM-A-002): the share of one outcome among all of a doctor's records at an institution.
 {% set rules = rules_on('doctor_share') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

@@ -1,7 +1,6 @@
 -- 剂次间隔不足 (VAC-L-002): a dose given sooner after the one before it than the programme in force on that day allows.
 -- The one before is the dose the programme names (`previous`), else the same vaccine's with the number before.
 {% set rules = rules_on('dose_interval') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

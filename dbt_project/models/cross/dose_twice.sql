@@ -1,7 +1,6 @@
 -- 同一剂次重复 (VAC-U-001): more than one record of one vaccine and dose of a child, at any institution. One finding a
 -- child, on its last record of such a dose; all such doses are told.
 {% set rules = rules_on('dose_twice') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

@@ -2,7 +2,6 @@
 -- dose. A dose is there when one of its number or a later one is on record, or as many of its series were given on
 -- different days; a combined vaccine counts for those it stands for. Children are known by card or archive number.
 {% set rules = rules_on('doses_overdue') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

@@ -1,7 +1,6 @@
 -- 用药与过敏史冲突 (XFM-X-021): a drug of a visit in the period that the profile's drug allergies name, by class or by
 -- name. One finding a person and form, on the last such visit.
 {% set rules = rules_on('drug_allergy') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

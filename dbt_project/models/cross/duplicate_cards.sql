@@ -1,7 +1,6 @@
 -- 重复报卡 (INF-U-001): several cards of one patient, disease and day of onset, at any institution. A card that corrects
 -- another is no duplicate of it. Every card of such a group is told, with the size of the group.
 {% set rules = rules_on('duplicate_cards') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

@@ -1,7 +1,6 @@
 -- 内容重复 (COM-U-003): records of one person and day that are alike in everything but number, dates of entry and
 -- signatures. Keys first: only records that share person and day are read whole and compared, column by column.
 {% set rules = rules_on('duplicate_content') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

@@ -2,7 +2,6 @@
 -- 0a.9: only current rows are judged; that a number was used twice is itself one finding on the current row.
 -- 0a.10: every record of a group is reported; groups reach across institutions.
 {% set rules = rules_on('duplicate_records') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

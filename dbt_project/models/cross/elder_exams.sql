@@ -1,7 +1,6 @@
 -- 老年人体检过密 (ELD-T-002 more than one in the period, ELD-T-003 too soon after the one before): people who turn 65 in the
 -- year of the period or before; examinations of one day count once (0a.13).
 {% set rules = rules_on('elder_exams') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

@@ -1,7 +1,6 @@
 -- 老年人年度服务 (ELD-T-001 no examination, ELD-C-001 examination without self-care assessment): people who turn 65 in
 -- the year of the period or before, and the services of the period they have or lack.
 {% set rules = rules_on('elder_yearly') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

@@ -1,7 +1,6 @@
 -- 体检与随访矛盾 (XFM-X-010 smoking, 011 drinking): what the last examination says against the visits within days of it.
 -- One finding a person, on the examination; the nearest contradicting visit is told.
 {% set rules = rules_on('exam_against_visits') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

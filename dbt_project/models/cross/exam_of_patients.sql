@@ -1,7 +1,6 @@
 -- 体检与患者身份 (EXM-C-018: a known patient's last examination lacks a check; EXM-L-010, EXM-L-011: somebody not known as a
 -- patient with a high value, and no advice to have it checked again).
 {% set rules = rules_on('exam_of_patients') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

@@ -1,6 +1,5 @@
 -- 跨机构重复体检 (UNI-U-010): profiles whose identity number was examined at more than one institution in the period.
 {% set rules = rules_on('exams_elsewhere') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

@@ -1,6 +1,5 @@
 -- 新确诊即控制满意 (HTN-L-023): a person's first visit, soon after the registered diagnosis, already judged controlled.
 {% set rules = rules_on('first_visit_controlled') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

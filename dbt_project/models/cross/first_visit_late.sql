@@ -1,7 +1,6 @@
 -- 首次访视逾期 (NBV-T-001): the first home visit of a newborn came too many days after birth, or after the discharge that
 -- the mother's record of delivery tells. One finding a child.
 {% set rules = rules_on('first_visit_late') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

@@ -2,7 +2,6 @@
 -- that delivery; one made after the delivery is of that pregnancy too, when its last period lies before. One finding a
 -- woman.
 {% set rules = rules_on('gestation_implausible') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

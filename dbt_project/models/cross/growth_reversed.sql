@@ -3,7 +3,6 @@
 -- such examination. `may_fall_by`: what may be lost by measuring,
 -- `may_fall_to`: the share of the value before that must be left, each in the order of `compare`.
 {% set rules = rules_on('growth_reversed') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

@@ -4,7 +4,6 @@
 -- was excluded need not be told. Archives that are closed are not asked for a registration, and of somebody whose card does
 -- not tell its disease nothing is known. Compared over all institutions.
 {% set rules = rules_on('history_and_register') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

@@ -1,7 +1,6 @@
 -- 家庭 (RES-L-016 not exactly one head, RES-L-017 too many members): the households of an institution, by their archives.
 -- Where nobody's relation to the head is told, nothing is said of heads.
 {% set rules = rules_on('households') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

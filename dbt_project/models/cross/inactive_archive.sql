@@ -1,7 +1,6 @@
 -- 活动档案无动态 (XFM-X-018): an archive called active whose last record on any form, its own opening included, lies years
 -- back.
 {% set rules = rules_on('inactive_archive') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

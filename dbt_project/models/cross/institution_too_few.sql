@@ -3,7 +3,6 @@
 -- that delivered the form; where the rule asks a level, those of it. Records of stations that are registered below an
 -- institution are the stations' own.
 {% set rules = rules_on('institution_too_few') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

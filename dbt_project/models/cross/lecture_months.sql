@@ -2,7 +2,6 @@
 -- months of the period that are over. Health centres by themselves; the stations registered below them by their own
 -- records, in the centre's delivery. An institution without a level cannot be judged.
 {% set rules = rules_on('lecture_months') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

@@ -1,7 +1,6 @@
 -- 禁忌与活疫苗 (VAC-L-006): a live vaccine given to a child whose card tells a contraindication to it. Clauses that deny
 -- one (无…, 否认…) do not count.
 {% set rules = rules_on('live_vaccine_contraindicated') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

@@ -1,7 +1,6 @@
 -- 两种减毒活疫苗间隔 (VAC-L-005): two different live vaccines, both injected, on days too near to each other. On one day
 -- is right. One finding a child, on the later dose of its last such pair.
 {% set rules = rules_on('live_vaccines_close') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

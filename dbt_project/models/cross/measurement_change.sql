@@ -2,7 +2,6 @@
 -- against the person's previous one, on whichever of the rule's forms either stands (0a.13). One finding a person and
 -- form, on the form of the later value.
 {% set rules = rules_on('measurement_change') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

@@ -1,7 +1,6 @@
 -- 偏离本人中位数 (XFM-X-006): a measurement of a grown person too far from the median of all of theirs, on whichever of the
 -- rule's forms. One finding a person and form, on the measurement farthest off. A single measurement tells nothing.
 {% set rules = rules_on('measurement_median') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

@@ -1,7 +1,6 @@
 -- 两项服务不相配 (ELD-T-004 too far apart, XFM-X-022 not in one year): a record against the person's records of another
 -- service that belongs to it. Without any of the other there is nothing to compare.
 {% set rules = rules_on('nearest_service') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

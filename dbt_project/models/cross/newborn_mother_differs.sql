@@ -1,7 +1,6 @@
 -- 新生儿与分娩登记不符 (CHD-X-002): the record of delivery that names a child's archive tells another mother, day of birth
 -- or sex than the child's visit. What differs is told, never whose it is. One finding a child.
 {% set rules = rules_on('newborn_mother_differs') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

@@ -1,7 +1,6 @@
 -- 新生儿无访视 (CHD-X-001 by the child's archive, PRG-X-001 by the mother's record of a live birth): nothing of the child
 -- stands on the forms looked through, and the days in which it should have been visited ended in the period.
 {% set rules = rules_on('newborn_unvisited') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

@@ -4,7 +4,6 @@
 -- who did on a day that nobody told. What is told may also say that nothing happened (no_reason). One finding a person, on the
 -- last such event.
 {% set rules = rules_on('no_visit_after') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

@@ -1,7 +1,6 @@
 -- 不用药而一直正常 (DM-X-002): managed in the period, seen several times in it, every value normal and no drug told once. One
 -- finding a person, on the registration made last.
 {% set rules = rules_on('normal_without_treatment') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

@@ -1,5 +1,4 @@
 -- 没有数据可判的规则: rules that rest on data no form and no registry file holds. Nobody is their subject, so each is
 -- not_evaluable with what the catalogue says it needs.
-{{ config(enabled=rules_on('not_collected') | length > 0) }}
 
 {{ no_findings() }}

@@ -1,7 +1,6 @@
 -- 纳入管理前未体检 (HTN-C-010): managed in the period, and no examination on or before the day of the person's first visit. One
 -- finding a person, on the registration made last.
 {% set rules = rules_on('not_examined_at_start') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

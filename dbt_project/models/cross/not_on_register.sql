@@ -2,7 +2,6 @@
 -- who was not on the doctors' list on the day of service (COM-F-017). The list is that of the record's own institution
 -- or of the one that delivers it; where neither has a list nothing is judged.
 {% set rules = rules_on('not_on_register') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

@@ -2,7 +2,6 @@
 -- one head of the same household at the institution; else who bears the identity number told as the head's; without either
 -- archive, the birth date in that number, if it is right.
 {% set rules = rules_on('older_than_head') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

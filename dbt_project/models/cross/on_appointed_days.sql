@@ -1,7 +1,6 @@
 -- 每次随访恰在预约日 (HTN-T-008): every visit of the period on the very day that the visit before had agreed (0a.13), and
 -- several of them. One finding a person, at the institution of the last visit.
 {% set rules = rules_on('on_appointed_days') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

@@ -1,6 +1,5 @@
 -- 千篇一律: a doctor's texts are one and the same (AUT-A-020), a field of an institution has one answer throughout (025).
 {% set rules = rules_on('one_answer') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

@@ -1,7 +1,6 @@
 -- 两病只随访一种 (HTN-X-008): a person with both diseases, by the history told or by a registration, who has visits for one of
 -- them and none for the other. Who was registered for the other only lately is given time. Reported on the profile.
 {% set rules = rules_on('one_of_two_follow_ups') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

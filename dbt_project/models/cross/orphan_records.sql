@@ -1,7 +1,6 @@
 -- 孤儿记录 (XFM-X-005): a service record whose archive number has no judged record on the form that is the home of
 -- archives (the form the rule reads) at any institution. What is no archive number is the business of COM-F-001.
 {% set rules = rules_on('orphan_records') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

@@ -1,7 +1,6 @@
 -- 检查过期 (DM-T-006): the last date of a test that the visits tell is too long ago. Who never had one is not asked, nor
 -- whose archive the last visit tells to be closed. One finding a person, at the institution of the last visit.
 {% set rules = rules_on('outdated_test') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

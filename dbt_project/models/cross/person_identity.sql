@@ -4,7 +4,6 @@
 -- every archive of a group is reported, with the size of the group and nothing of the others (0a.10). Where `mixed` is
 -- given, a group must also hold more than one value of it.
 {% set rules = rules_on('person_identity') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

@@ -1,7 +1,6 @@
 -- 产后42天检查缺失 (PRG-T-005): a delivery so many days ago, the last of them in the period, without the examination after
 -- it. One finding a woman, on her last such delivery.
 {% set rules = rules_on('postpartum_exam_missing') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

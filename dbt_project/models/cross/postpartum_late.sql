@@ -3,7 +3,6 @@
 -- so no record of the rule's form to point at).
 -- One finding a woman, on her last such delivery.
 {% set rules = rules_on('postpartum_late') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

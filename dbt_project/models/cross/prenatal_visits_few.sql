@@ -2,7 +2,6 @@
 -- day expected — with too few days on which the woman was examined. One of which nothing is known but that another one
 -- began before it could end is left out. One finding a woman, on her last such pregnancy.
 {% set rules = rules_on('prenatal_visits_few') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

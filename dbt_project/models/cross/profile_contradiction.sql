@@ -1,7 +1,6 @@
 -- 与档案矛盾: people with records on a form whom their profile says cannot or would not have them — men with records of a
 -- pregnancy (XFM-X-015), mothers archived as unmarried (XFM-X-016). One finding a person, on the last such record.
 {% set rules = rules_on('profile_contradiction') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

@@ -1,7 +1,6 @@
 -- What each visit or examination says, as one number: everything but numbers, dates, times of entry and signatures
 -- (the dictionary's business columns), as delivered. Of examinations only where a person has several in one year.
 {% set rules = rules_on('copied_content') %}
-{{ config(enabled=rules | length > 0) }}
 
 {% set kinds = {} %}
 {% for rule in rules if rule.form_id in delivered_forms() %}{% do kinds.update({rule.form_id: rule.params.alike}) %}{% endfor %}

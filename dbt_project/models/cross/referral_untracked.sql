@@ -1,7 +1,6 @@
 -- 转出未跟踪 (REF-T-001): a referral out of which nothing came back in so many days, neither a slip nor a follow-up of the
 -- person, at any institution; the last of those days lies in the period. One finding a person, on the last such referral.
 {% set rules = rules_on('referral_untracked') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

@@ -1,7 +1,6 @@
 -- 转诊无转诊单 (REF-X-001): a visit that tells a reason of referral, without a referral slip of the person near that day,
 -- at any institution. One finding a person and form, on the last such visit.
 {% set rules = rules_on('referral_without_slip') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

@@ -1,7 +1,6 @@
 -- 专项登记与专用表 (SMI-X-001: managed in the period without the form; SMI-T-005: the form filled in too long after the
 -- diagnosis). The diagnosis is the earliest on the register, else the form's own.
 {% set rules = rules_on('register_and_form') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

@@ -1,6 +1,5 @@
 -- 登记率异常 (AUT-A-029): the share of adult residents in management for a disease, against the population's prevalence.
 {% set rules = rules_on('registered_rate') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

@@ -2,7 +2,6 @@
 -- visits lie exactly as many days apart, time after time (032). Visits in order as 0a.13 has them; one finding a person,
 -- on the last visit.
 {% set rules = rules_on('regular_series') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

@@ -1,7 +1,6 @@
 -- 数值原样重复 (AUT-A-006): several visits of a person one behind the other with exactly the same measurements. Visits in
 -- order as 0a.13 has them, the last of the run in the period; one finding a person, on the last such run.
 {% set rules = rules_on('repeated_values') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

@@ -1,7 +1,6 @@
 -- 报表之间与比率 (RPT-R-043 a reported rate is not its numerator over its denominator, RPT-R-044 two reports give one
 -- figure differently). A rate is an item whose parameters name its numerator and denominator.
 {% set rules = rules_on('report_agreement') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

@@ -2,7 +2,6 @@
 -- of it). `pairs` of items written part/whole, any of them is enough; an item ending in _* stands for all that begin so.
 -- The whole may stand in another report of the institution.
 {% set rules = rules_on('report_logic') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

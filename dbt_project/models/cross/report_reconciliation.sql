@@ -2,7 +2,6 @@
 -- what cannot be compared is not applicable. A rule may watch several items (`cells`): one of them off is enough. The
 -- finding's period is the report's.
 {% set rules = rules_on('report_reconciliation') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

@@ -2,7 +2,6 @@
 -- all of them reported the period; who has none below is none of its business, who has some that did not report cannot
 -- be judged.
 {% set rules = rules_on('report_rollup') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

@@ -1,6 +1,5 @@
 -- 恰等于目标值 (RPT-R-055): of the rates a period's reports give, several are exactly the year's targets.
 {% set rules = rules_on('report_targets') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

@@ -2,7 +2,6 @@
 -- through the year is less than a period before), yearly (RPT-R-051, far from last year's), uneven (RPT-R-052, a quarter's
 -- increment far from the mean or nought), repeated (RPT-R-054, every figure that of the period before).
 {% set rules = rules_on('report_trend') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

@@ -1,7 +1,6 @@
 -- 按名册录入 (AUT-A-033): a doctor's records of one day, entered in exactly the order of the archive numbers. One finding a
 -- doctor and form, on the longest such day. A time of exactly midnight is a date without time, and tells no order.
 {% set rules = rules_on('roster_order') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

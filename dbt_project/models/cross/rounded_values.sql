@@ -1,7 +1,6 @@
 -- 多为整数 (DM-L-014): a measurement that is a whole number, of a doctor who has whole numbers nearly always and enough
 -- of them to tell. One finding a record.
 {% set rules = rules_on('rounded_values') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

@@ -1,7 +1,6 @@
 -- 同日随访不一致 (HTN-X-007): two forms of one person and day that tell different measurements. One finding a person, on
 -- the last such day, at the institution of the home form's record.
 {% set rules = rules_on('same_day_disagreement') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

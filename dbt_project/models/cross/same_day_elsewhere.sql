@@ -1,7 +1,6 @@
 -- 同日异地 (XFM-X-020): services of one person on one day at institutions farther apart than the limit, by the places told
 -- on the records. One finding a person, on the last such day, on the profile. Who has no record with a place is not judged.
 {% set rules = rules_on('same_day_elsewhere') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

@@ -1,7 +1,6 @@
 -- 测量值雷同 (CHD-A-001): children of one village born in one month with exactly the same measurements. Every child of
 -- such a group is told, with the size of the group.
 {% set rules = rules_on('same_measurements') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

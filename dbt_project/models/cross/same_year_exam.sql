@@ -1,7 +1,6 @@
 -- 与当年体检不符 (TCM-L-013, TCM-L-014: a question graded by a measurement; ELD-X-001: the same grade told twice): a record
 -- against the person's examination of the same year that is nearest to it. Of a rule on people, their last record.
 {% set rules = rules_on('same_year_exam') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

@@ -1,7 +1,6 @@
 -- 终止后仍有服务 (XFM-X-019): a profile that ended (moved, died, lost) with a service dated after the day it ended. One
 -- finding a profile; the latest such service tells when.
 {% set rules = rules_on('service_after_end') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

@@ -2,7 +2,6 @@
 -- at one point (017). The place is the platform's (service_lng, service_lat); the time is that of entry, since a record is
 -- made where it is located; a time of exactly midnight is a date without time.
 {% set rules = rules_on('service_location') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

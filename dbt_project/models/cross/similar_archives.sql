@@ -2,7 +2,6 @@
 -- village and telephone, the names alike). Across institutions; every archive is reported, with the size of its group and
 -- nothing of the others (0a.10). Two valid and different numbers are two people, twins most of all: no pair of UNI-U-004.
 {% set rules = rules_on('similar_archives') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

@@ -2,7 +2,6 @@
 -- fell due in the period, that is, the age at which it may last be made passed in it. Whoever was archived after the age
 -- itself is not asked for it. One finding a child, with all stages it lacks.
 {% set rules = rules_on('stages_missed') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

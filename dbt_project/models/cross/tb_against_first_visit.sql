@@ -2,7 +2,6 @@
 -- completed too soon; TB-L-007: resistance found, and neither referred nor taken over by the programme for it). A
 -- follow-up belongs to the last first visit on or before its day.
 {% set rules = rules_on('tb_against_first_visit') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

@@ -1,7 +1,6 @@
 -- 肺结核结案 (TB-C-004: a closed treatment without the numbers of visits and doses; TB-L-003: less than 90 % of the doses
 -- taken, while the report counts more people as regular than there are with 90 % and more). One finding a person.
 {% set rules = rules_on('tb_closing') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

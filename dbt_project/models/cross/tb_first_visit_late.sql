@@ -1,7 +1,6 @@
 -- 72小时未入户 (TB-T-001): more hours from the notice to the beginning of the day of the first visit than there may be.
 -- Reported on the person's registration, the one made last; where there is none, at the institution of the visit.
 {% set rules = rules_on('tb_first_visit_late') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

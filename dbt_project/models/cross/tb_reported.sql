@@ -2,7 +2,6 @@
 -- A report without an archive number is the archive's that has its identity number; without any archive there is nobody
 -- to report on. Suspected cases are not asked. One finding a person, on the last report.
 {% set rules = rules_on('tb_reported') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

@@ -3,7 +3,6 @@
 -- two (by the last one for months), the phase by the month of treatment that it tells. One finding a person; who has
 -- only the first visit has no record of follow-up to point at.
 {% set rules = rules_on('tb_visits_missed') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

@@ -1,7 +1,6 @@
 -- 治疗期没有体重 (TB-X-002): visited for tuberculosis in the period, and no examination with a weight from the first visit to
 -- the end of the treatment (or today). One finding a person, at the institution of the last visit.
 {% set rules = rules_on('tb_weight') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

@@ -4,7 +4,6 @@
 -- there), counted_day (another date than that of the service). able_form: people are excused whose visits of the period all
 -- say they were in no state for it.
 {% set rules = rules_on('too_few_visits') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

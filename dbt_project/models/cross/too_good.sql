@@ -1,7 +1,6 @@
 -- 异常乐观: nearly all visits of a doctor without symptoms and controlled (AUT-A-019), new patients controlled on the day
 -- of diagnosis (023), people of 90 and more without exception well (034).
 {% set rules = rules_on('too_good') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

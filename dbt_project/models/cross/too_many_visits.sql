@@ -1,7 +1,6 @@
 -- 随访过多 (HTN-T-002): more visits in the period, however made, than anybody needs. Visits of one day count once; one
 -- finding a person, at the institution of the last visit.
 {% set rules = rules_on('too_many_visits') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

@@ -1,7 +1,6 @@
 -- 多次异常未纳入管理 (XFM-X-013 blood sugar, 014 blood pressure): too high on so many different days, and neither the past
 -- diseases nor the register know of the disease. One finding a person, on the form of the last high value.
 {% set rules = rules_on('unregistered_patient') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

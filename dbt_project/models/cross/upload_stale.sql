@@ -1,6 +1,5 @@
 -- 久无新数据 (COM-T-004): the latest entry of an institution, on any form, lies too long before today.
 {% set rules = rules_on('upload_stale') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

@@ -2,7 +2,6 @@
 -- Due are the routine doses of children with a card whose least age, and the days of grace after it, passed in the
 -- report's period; given are those with a dose on record by today. Only where both rates stand.
 {% set rules = rules_on('vaccination_rate') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

@@ -1,7 +1,6 @@
 -- 核查结果: what telephone and home verification (registry/verification.csv) found of an institution: too few answered and
 -- agreeing (AUT-A-026), blood pressure taken again far from the record (027), too many dead numbers (031).
 {% set rules = rules_on('verification_outcome') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

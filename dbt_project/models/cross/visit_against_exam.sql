@@ -5,7 +5,6 @@
 -- the examination the highest stands, and without any the one in another unit (other_unit, divided_by). One finding a person, on the
 -- last such visit.
 {% set rules = rules_on('visit_against_exam') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

@@ -1,6 +1,5 @@
 -- 随访早于确诊 (HTN-L-018): a visit dated before the person's first registered diagnosis of the disease.
 {% set rules = rules_on('visit_before_diagnosis') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

@@ -1,7 +1,6 @@
 -- 随访间隔过长 (HTN-T-003): too many days between two visits one behind the other, both in the period, however they were
 -- made (0a.14). One finding a person, on the longest gap, at the institution of the later visit.
 {% set rules = rules_on('visit_gap') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

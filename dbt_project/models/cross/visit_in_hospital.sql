@@ -1,7 +1,6 @@
 -- 住院期间的随访 (HTN-L-021): a visit at the surgery or at home on a day that some examination tells to have been
 -- spent in hospital, the days of coming and going included.
 {% set rules = rules_on('visit_in_hospital') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

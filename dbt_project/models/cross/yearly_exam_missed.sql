@@ -1,7 +1,6 @@
 -- 年度检查缺失 (CHD-T-003): active people of an age at the period's end without the examination of the period. Only who
 -- was in the archive for the whole period can have missed it, so it is told at the period's end (0a.12, due(1)).
 {% set rules = rules_on('yearly_exam_missed') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 

@@ -1,7 +1,6 @@
 -- 确诊时年龄过小 (DM-X-003): younger at the registered diagnosis than those whom the programme serves. One finding a person,
 -- on the registration with the earliest diagnosis.
 {% set rules = rules_on('young_at_diagnosis') %}
-{{ config(enabled=rules | length > 0) }}
 
 {{ no_findings() }}
 
