@@ -1,5 +1,5 @@
-"""The order of the suite (whole nights first, so that no worker is left alone with one of them at the end), and what
-all workers share."""
+"""The order of the suite (whole nights first, so that no worker is left alone with one of them at the end, and none
+waits for the great home), and what all workers share."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ settings.load_profile("phqc")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    def whole_nights_first(item: pytest.Item) -> tuple[bool, bool]:
-        return "killed_at_ten" not in item.name, "end_to_end" not in item.nodeid
+    def whole_nights_first(item: pytest.Item) -> tuple[bool, bool, bool]:
+        shared = {"founding", "founding_home"} & set(getattr(item, "fixturenames", ()))
+        return "killed_at_ten" not in item.name, not shared, "end_to_end" not in item.nodeid
 
     items.sort(key=whole_nights_first)  # stable: the order within stays
 

@@ -21,6 +21,8 @@ from phqc_pipeline.sample.tracked import FOLDERS, TRACKED_DIR, write_tracked
 from phqc_pipeline.sample.write import FOUNDING_RESIDENTS, _sizes
 from tests.end_to_end.conftest import judge_founding
 
+_OTHER_DAY = date(2025, 6, 30)  # one for all tests: a sample's checks are planned once a day
+
 
 def contents(root: Path) -> dict[str, object]:
     """Every file below the sample's folders; compressed ones unpacked, as packing is up to a library."""
@@ -137,16 +139,16 @@ def raw_bytes(root: Path) -> dict[str, bytes]:
 def test_a_sample_takes_the_place_of_an_earlier_one_but_of_nothing_else(cat: Catalogue, tmp_path: Path) -> None:
     """And the same arguments give the same bytes."""
     home = Home(tmp_path)
-    write_sample(home, cat, residents=40, snapshot=date(2025, 6, 30), seed=1)
+    write_sample(home, cat, residents=40, snapshot=_OTHER_DAY, seed=1)
     before = raw_bytes(tmp_path)
     notes = home.landing / FOUNDING_CODE / "2025-06-30" / "notes.txt"
     notes.write_text("ours", encoding="utf-8")
     with pytest.raises(ValueError, match=r"notes\.txt"):
-        write_sample(home, cat, residents=40, snapshot=date(2025, 6, 30), seed=1)
+        write_sample(home, cat, residents=40, snapshot=_OTHER_DAY, seed=1)
     notes.unlink()
-    write_sample(home, cat, residents=60, snapshot=date(2025, 6, 30), seed=2)
+    write_sample(home, cat, residents=60, snapshot=_OTHER_DAY, seed=2)
     assert raw_bytes(tmp_path) != before
-    write_sample(home, cat, residents=40, snapshot=date(2025, 6, 30), seed=1)
+    write_sample(home, cat, residents=40, snapshot=_OTHER_DAY, seed=1)
     assert raw_bytes(tmp_path) == before
 
 
@@ -162,12 +164,12 @@ def test_no_resident_bears_a_doctors_name(founding: Path) -> None:
 def test_every_institution_has_a_paid_order(cat: Catalogue, tmp_path: Path) -> None:
     messages: list[str] = []
     log: Callable[[str], object] = messages.append
-    write_sample(Home(tmp_path), cat, institutions=3, residents=150, snapshot=date(2026, 3, 1), seed=4, log=log)
+    write_sample(Home(tmp_path), cat, institutions=3, residents=150, snapshot=_OTHER_DAY, seed=4, log=log)
     orders = pl.read_csv(tmp_path / "registry" / "order.csv", infer_schema=False)
     delivered = {path.name for path in (tmp_path / "landing").iterdir()}
     assert set(orders["institution_code"]) == delivered
-    assert (orders["service_from"] <= "2026-03-01").all()
-    assert (orders["service_to"] > "2026-03-01").all()
+    assert (orders["service_from"] <= "2025-06-30").all()
+    assert (orders["service_to"] > "2025-06-30").all()
     payments = pl.read_csv(tmp_path / "registry" / "payment.csv", infer_schema=False)
     assert set(payments["order_no"]) == set(orders["order_no"])
     assert len([message for message in messages if "处差错" in message]) >= 3

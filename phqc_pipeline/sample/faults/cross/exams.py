@@ -38,8 +38,7 @@ def _patients(truth: Truth, rule: Rule) -> pl.DataFrame:
     both = pl.concat([profiles, cards])
     some = pl.col("known").drop_nulls()
     known = pl.when(some.any()).then(True).when((some.len() > 0) & ~pl.col("unsaid").any()).then(False)
-    known = known.alias("known")
-    return both.drop_nulls("archive_no").group_by("archive_no").agg(known, pl.lit(True).alias("_met"))
+    return both.drop_nulls("archive_no").group_by("archive_no").agg(known.alias("known"), pl.lit(True).alias("_met"))
 
 
 def _with_known(truth: Truth, rule: Rule, rows: pl.DataFrame) -> pl.DataFrame:
