@@ -11,6 +11,7 @@ import polars as pl
 from phqc_pipeline.catalogue import Rule
 from phqc_pipeline.sample.faults.proposals import check_digit
 from phqc_pipeline.sample.faults.recipes.kitchen import Kitchen, Recipe
+from phqc_pipeline.sample.faults.recipes.patients import NO_HOUSEHOLD
 from phqc_pipeline.sample.faults.recipes.twins import shared_phone
 from phqc_pipeline.sample.faults.work import Fault, Work
 
@@ -108,7 +109,7 @@ def _again_with_old_number(kitchen: Kitchen, rule: Rule, form_id: str) -> Fault 
             "archive_no": row["archive_no"][:12] + f"{70000 + row['_row'] % 20000:05d}",
             "id_card_no": number[:6] + number[8:17],
             "created_at": row["created_at"] + timedelta(minutes=43),
-            **dict.fromkeys(("household_id", "household_head_name", "household_head_id_card", "household_relation")),
+            **NO_HOUSEHOLD,
         }
         if row["phone"] != "无":
             values["phone"] = next(work.phones)

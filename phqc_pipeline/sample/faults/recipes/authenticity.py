@@ -10,15 +10,13 @@ import polars as pl
 
 from phqc_pipeline.catalogue import Rule
 from phqc_pipeline.sample.calendar import to_date
-from phqc_pipeline.sample.faults.proposals import check_digit
 from phqc_pipeline.sample.faults.recipes.kitchen import Kitchen, Recipe
-from phqc_pipeline.sample.faults.recipes.twins import fresh_day
+from phqc_pipeline.sample.faults.recipes.twins import fresh_day, made_again, other_number
 from phqc_pipeline.sample.faults.work import Fault
 
 _SATISFIED = "1"  # CL_FU_CLASS
 _BY_TELEPHONE = "3"  # CL_VISIT_MODE
 _CHRONIC = ("htn_followup", "t2dm_followup")
-_HOUSEHOLD = ("household_id", "household_head_name", "household_head_id_card", "household_relation")
 
 
 # --- archives -----------------------------------------------------------------------------------------------------
@@ -37,13 +35,10 @@ def _namesake(kitchen: Kitchen, rule: Rule, form_id: str) -> Fault | None:
         again = fresh_day(work)
         values: dict[str, Any] = {
             "archive_no": row["archive_no"][:12] + f"{90000 + row['_row'] % 9999:05d}",
-            "archive_date": again,
-            "created_at": work.entered(again),
-            **dict.fromkeys(("updated_at", "updated_by", "sign_date", "sign_team", *_HOUSEHOLD)),
+            **made_again(work, again),
         }
         if same_name:
-            body = "654226" + row["id_card_no"][6:14] + f"{(int(row['id_card_no'][14:17]) + 2) % 1000:03d}"
-            values["id_card_no"] = body + check_digit(body)
+            values["id_card_no"] = other_number(row["id_card_no"])
             if row["phone"] != "无":
                 values["phone"] = next(work.phones)
         else:

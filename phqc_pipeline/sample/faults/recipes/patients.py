@@ -28,6 +28,10 @@ TOLD: Mapping[str, tuple[str, str]] = {
     "SMI": ("past_disease_codes", "past_disease_smi_date"),
 }
 _ELDER = 65
+#: A second profile of somebody belongs to no household: its head would have one member too many.
+NO_HOUSEHOLD: Mapping[str, None] = dict.fromkeys(
+    ("household_id", "household_head_name", "household_head_id_card", "household_relation")
+)
 _SATISFIED, _BY_TELEPHONE = "1", "3"
 
 

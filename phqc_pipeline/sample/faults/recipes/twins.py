@@ -13,6 +13,7 @@ from phqc_pipeline.catalogue import Form, Rule
 from phqc_pipeline.sample.calendar import to_date
 from phqc_pipeline.sample.faults.proposals import check_digit
 from phqc_pipeline.sample.faults.recipes.kitchen import Kitchen
+from phqc_pipeline.sample.faults.recipes.patients import NO_HOUSEHOLD
 from phqc_pipeline.sample.faults.work import Fault, Work
 
 # A business column to tell two records of one day apart by, harmless to every rule.
@@ -118,13 +119,7 @@ def two_archives(kitchen: Kitchen, rule: Rule, form_id: str) -> Fault | None:
         serial = 70000 + row["_row"] % 20000
         values = {
             "archive_no": row["archive_no"][:12] + f"{serial:05d}",
-            "archive_date": again,
-            "created_at": work.entered(again),
-            "updated_at": None,
-            "updated_by": None,
-            "sign_date": None,
-            "sign_team": None,
-            **dict.fromkeys(("household_id", "household_head_name", "household_head_id_card", "household_relation")),
+            **made_again(work, again),
         }
         if row["phone"] != "无":
             values["phone"] = next(work.phones)
@@ -143,21 +138,26 @@ def two_numbers(kitchen: Kitchen, rule: Rule, form_id: str) -> Fault | None:
         if again == row["archive_date"] or again <= row["birth_date"]:
             continue
         work.reserved.add(person)
-        body = "654226" + row["id_card_no"][6:14] + f"{(int(row['id_card_no'][14:17]) + 2) % 1000:03d}"
         values = {
-            "id_card_no": body + check_digit(body),
-            "archive_date": again,
-            "created_at": work.entered(again),
-            "updated_at": None,
-            "updated_by": None,
-            "sign_date": None,
-            "sign_team": None,
-            **dict.fromkeys(("household_id", "household_head_name", "household_head_id_card", "household_relation")),
+            "id_card_no": other_number(row["id_card_no"]),
+            **made_again(work, again),
         }
         work.clone(form_id, row["_row"], values)
         work.touched[form_id].add(row["_row"])
         return Fault(rule.rule_id, form_id, rule.field, subject=row["archive_no"])
     return None
+
+
+def made_again(work: Work, day: date) -> dict[str, Any]:
+    """What a profile entered anew on a day says of that, and what it does not take over."""
+    gone = dict.fromkeys(("updated_at", "updated_by", "sign_date", "sign_team"))
+    return {"archive_date": day, "created_at": work.entered(day), **gone, **NO_HOUSEHOLD}
+
+
+def other_number(number: str) -> str:
+    """An identity number of somebody else of the same birth day and sex, from another county."""
+    body = "654226" + number[6:14] + f"{(int(number[14:17]) + 2) % 1000:03d}"
+    return body + check_digit(body)
 
 
 def fresh_day(work: Work) -> date:
