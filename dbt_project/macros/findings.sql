@@ -4,14 +4,14 @@
   The head of a rule's query, up to its `from`. The relation behind it has `violated` (NULL: the rule does not apply) and
   the columns of a judged record; its subject is that record or, where the rule asks of people, the record's person.
   `observed`, `expected`: SQL, told where violated. `day`, `institution`: the columns that tell them. `form`: a column
-  that tells the form, where one query asks several.
+  that tells the form, where one query asks several. `period`: SQL, where not all findings of the rule are of the same.
 #}
 {% macro finding(
-  rule, observed=none, expected=none, day='_service_date', institution='_institution_code', form=none
+  rule, observed=none, expected=none, day='_service_date', institution='_institution_code', form=none, period=none
 ) -%}
 union all by name
 select
-  {{ of_rule(rule, form=form) }}, {{ institution }} as institution_code,
+  {{ of_rule(rule, period, form) }}, {{ institution }} as institution_code,
   {{ of_record('violated', 'archive_no' if rule.subject_kind == 'person' else '_record_key', day) }},
   {{ where_violated(observed) }} as observed, {{ where_violated(expected) }} as expected, violated
 {%- endmacro %}

@@ -22,7 +22,7 @@ from phqc_pipeline.home import Home
 from phqc_pipeline.warehouse.db import identifier, literal, open_duckdb
 from phqc_pipeline.warehouse.dbt_runner import DbtRun, run_dbt
 from phqc_pipeline.warehouse.report_inputs import lay_severe_records
-from phqc_pipeline.warehouse.shapes import JUDGED_FINDING, JUDGED_RESULT, PRESENT
+from phqc_pipeline.warehouse.shapes import JUDGED_FINDING, JUDGED_RESULT, PERIOD_SUBJECT, PRESENT, period_subject_sql
 from phqc_pipeline.warehouse.staging import cross_rules, rule_instances
 
 if TYPE_CHECKING:
@@ -383,10 +383,12 @@ def _told(value: Any) -> str:
 
 def _present_sql(tables: Collection[str], only: str, target: Path) -> str:
     kinds = ", ".join(literal(kind) for kind in _OWN_SUBJECTS)
+    known = f"WHERE subject_kind IN ({kinds}) AND subject_id IS NOT NULL"
+    whose_period = f"{literal(PERIOD_SUBJECT)} AS subject_kind, {period_subject_sql('subject_id', 'period')} AS subject_id"
     union = (
         " UNION ALL ".join(
-            "SELECT institution_code, form_id, subject_kind, subject_id "
-            f"FROM {table} AS c WHERE subject_kind IN ({kinds}) AND subject_id IS NOT NULL"
+            f"SELECT institution_code, form_id, subject_kind, subject_id FROM {table} {known} "
+            f"UNION ALL SELECT institution_code, form_id, {whose_period} FROM {table} {known} AND period <> ''"
             for table in tables
         )
         or "SELECT " + ", ".join(f"NULL::{kind} AS {name}" for name, kind in PRESENT.items()) + " WHERE FALSE"

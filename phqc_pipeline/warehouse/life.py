@@ -29,10 +29,10 @@ from phqc_pipeline.home import Home
 from phqc_pipeline.warehouse.db import columns_sql, empty_select, literal, open_duckdb
 from phqc_pipeline.warehouse.files import replace_file
 from phqc_pipeline.warehouse.night import list_nights, read_night
-from phqc_pipeline.warehouse.shapes import CHANGE, NIGHT_FINDING, STATE, WAIVER
+from phqc_pipeline.warehouse.shapes import CHANGE, NIGHT_FINDING, PERIOD_SUBJECT, STATE, WAIVER, period_subject_sql
 
 #: Changes when the fold itself does, so that remembered states of an older fold are not believed.
-FOLD_VERSION = 2
+FOLD_VERSION = 3
 #: Remembered states kept beside the newest: a late delivery seldom reaches back further, and if so we fold again.
 KEPT_STATES = 8
 _SCOPE = ("rule_id", "institution_code", "subject_id", "field")
@@ -64,6 +64,10 @@ def state_step_sql(previous: Path | None, night: Path) -> str:
     A night changes what was judged of a finding only where it judged the finding's rule (``results.judged``), but for
     a rule that was withdrawn: its findings are retired without being judged, unless their institution was not entitled
     to be judged that night. A waiver lies over that: it covers what is open, and no more.
+
+    A finding's subject is there if its form has it tonight; of a finding without a record of that form (a visit that was
+    never made), if any form of the institution has it; of a finding on a report's own period, if the report still tells
+    of that period. A rule that counts over the night's period may also find what is of no period.
     """
     told = read_night(night)
     day = literal(date.fromisoformat(told["snapshot_date"]))
@@ -133,6 +137,7 @@ hit AS (
 unhit AS (
     SELECT p.finding_id, p.judged_state, p.period, p.institution_code, p.form_id, p.rule_id, p.field, p.subject_kind,
         p.subject_id, p.rule_fingerprint, p.plan_id = {plan} AS found_it_last,
+        p.subject_kind = 'person' AND p.record_id IS NULL AS is_of_no_record,
         NOT list_contains({literal(_active(told))}::VARCHAR[], p.plan_id) AS of_nobody,
         list_contains(p.plans, {plan}) AS found_it
     FROM before AS p ANTI JOIN hit AS f ON f.finding_id = p.finding_id
@@ -141,17 +146,28 @@ unhit AS (
 present AS (
     SELECT s.institution_code, s.form_id, s.subject_kind, s.subject_id
     FROM read_parquet({literal(night / "present.parquet")}) AS s
-    SEMI JOIN unhit AS u ON u.subject_id = s.subject_id
+    SEMI JOIN (
+        SELECT subject_id FROM unhit UNION ALL SELECT {period_subject_sql("subject_id", "period")} FROM unhit
+    ) AS u ON u.subject_id = s.subject_id
+),
+periods AS (
+    SELECT 1 FROM read_parquet({literal(night / "present.parquet")})
+    WHERE subject_kind = {literal(PERIOD_SUBJECT)} LIMIT 1
 ),
 known AS (
     SELECT u.*, r.rule_id IS NOT NULL AS is_in_force, j.rule_id IS NOT NULL AS is_judged,
         list_contains(r.fingerprints, u.rule_fingerprint) AS by_the_same_rule,
-        r.period_scoped AND u.period <> {literal(told["period"])} AS is_of_another_period,
+        r.period_scoped AND u.period <> {literal(told["period"])} AND (u.period <> '' OR NOT by_the_same_rule)
+            AS is_of_another_period,
         EXISTS (
             SELECT 1 FROM present AS s
             WHERE s.subject_id = u.subject_id AND s.institution_code = u.institution_code
-                AND s.form_id = u.form_id AND s.subject_kind = u.subject_kind
-        ) AS is_present
+                AND s.subject_kind = u.subject_kind AND (s.form_id = u.form_id OR u.is_of_no_record)
+        ) AND (r.period_scoped OR u.period = '' OR NOT EXISTS (FROM periods) OR EXISTS (
+            SELECT 1 FROM present AS s
+            WHERE s.subject_id = {period_subject_sql("u.subject_id", "u.period")} AND s.subject_kind = {literal(PERIOD_SUBJECT)}
+                AND s.institution_code = u.institution_code AND s.form_id = u.form_id
+        )) AS is_present
     FROM unhit AS u
     LEFT JOIN in_force AS r ON r.rule_id = u.rule_id AND r.form_id = u.form_id AND r.field = u.field
     LEFT JOIN judged AS j ON j.institution_code = u.institution_code AND j.form_id = u.form_id

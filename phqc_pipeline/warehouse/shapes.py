@@ -56,6 +56,15 @@ PRESENT: dict[str, str] = {
     "subject_id": "VARCHAR",
 }
 
+#: The kind under which ``present.parquet`` has a period that a subject's rules speak of by themselves (a report's).
+PERIOD_SUBJECT = "period"
+
+
+def period_subject_sql(subject: str, period: str) -> str:
+    """The id of such a period of a subject's, as SQL over two of its columns."""
+    return f"concat({subject}, ' ', {period})"
+
+
 #: A night's ``rules.parquet``: every rule in force that night, as instantiated.
 NIGHT_RULE: dict[str, str] = {
     "rule_id": "VARCHAR",

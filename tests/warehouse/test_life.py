@@ -17,12 +17,13 @@ from hypothesis import strategies as st
 from phqc_pipeline.home import Home
 from phqc_pipeline.warehouse.life import changes_sql, fold
 from phqc_pipeline.warehouse.night import finding_id, list_nights, write_night
-from phqc_pipeline.warehouse.shapes import JUDGED_FINDING
+from phqc_pipeline.warehouse.shapes import JUDGED_FINDING, NIGHT_FINDING
 
 FORM = "htn_followup"
 INSTITUTIONS = ("A", "B")
 RULES = {"R-1": False, "R-2": False, "P-1": True}  # rule → counts over a period
 SUBJECTS = ("s1", "s2", "s3")
+TIMELESS = "s3"  # what a rule that counts over a period finds of it is of no period
 FIRST_DAY = date(2023, 12, 28)
 
 
@@ -48,6 +49,9 @@ class Night:
     @property
     def period(self) -> str:
         return str(self.day.year)
+
+    def period_of(self, rule: str, subject: str) -> str:
+        return self.period if RULES[rule] and subject != TIMELESS else ""
 
 
 @dataclass
@@ -77,7 +81,7 @@ def model(nights: list[Night], waivers: Waivers) -> dict[tuple[str, str, str, st
         for institution, rule, subject in night.hits:
             if (institution, rule) not in night.judged:
                 continue
-            key = (institution, rule, subject, night.period if RULES[rule] else "")
+            key = (institution, rule, subject, night.period_of(rule, subject))
             seen.add(key)
             life = lives.setdefault(key, Life("open", night.day, night.day))
             life.state = "reopened" if life.ever_fixed else "open"
@@ -104,7 +108,7 @@ def _judged_again(key: tuple[str, str, str, str], life: Life, night: Night) -> s
     if (institution, rule) not in night.judged:
         return life.state
     may_give_up = nobodys or night.plan in life.plans
-    if RULES[rule] and period != night.period:
+    if RULES[rule] and period != night.period and (period or life.fingerprint != night.rules[rule]):
         return "retired" if may_give_up else life.state
     if (institution, subject) not in night.present:
         return "retired" if may_give_up and not night.sampled else life.state
@@ -130,7 +134,7 @@ def lay_down(home: Home, night: Night) -> None:
                 "field": "",
                 "subject_kind": "record",
                 "subject_id": subject,
-                "period": night.period if RULES[rule] else "",
+                "period": night.period_of(rule, subject),
                 "message": f"{night.day}",
                 "rule_fingerprint": night.rules[rule],
             }
@@ -322,6 +326,40 @@ def _states(home: Home, nights: list[Night]) -> list[str]:
         lay_down(home, night)
         seen.append(folded(home)[KEY][0])
     return seen
+
+
+def _lay_down_one(home: Home, day: int, finding: dict[str, Any] | None, present: list[tuple[str, str, str]]) -> str:
+    """A night of one rule with one finding or none; ``present``: form, kind, subject. The finding's state after it."""
+    night = _night(day, set())
+    lay_down(home, night)
+    [folder] = [one for one in list_nights(home) if one.name.startswith(str(night.day))]
+    names = ("institution_code", "form_id", "subject_kind", "subject_id")
+    pl.DataFrame([("A", *one) for one in present], schema=dict.fromkeys(names, pl.String), orient="row").write_parquet(
+        folder / "present.parquet"
+    )
+    if finding is not None:
+        told = {"institution_code": "A", "form_id": FORM, "rule_id": "R-1", "field": "", "rule_fingerprint": "mild"}
+        row = {**dict.fromkeys(NIGHT_FINDING), "finding_id": "1", "root_id": "1", **told, **finding}
+        schema = {name: _POLARS[kind] for name, kind in NIGHT_FINDING.items()}
+        pl.DataFrame([row], schema=schema).write_parquet(folder / "findings.parquet")
+    state = fold(home)
+    return str(duckdb.sql(f"SELECT state FROM read_parquet('{state}')").fetchall()[0][0])
+
+
+def test_what_a_withdrawn_report_told_is_retired_what_it_tells_better_is_fixed(tmp_path: Path) -> None:
+    finding = {"subject_kind": "institution", "subject_id": "A", "period": "2022"}
+    known = [(FORM, "institution", "A"), (FORM, "period", "A 2023")]
+    for name, present in {"fixed": [*known, (FORM, "period", "A 2022")], "retired": known}.items():
+        assert _lay_down_one(Home(tmp_path / name), 0, finding, present) == "open"
+        assert _lay_down_one(Home(tmp_path / name), 1, None, present) == name
+
+
+def test_somebody_without_a_record_of_the_form_is_there_by_another(tmp_path: Path) -> None:
+    for form, record, state in (("other", None, "fixed"), ("other", "R1", "retired"), (FORM, "R1", "fixed")):
+        home = Home(tmp_path / f"{form}{record}")
+        finding = {"subject_kind": "person", "subject_id": "s9", "period": "", "record_id": record}
+        assert _lay_down_one(home, 0, finding, [(form, "person", "s9")]) == "open"
+        assert _lay_down_one(home, 1, None, [(form, "person", "s9")]) == state
 
 
 def test_a_finding_put_right_and_found_again_is_reopened(tmp_path: Path) -> None:

@@ -1,14 +1,15 @@
 -- 出院后访视 (PRG-T-003 the visit came too late, PRG-T-004 none in the days that count): the first visit after a delivery
 -- against the day of discharge, and, where the rule asks it, discharges on record of which there is no visit at all (and
 -- so no record of the rule's form to point at).
--- One finding a woman, on her last such delivery.
+-- One finding a woman, on her last such delivery; of the night's period if there is no visit, for by that it was looked for.
 {% set rules = rules_on('postpartum_late') %}
 
 {{ no_findings() }}
 
 {% for rule in rules %}
 {% set deliveries = other_forms(rule) | first %}
-{{ finding(rule, observed="coalesce(visited_on::varchar, '无')", expected="'≤' || latest::varchar") }}
+{% set period %}case when visited_on is null then (select period from {{ ref('night') }}) else '' end{% endset %}
+{{ finding(rule, observed="coalesce(visited_on::varchar, '无')", expected="'≤' || latest::varchar", period=period) }}
 from (
   with visits as (
     select
