@@ -384,11 +384,11 @@ def _told(value: Any) -> str:
 def _present_sql(tables: Collection[str], only: str, target: Path) -> str:
     kinds = ", ".join(literal(kind) for kind in _OWN_SUBJECTS)
     known = f"WHERE subject_kind IN ({kinds}) AND subject_id IS NOT NULL"
-    whose_period = f"{literal(PERIOD_SUBJECT)} AS subject_kind, {period_subject_sql('subject_id', 'period')} AS subject_id"
+    span = f"{literal(PERIOD_SUBJECT)} AS subject_kind, {period_subject_sql('subject_id', 'period')} AS subject_id"
     union = (
         " UNION ALL ".join(
             f"SELECT institution_code, form_id, subject_kind, subject_id FROM {table} {known} "
-            f"UNION ALL SELECT institution_code, form_id, {whose_period} FROM {table} {known} AND period <> ''"
+            f"UNION ALL SELECT institution_code, form_id, {span} FROM {table} {known} AND period <> ''"
             for table in tables
         )
         or "SELECT " + ", ".join(f"NULL::{kind} AS {name}" for name, kind in PRESENT.items()) + " WHERE FALSE"

@@ -65,9 +65,9 @@ def state_step_sql(previous: Path | None, night: Path) -> str:
     a rule that was withdrawn: its findings are retired without being judged, unless their institution was not entitled
     to be judged that night. A waiver lies over that: it covers what is open, and no more.
 
-    A finding's subject is there if its form has it tonight; of a finding without a record of that form (a visit that was
-    never made), if any form of the institution has it; of a finding on a report's own period, if the report still tells
-    of that period. A rule that counts over the night's period may also find what is of no period.
+    A finding's subject is there if its form has it tonight; of a finding without a record of that form (a visit that
+    was never made), if any form of the institution has it; of a finding on a report's own period, if the report still
+    tells of that period. A rule that counts over the night's period may also find what is of no period.
     """
     told = read_night(night)
     day = literal(date.fromisoformat(told["snapshot_date"]))
@@ -165,8 +165,8 @@ known AS (
                 AND s.subject_kind = u.subject_kind AND (s.form_id = u.form_id OR u.is_of_no_record)
         ) AND (r.period_scoped OR u.period = '' OR NOT EXISTS (FROM periods) OR EXISTS (
             SELECT 1 FROM present AS s
-            WHERE s.subject_id = {period_subject_sql("u.subject_id", "u.period")} AND s.subject_kind = {literal(PERIOD_SUBJECT)}
-                AND s.institution_code = u.institution_code AND s.form_id = u.form_id
+            WHERE s.subject_id = {period_subject_sql("u.subject_id", "u.period")}
+                AND s.subject_kind = {literal(PERIOD_SUBJECT)} AND s.institution_code = u.institution_code AND s.form_id = u.form_id
         )) AS is_present
     FROM unhit AS u
     LEFT JOIN in_force AS r ON r.rule_id = u.rule_id AND r.form_id = u.form_id AND r.field = u.field
