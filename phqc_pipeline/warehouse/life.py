@@ -166,7 +166,8 @@ known AS (
         ) AND (r.period_scoped OR u.period = '' OR NOT EXISTS (FROM periods) OR EXISTS (
             SELECT 1 FROM present AS s
             WHERE s.subject_id = {period_subject_sql("u.subject_id", "u.period")}
-                AND s.subject_kind = {literal(PERIOD_SUBJECT)} AND s.institution_code = u.institution_code AND s.form_id = u.form_id
+                AND s.subject_kind = {literal(PERIOD_SUBJECT)} AND s.institution_code = u.institution_code
+                AND s.form_id = u.form_id
         )) AS is_present
     FROM unhit AS u
     LEFT JOIN in_force AS r ON r.rule_id = u.rule_id AND r.form_id = u.form_id AND r.field = u.field
