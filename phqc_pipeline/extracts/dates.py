@@ -29,8 +29,9 @@ _COMPACT = r"^(\d{4})(\d{2})(\d{2})(?:[T ]?(\d{2})(\d{2})(\d{2})?)?$"
 _COMPACT_MONTH = r"^(\d{4})(\d{2})$"
 _SPELLED = (
     r"^(?<year>\d{4})\s*[-/.]\s*(?<month>\d{1,2})(?:\s*[-/.]\s*(?<day>\d{1,2}))?"
-    r"(?:(?:\s*T\s*|\s+)(?<hour>\d{1,2}):(?<minute>\d{1,2})(?::(?<second>\d{1,2})(?:[.,](?<fraction>\d{1,9}))?)?:?"
-    r"\s*(?<zone>Z|[+-]\d{2}(?::?\d{2})?)?)?$"
+    r"(?:(?:\s*T\s*|\s+)(?:(?<before>上午|下午)\s*)?"
+    r"(?<hour>\d{1,2}):(?<minute>\d{1,2})(?::(?<second>\d{1,2})(?:[.,](?<fraction>\d{1,9}))?)?:?"
+    r"\s*(?<after>(?i:[AP]M))?\s*(?<zone>Z|[+-]\d{2}(?::?\d{2})?)?)?$"
 )
 # Serials of Excel: days from 1899-12-30 (its 1900 has a 29 February, so from 1899-12-31 before that), or 1904-01-01.
 _SERIAL = r"^\d{1,5}(?:\.\d+)?$"
@@ -88,12 +89,26 @@ def _spelled(text: pl.Series, month_only: bool, serials: Serials) -> pl.Series:
         *(padded[name] for name in ("month", "day", "hour", "minute", "second")),
         pl.col("fraction").fill_null("").str.slice(0, 6).str.pad_end(6, "0"),
     )
+    parts = parts.with_columns(hour=_of_24(pl.col("hour"), pl.coalesce("before", pl.col("after").str.to_uppercase())))
     times = parts.select(stamp.str.to_datetime("%Y-%m-%d %H:%M:%S%.6f", time_unit="us", strict=False)).to_series()
     if parts["zone"].null_count() < len(parts):
         times = _localised(times, parts["zone"])
     if serials.allowed and times.null_count():
         times = times.fill_null(_from_serials(text, serials.epoch_1904))
     return times
+
+
+def _of_24(hour: pl.Expr, half: pl.Expr) -> pl.Expr:
+    """The hour of a clock of 12 (上午 8:05, 8:05 PM) on one of 24; 下午 13:05 stays as it is."""
+    number = hour.cast(pl.Int64, strict=False)
+    shift = (
+        pl.when(half.is_in(["下午", "PM"]) & (number < 12))
+        .then(12)
+        .when(half.is_in(["上午", "AM"]) & (number == 12))
+        .then(-12)
+        .otherwise(0)
+    )
+    return pl.when(half.is_null()).then(hour).otherwise((number + shift).cast(pl.String))
 
 
 def _unified(text: pl.Series) -> pl.Series:

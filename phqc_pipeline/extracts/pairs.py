@@ -5,7 +5,8 @@ is written (``rules/repairs.yaml``).
 
 A cell is taken apart where the other column is empty, holds the same text, or holds the very figure the text says;
 where it says another figure nobody can tell which is right, so the cell stays unreadable and is reported. In a column
-that is there for both (血压), two figures are how the cell is written: regular, no text stays beside them.
+that is there for both (血压), two figures are how the cell is written: regular, no text stays beside them; and a cell
+there that says neither figure is unreadable for both, for the second figure was not left out.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ class PairSplitter:
 
     def split(self, made: dict[str, Cells]) -> None:
         """Put the figures of unreadable cells that hold both into both columns of ``made``."""
+        if self._regular:
+            made[self.second] = self._shared(made[self.first], made[self.second])
         one, other = made[self.first], made[self.second]
         frames = [self._both(cells) for cells in (one, other)]
         if frames[0] is None and frames[1] is None:
@@ -59,6 +62,15 @@ class PairSplitter:
                 .otherwise(f"raw{side}"),
             )
             made[name] = Cells(done["value"].rename(name), done["raw"], made[name].word)
+
+    @staticmethod
+    def _shared(one: Cells, other: Cells) -> Cells:
+        """The second column with the text of the cells held in common that could not be read."""
+        cells = pl.DataFrame({"value": one.value, "raw": one.raw, "own": other.value, "text": other.raw})
+        unread = pl.col("value").is_null() & pl.col("own").is_null()
+        return Cells(
+            other.value, cells.select(pl.coalesce("text", pl.when(unread).then("raw"))).to_series(), other.word
+        )
 
     def _both(self, cells: Cells) -> tuple[pl.Series, pl.Series, pl.Series] | None:
         """The two figures and the text of the cells that hold both; None when none does."""

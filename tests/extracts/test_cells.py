@@ -122,6 +122,8 @@ def test_any_time_comes_back(moment: datetime) -> None:
         f"{moment.year}/{moment.month}/{moment.day} {moment.hour}:{moment.minute}:{moment.second}",
         f"{moment.year}年{moment.month}月{moment.day}日 {moment.hour}时{moment.minute}分{moment.second}秒",
         f"{moment:%Y%m%d%H%M%S}",
+        f"{moment:%Y/%m/%d} {'上午' if moment.hour < 12 else '下午'} {moment:%I:%M:%S}",
+        f"{moment:%Y-%m-%d %I:%M:%S %p}",
     ]
     assert parse_times(pl.Series(spelled)).to_list() == [moment] * len(spelled)
 
