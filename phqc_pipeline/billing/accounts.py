@@ -22,8 +22,15 @@ NAME = "计费对账.xlsx"
 _COUNTY_DIGITS = 6
 
 _KINDS = {"seller": "服务单位", "buyer": "用户单位"}
-_STATUSES = {"upcoming": "未到期", "due": "到期", "overdue": "逾期", "done": "已办", "void": "不必办"}
-_REQUESTS = {**_STATUSES, "done": "按时", "late": "逾期办妥", "void": "不设期限", "not_evaluable": "无法推算"}
+_STATUSES = {
+    "upcoming": "未到期",
+    "due": "到期",
+    "overdue": "逾期",
+    "done": "已办",
+    "void": "不必办",
+    "not_evaluable": "无法推算",
+}
+_REQUESTS = {**_STATUSES, "done": "按时", "late": "逾期办妥", "void": "不设期限"}
 
 #: Sheet → its table and columns (name, title, width); money columns are summed below the table.
 _SHEETS: Mapping[str, tuple[str, Sequence[tuple[str, str, int]]]] = {
@@ -34,7 +41,8 @@ _SHEETS: Mapping[str, tuple[str, Sequence[tuple[str, str, int]]]] = {
             ("county_code", "县", 9), ("state_title", "状态", 9), ("is_entitled", "可质控", 8),
             ("pricing_title", "计费方式", 22), ("signed_on", "签订", 11), ("due_on", "付款截止", 11),
             ("settled_on", "付清", 11), ("service_from", "服务起", 11), ("service_to", "服务止", 11),
-            ("amount", "应付", 13), ("paid_share", "已付", 13), ("balance", "未付", 13),
+            ("amount", "应付", 13), ("draft_amount", "未签订（签后应付）", 13), ("paid_share", "已付", 13),
+            ("balance", "未付", 13),
             ("penalty_due", "违约金", 12), ("reason", "说明", 40),
         ),
     ),
@@ -44,7 +52,8 @@ _SHEETS: Mapping[str, tuple[str, Sequence[tuple[str, str, int]]]] = {
             ("order_no", "订单编号", 16), ("institution_code", "机构编码", 15), ("institution_name", "机构", 30),
             ("county_code", "县", 9), ("basis_report", "报表", 14), ("basis_year", "年度", 7),
             ("basis_period", "期间", 6), ("basis_item", "报表项", 18), ("quantity", "数量", 10),
-            ("unit_price", "单价", 9), ("amount_exact", "应计", 14), ("amount", "应付", 13),
+            ("unit_price", "单价", 9), ("amount_exact", "应计", 14), ("amount", "金额", 13),
+            ("owed", "应付（已签订）", 13),
             ("amount_words", "大写", 26), ("version", "版次", 6), ("adjustments", "更正合计", 12),
             ("quantity_from_records", "重算数量", 10), ("quantity_difference", "差异", 8),
             ("evidence_file_id", "依据文件", 18), ("evidence_row", "行", 6), ("evidence_column", "列", 22),
@@ -73,6 +82,7 @@ _SHEETS: Mapping[str, tuple[str, Sequence[tuple[str, str, int]]]] = {
             ("due_on", "到期日", 11), ("due_at", "最晚时刻", 16), ("status_title", "办理", 9),
             ("kind_title", "事项", 14), ("party_title", "由谁办", 10), ("what", "要办什么", 56),
             ("order_no", "订单编号", 16), ("institution_name", "机构", 30), ("done_on", "办妥日期", 11),
+            ("reason", "说明", 40),
         ),
     ),
     "用量": (
@@ -109,7 +119,7 @@ DIFFERENCE = (
 )  # fmt: skip
 #: Figures whose sum says nothing.
 _NO_SUM = ("unit_price", "response_hours", "repair_hours")
-_TOTALS = ("amount", "paid_share", "balance", "penalty_due")
+_TOTALS = ("amount", "paid_share", "balance", "penalty_due", "draft_amount")
 
 
 def write_accounts(target: Path, bill: Bill, registry: Registry) -> Path:
@@ -152,7 +162,8 @@ class _Styles:
 
 
 def county_totals(bill: Bill, places: pl.DataFrame) -> pl.DataFrame:
-    """county_code, institutions, amount, paid_share, balance, penalty_due: the lines of all orders, added up."""
+    """county_code, institutions, amount, paid_share, balance, penalty_due: the lines of all orders, added up; and
+    draft_amount, what those not signed yet would come to: it is part of no other figure."""
     return (
         bill.tables["order"]
         .join(places, on="institution_code", how="left")
@@ -165,9 +176,9 @@ def county_totals(bill: Bill, places: pl.DataFrame) -> pl.DataFrame:
 def _summary(book: xlsxwriter.Workbook, bill: Bill, places: pl.DataFrame, styles: _Styles) -> None:
     sheet = book.add_worksheet("汇总")
     sheet.set_column(0, 0, 22)
-    sheet.set_column(1, 5, 16)
+    sheet.set_column(1, 6, 16)
     sheet.write_string(0, 0, f"计费对账　截至 {bill.snapshot.isoformat()}", styles.title)
-    heads = ("县级区划", "机构数", "应付", "已付", "未付", "违约金")
+    heads = ("县级区划", "机构数", "应付", "已付", "未付", "违约金", "未签订（不计入应付）")
     for column, text in enumerate(heads):
         sheet.write_string(2, column, text, styles.head)
     totals = county_totals(bill, places)

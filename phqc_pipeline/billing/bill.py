@@ -93,18 +93,17 @@ def _orders(registry: Registry, cat: Catalogue, orders: Sequence[Order], snapsho
     obstacles = entitled(registry, orders, cat.billing, snapshot, codes)
     rows: list[dict[str, Any]] = []
     for order in orders:
-        amounts = [_amount(order, line, snapshot) for line in order.lines]
-        shares = split_amount(order.paid(snapshot), [amount or Decimal(0) for amount in amounts])
+        amounts = [order.owes(line, snapshot) for line in order.lines]
+        weights = amounts if any(amounts) else [_offered(order, line, snapshot) for line in order.lines]
+        shares = split_amount(order.paid(snapshot), [weight or Decimal(0) for weight in weights])
         for line, amount, share in zip(order.lines, amounts, shares, strict=True):
             rows.append(_order_row(order, line, amount, share, cat, snapshot, obstacles[line.institution_code]))
     return frame_of("order", rows)
 
 
-def _amount(order: Order, line: OrderLine, snapshot: date) -> Decimal | None:
-    """What the line owes by ``snapshot``; nothing once all that was paid has been paid back."""
-    if order.ended(snapshot):
-        return Decimal("0.00")
-    version = order.version(line, snapshot)
+def _offered(order: Order, line: OrderLine, snapshot: date) -> Decimal | None:
+    """What a draft would come to; None of what is signed."""
+    version = order.version(line, snapshot) if order.is_draft(line, snapshot) else None
     return version.amount if version else None
 
 
@@ -120,7 +119,7 @@ def _order_row(
     terms = cat.billing
     state = order.state(line, snapshot, terms)
     penalty = None
-    if amount is not None and line.penalty_rate is not None and not order.ended(snapshot):
+    if amount is not None and line.penalty_rate is not None and state != "draft" and not order.ended(snapshot):
         penalty = round_to_fen(amount * line.penalty_rate)
     _, report, year, period, item = line.cell
     return {
@@ -144,6 +143,7 @@ def _order_row(
         "notice_on": notice_day(line.service_to, terms.renewal_notice_months),
         "days_left": (line.service_to - snapshot).days,
         "amount": amount,
+        "draft_amount": _offered(order, line, snapshot),
         "paid_share": share,
         "balance": None if amount is None else amount - share,
         "order_amount": order.owed(snapshot),

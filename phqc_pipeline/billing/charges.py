@@ -91,6 +91,7 @@ def _charge(order: Order, line: OrderLine, counts: Mapping[Cell, Any], snapshot:
         "pricing": line.pricing_id,
         "quantity_from_records": None if counted is None else int(counted),
         "status": NOT_EVALUABLE if line.problem or version is None else CHARGED,
+        "owed": order.owes(line, snapshot),
         "reason": line.problem or None,
         "snapshot_date": snapshot,
     }

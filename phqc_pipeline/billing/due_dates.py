@@ -35,15 +35,17 @@ SELLER, BUYER = "seller", "buyer"
 
 @dataclass(frozen=True)
 class _Event:
-    """``done_on``: None while it is not done; ``is_void``: it need not be done any more, or never had to be."""
+    """``done_on``: None while it is not done; ``is_void``: it need not be done any more, or never had to be.
+    ``reason``: why nobody can say when it is due (``due_on`` None), or whether it is late."""
 
     kind: str
     party: str
-    due_on: date
+    due_on: date | None
     what: str
     done_on: date | None = None
     due_at: datetime | None = None
     is_void: bool = False
+    reason: str = ""
 
 
 def due_dates(
@@ -59,7 +61,8 @@ def due_dates(
     ``requests``: ``billing.service_request``. ``due_at``: the end of the support hours of that day, or of the last
     working day before it (of dunning: the first after it); for what is counted in service hours the moment itself;
     empty where no calendar of the year is known. ``status``: ``done``, ``void``, ``upcoming``, ``due`` (today, or a
-    notice that is out), ``overdue``.
+    notice that is out), ``overdue``; ``not_evaluable`` where the due date or what is to be paid cannot be worked out
+    (``reason``). What an order that is not signed yet would call for is void.
     """
     confirmed = {} if confirmations is None else _confirmed(confirmations, snapshot)
     renewals = _renewals(orders, snapshot)
@@ -73,20 +76,34 @@ def due_dates(
             ]
             if order.ended(snapshot):
                 events = [replace(event, is_void=True) for event in events if event.done_on is None]
+            elif order.is_draft(line, snapshot):
+                events = [replace(event, is_void=True) if _is_of_no_draft(event, line, snapshot) else event
+                          for event in events]  # fmt: skip
             rows += [_row(event, line, terms, snapshot) for event in events]
     rows += list(_adjustment_rows(orders, adjustments, terms, snapshot))
     rows += [] if requests is None else request_events(requests, snapshot)
-    return frame_of("calendar", rows).sort("due_on", "event_id")
+    return frame_of("calendar", rows).sort("due_on", "event_id", nulls_last=True)
+
+
+def _is_of_no_draft(event: _Event, line: OrderLine, snapshot: date) -> bool:
+    """Whether a draft does not call for it: nothing of one without a day of signing, nothing by now of any."""
+    return line.signed_on is None or event.due_on is None or event.due_on <= snapshot
 
 
 def _payment(order: Order, line: OrderLine, terms: BillingTerms, snapshot: date) -> Iterator[_Event]:
     settled_on = order.settled_on(snapshot)
+    pay = f"付清订单 {order.order_no} 的服务费"
+    if line.due_problem:
+        yield _Event("payment_due", BUYER, None, pay, settled_on, reason=line.due_problem)
     if line.due_on is not None:
-        yield _Event("payment_due", BUYER, line.due_on, f"付清订单 {order.order_no} 的服务费", settled_on)
+        is_known = order.version(line, snapshot) is not None or snapshot < line.due_on
+        reason = "" if is_known else f"算不出应付，不判逾期：{line.problem}"
+        yield _Event("payment_due", BUYER, line.due_on, pay, settled_on, reason=reason)
         overdue_on = line.due_on + timedelta(days=terms.payment_grace_days + 1)
         in_time = settled_on is not None and settled_on < overdue_on
         what = f"订单 {order.order_no} 逾期未付清：催收，并按约定计违约金"
-        yield _Event("payment_overdue", SELLER, overdue_on, what, None if in_time else settled_on, is_void=in_time)
+        done = None if in_time else settled_on
+        yield _Event("payment_overdue", SELLER, overdue_on, what, done, is_void=in_time, reason=reason)
     if settled_on is not None:
         begins = max(settled_on + timedelta(days=1), line.service_from)
         opened = max(settled_on, line.service_from)
@@ -120,7 +137,7 @@ def _adjustment_rows(
     orders: Sequence[Order], adjustments: pl.DataFrame, terms: BillingTerms, snapshot: date
 ) -> Iterator[dict[str, Any]]:
     lines = {(order.order_no, line.cell): (order, line) for order in orders for line in order.lines}
-    for row in adjustments.filter(pl.col("due_on").is_not_null()).iter_rows(named=True):
+    for row in adjustments.filter(pl.col("adjustment") != 0).iter_rows(named=True):
         basis = ("institution_code", "basis_report", "basis_year", "basis_period", "basis_item")
         order, line = lines[row["order_no"], tuple(row[name] for name in basis)]
         owed, paid = order.owed(snapshot), order.paid(snapshot)
@@ -128,19 +145,22 @@ def _adjustment_rows(
         last = max((on for on, _ in order.payments if on <= snapshot), default=row["adjusted_on"])
         what = f"{row['reason']}，{row['kind']} {abs(row['adjustment'])} 元"
         party = BUYER if row["adjustment"] > 0 else SELLER
-        event = _Event("adjustment_due", party, row["due_on"], what, max(last, row["adjusted_on"]) if even else None)
+        done = max(last, row["adjusted_on"]) if even else None
+        reason = "" if row["due_on"] else "没有该年的节假日安排，无法推算截止日"
+        event = _Event("adjustment_due", party, row["due_on"], what, done, reason=reason)
         yield _row(event, line, terms, snapshot, f"v{row['to_version']}")
 
 
 def _row(event: _Event, line: OrderLine, terms: BillingTerms, snapshot: date, more: str = "") -> dict[str, Any]:
     due_at = event.due_at
-    if due_at is None:
+    if due_at is None and event.due_on is not None:
         # What is due by a day is done before it; what a day brings about, from it on.
         moment = next_service_moment if event.kind == "payment_overdue" else last_service_moment
         try:
             due_at = moment(event.due_on, terms.support_to)
         except CalendarUnknownError:
             due_at = None
+    status = _status(event, snapshot, line.service_to)
     told = (event.kind, line.order_no, *line.cell, event.party, more)
     return {
         "event_id": " ".join(str(part) for part in told if part),
@@ -151,9 +171,10 @@ def _row(event: _Event, line: OrderLine, terms: BillingTerms, snapshot: date, mo
         "party": event.party,
         "due_on": event.due_on,
         "due_at": due_at,
-        "status": _status(event, snapshot, line.service_to),
+        "status": status,
         "done_on": event.done_on,
         "what": event.what,
+        "reason": event.reason if status == "not_evaluable" else None,
         "snapshot_date": snapshot,
     }
 
@@ -163,6 +184,8 @@ def _status(event: _Event, snapshot: date, service_to: date) -> str:
         return "void"
     if event.done_on is not None:
         return "done"
+    if event.reason or event.due_on is None:
+        return "not_evaluable"
     if snapshot < event.due_on:
         return "upcoming"
     if event.kind == "renewal_notice":  # out from its day to the end of the service, when it is too late

@@ -39,7 +39,8 @@ _IMPOSSIBLE = 10**10
 @dataclass(frozen=True)
 class OrderLine:
     """One institution's line of an order. Amounts and prices in yuan; ``problem``: why it cannot be priced, or empty.
-    ``due_on``: working days after signing; of what is charged by use, after the service.
+    ``due_on``: working days after signing; of what is charged by use, after the service. ``due_problem``: why a signed
+    line has none (also part of ``problem``).
 
     ``pricing``: None when the order names a kind that ``rules/pricing.yaml`` does not have. ``payment_days``: working
     days after signing, where the order says so itself.
@@ -61,6 +62,7 @@ class OrderLine:
     payment_days: int | None
     due_on: date | None
     problem: str
+    due_problem: str = ""
 
     @property
     def by_use(self) -> bool:
@@ -84,6 +86,20 @@ class Order:
     lines: tuple[OrderLine, ...]
     payments: tuple[tuple[date, Decimal], ...] = ()
     versions: Mapping[Cell, tuple[Version, ...]] = field(default_factory=dict)
+
+    def is_draft(self, line: OrderLine, day: date) -> bool:
+        """Whether the line is not signed by ``day``. It owes nothing yet: its amount is an offer. An order that was
+        paid for counts as signed."""
+        unsigned = line.signed_on is None or day < line.signed_on
+        return unsigned and not self.ended(day) and not self.settled(day)
+
+    def owes(self, line: OrderLine, day: date) -> Decimal | None:
+        """What one line owes by ``day``: nothing while it is a draft, or once all that was paid has been paid back;
+        None while it cannot be priced."""
+        if self.ended(day) or self.is_draft(line, day):
+            return Decimal("0.00")
+        version = self.version(line, day)
+        return version.amount if version else None
 
     def paid(self, day: date) -> Decimal:
         """Paid up to and including ``day``, less what was paid back."""
@@ -112,13 +128,8 @@ class Order:
         return any(amount < 0 and on <= day for on, amount in self.payments) and self.paid(day) <= 0
 
     def owed(self, day: date) -> Decimal | None:
-        """What all lines come to by the versions that hold on ``day``; None when no line can be priced yet.
-
-        An order that was ended owes nothing.
-        """
-        if self.ended(day):
-            return Decimal("0.00")
-        amounts = [found.amount for line in self.lines if (found := self.version(line, day))]
+        """What all lines owe on ``day``; None when no line can be priced yet."""
+        amounts = [amount for line in self.lines if (amount := self.owes(line, day)) is not None]
         return sum(amounts, Decimal("0.00")) if amounts else None
 
     def version(self, line: OrderLine, day: date) -> Version | None:
@@ -164,15 +175,15 @@ class Order:
     def state(self, line: OrderLine, day: date, terms: BillingTerms) -> str:
         """The line's state on ``day``, one of ``STATES``.
 
-        Without a known due date (no calendar of that year) a debt is never called a default.
+        Nobody defaults on what he could not be told: without a known due date (no calendar of that year) or without
+        an amount a debt is never called a default.
         """
         if self.ended(day):
             return "expired"
-        settled = self.settled(day)
-        if not settled and (line.signed_on is None or day < line.signed_on):
+        if self.is_draft(line, day):
             return "draft"
-        if not settled:
-            due = line.due_on
+        if not self.settled(day):
+            due = line.due_on if self.version(line, day) else None
             late = due is not None and day > due + timedelta(days=terms.payment_grace_days)
             return "defaulted" if late else "expired" if day > line.service_to else "awaiting_payment"
         if day > line.service_to:
@@ -230,13 +241,14 @@ def _line(row: Mapping[str, Any], terms: BillingTerms, payment_working_days: int
         problems.append(f"计费方式 {pricing_id} 不在 rules/pricing.yaml 里")
     if row["rounding"] not in ROUNDINGS:
         problems.append(f"取整方式 {row['rounding']} 未定义")
-    due_on, own_days = None, row.get("payment_working_days")
+    due_on, due_problem, own_days = None, "", row.get("payment_working_days")
     # What is charged by use is only known when the service is over.
     begins = row["service_to"] if pricing is not None and pricing.basis == "judged" else row["signed_on"]
     try:
         due_on = add_working_days(begins, own_days or payment_working_days) if row["signed_on"] else None
     except CalendarUnknownError as unknown:
-        problems.append(str(unknown))
+        due_problem = str(unknown)
+        problems.append(due_problem)
     cell = (
         row["institution_code"],
         row["basis_report"],
@@ -261,6 +273,7 @@ def _line(row: Mapping[str, Any], terms: BillingTerms, payment_working_days: int
         payment_days=own_days,
         due_on=due_on,
         problem="；".join(problems),
+        due_problem=due_problem,
     )
 
 
@@ -276,7 +289,8 @@ def _order(
     finished: list[OrderLine] = []
     for line in sorted(lines, key=lambda line: line.cell):
         cells = [cell for cell in history.get(line.cell, ()) if cell.delivered_on <= until]
-        versions[line.cell] = _versions(line, cells, judged.get((order_no, line.institution_code)))
+        signed_on = line.signed_on or min((on for on, amount in payments if amount > 0), default=None)
+        versions[line.cell] = _versions(line, cells, judged.get((order_no, line.institution_code)), signed_on)
         lacking = "" if versions[line.cell] or line.pricing is None else _lacking(line, cells)
         if any(version.amount >= _IMPOSSIBLE for version in versions[line.cell]):
             versions[line.cell], lacking = (), "金额超出一百亿元，请核对单价、最低收费和报表数"
@@ -284,7 +298,9 @@ def _order(
     return Order(order_no, tuple(finished), tuple(payments), versions)
 
 
-def _versions(line: OrderLine, cells: Sequence[ReportedCell], judged: int | None) -> tuple[Version, ...]:
+def _versions(
+    line: OrderLine, cells: Sequence[ReportedCell], judged: int | None, signed_on: date | None
+) -> tuple[Version, ...]:
     if line.pricing is None or line.rounding not in ROUNDINGS:
         return ()
     return bill_versions(
@@ -292,7 +308,7 @@ def _versions(line: OrderLine, cells: Sequence[ReportedCell], judged: int | None
         line.pricing,
         unit_price=line.unit_price,
         rounding=line.rounding,
-        signed_on=line.signed_on,
+        signed_on=signed_on,
         service_from=line.service_from,
         service_to=line.service_to,
         minimum=line.minimum,

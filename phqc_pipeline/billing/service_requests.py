@@ -39,12 +39,12 @@ def service_requests(requests: pl.DataFrame | None, terms: BillingTerms, snapsho
 
 
 def request_events(table: pl.DataFrame, snapshot: date) -> list[dict[str, Any]]:
-    """Rows of ``billing.calendar``: both deadlines of every request that has them."""
+    """Rows of ``billing.calendar``: both deadlines of every request that has them, also those nobody can work out."""
     rows = []
     for row in table.iter_rows(named=True):
         for step, what, done in _STEPS:
             due_at, status = row[f"{step}_due_at"], row[f"{step}_status"]
-            if due_at is None:
+            if due_at is None and status != "not_evaluable":
                 continue
             kind = f"service_{step}"
             rows.append(
@@ -54,11 +54,13 @@ def request_events(table: pl.DataFrame, snapshot: date) -> list[dict[str, Any]]:
                     "kind_title": EVENTS[kind],
                     "institution_code": row["institution_code"],
                     "party": "seller",
-                    "due_on": due_at.date(),
+                    "due_on": due_at and due_at.date(),
                     "due_at": due_at,
-                    "status": "done" if status == "late" else status,
+                    "status": "done" if row[done] else status,
                     "done_on": row[done] and row[done].date(),
-                    "what": f"{what}服务请求 {row['request_no']}（{row['kind']}），最晚 {due_at:%H:%M}",
+                    "what": f"{what}服务请求 {row['request_no']}（{row['kind']}）"
+                    + (f"，最晚 {due_at:%H:%M}" if due_at else ""),
+                    "reason": row["reason"] if due_at is None else None,
                     "snapshot_date": snapshot,
                 }
             )
@@ -83,8 +85,9 @@ def _row(row: Mapping[str, Any], terms: BillingTerms, snapshot: date, end: datet
         for step, hours, done in (("response", deadline.response, responded), ("repair", deadline.repair, resolved)):
             found |= _step(step, row["reported_at"], hours, done, terms, snapshot)
     except CalendarUnknownError as unknown:
-        found |= {"response_status": "not_evaluable", "repair_status": "not_evaluable", "reason": str(unknown)}
-        found |= {"response_due_at": None, "repair_due_at": None}
+        found |= {"response_due_at": None, "repair_due_at": None, "reason": str(unknown)}
+        for step, hours in (("response", deadline.response), ("repair", deadline.repair)):
+            found[f"{step}_status"] = "void" if hours is None else "not_evaluable"
     return found
 
 

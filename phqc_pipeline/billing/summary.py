@@ -58,6 +58,10 @@ def _money(tables: Mapping[str, pl.DataFrame]) -> list[str]:
         "  状态：" + "，".join(f"{title} {states[name]}" for name, title in STATES.items() if name in states),
         f"  应付 ¥{owed:,.2f}（{amount_in_words(owed)}），已付 ¥{paid:,.2f}，未付 ¥{left:,.2f}",
     ]
+    drafts = orders.filter(pl.col("state") == "draft")
+    if drafts.height:
+        offered = Decimal(drafts["draft_amount"].sum() or 0)
+        told.append(f"  未签订 {drafts.height} 行不计入应付，签订后应付 ¥{offered:,.2f}")
     if changes.height:
         told.append(f"  报表更正 {changes.height} 次，合计 {Decimal(changes['adjustment'].sum()):+,.2f} 元")
     return told

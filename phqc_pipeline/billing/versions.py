@@ -55,8 +55,8 @@ def bill_versions(
     """The versions, oldest first; none while there is nothing to price.
 
     ``cells``: the report's cell as each delivery had it, oldest first. What the report said last by the day of signing
-    is the first bill; deliveries before that are no corrections of it. A delivery whose cell is empty or no count
-    changes nothing. ``judged``: records judged, where that is what is charged for.
+    is the first bill; deliveries before that, or of an order not signed yet, are no corrections of it. A delivery whose
+    cell is empty or no count changes nothing. ``judged``: records judged, where that is what is charged for.
     """
     terms = {"service_from": service_from, "service_to": service_to, "minimum": minimum}
 
@@ -78,7 +78,7 @@ def bill_versions(
             continue
         if made and made[-1].quantity == quantity:
             made[-1] = replace(made[-1], confirmed=cell)
-        elif made and (signed_on is None or cell.delivered_on > signed_on):
+        elif made and signed_on is not None and cell.delivered_on > signed_on:
             fresh = version(made[-1].number + 1, cell.delivered_on, quantity, cell)
             if not pricing.credit and fresh.amount < made[-1].amount:
                 fresh = replace(fresh, amount=made[-1].amount, is_held=True)

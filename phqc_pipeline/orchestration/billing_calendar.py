@@ -123,7 +123,7 @@ def _requested(home: Home, today: date) -> list[Event]:
     return [
         (row["event_id"], row["due_on"], row["party"], row["what"], row["institution_code"])
         for row in rows
-        if row["due_on"] <= today and row["status"] in ("due", "overdue")
+        if row["status"] in ("due", "overdue")
     ]
 
 
@@ -136,6 +136,6 @@ def _published(home: Home, today: date) -> list[Event]:
             return []
         return connection.execute(
             "SELECT event_id, due_on, party, what, institution_code FROM billing.calendar "
-            "WHERE due_on <= ? AND status NOT IN ('done', 'void') AND NOT list_contains(?, kind)",
+            "WHERE due_on <= ? AND status IN ('upcoming', 'due', 'overdue') AND NOT list_contains(?, kind)",
             [today, list(EVENTS)],
         ).fetchall()

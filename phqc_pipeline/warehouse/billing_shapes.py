@@ -42,6 +42,7 @@ CHARGE: dict[str, str] = {
     "version": "INTEGER",
     "first_amount": _MONEY,
     "adjustments": _MONEY,
+    "owed": _MONEY,
 }
 
 BILLING: dict[str, dict[str, str]] = {
@@ -110,6 +111,7 @@ BILLING: dict[str, dict[str, str]] = {
         "notice_on": "DATE",
         "days_left": "INTEGER",
         "amount": _MONEY,
+        "draft_amount": _MONEY,
         "paid_share": _MONEY,
         "balance": _MONEY,
         "order_amount": _MONEY,
@@ -138,6 +140,7 @@ BILLING: dict[str, dict[str, str]] = {
         "status": "VARCHAR",
         "done_on": "DATE",
         "what": "VARCHAR",
+        "reason": "VARCHAR",
         "snapshot_date": "DATE",
     },
     "service_request": {

@@ -244,6 +244,34 @@ def test_nine_hundred_institutions_in_one_run(home: Home) -> None:
     assert len({path.parent.parent.name for path in done.fresh}) == 30
 
 
+def test_what_is_not_signed_is_owed_by_nobody(home: Home) -> None:
+    """Two orders of three are drafts, one of them corrected since: totals name the signed one alone, the rest apart."""
+    codes = ["654301100000", "654301100001", "654301100002"]
+    signed = (date(2024, 10, 25), None, date(2025, 3, 1))
+    orders = [
+        {**FOUNDING, "order_no": f"D-{index}", "institution_code": code, "signed_on": on}
+        for index, (code, on) in enumerate(zip(codes, signed, strict=True))
+    ]
+    history = {(code, *CELL[1:]): (reported(1000), reported(1100, date(2024, 11, 20))) for code in codes}
+    places = pl.DataFrame({"institution_code": codes, "institution_name": codes, "region_code": codes})
+    known = Registry(places.with_columns(parent_code=pl.lit(None, pl.String)), orders=pl.DataFrame(orders))
+    bill = make_bill(known, CATALOGUE, history, recomputed(1), NO_USE, DAY)
+    told = bill.tables["order"].select("state", "amount", "draft_amount", "balance", "penalty_due")
+    owed, nothing, offer = Decimal("660"), Decimal("0"), Decimal("660")
+    assert told.rows() == [
+        ("defaulted", owed, None, owed, Decimal("33")),
+        ("draft", nothing, offer, nothing, nothing),
+        ("draft", nothing, offer, nothing, nothing),
+    ]
+    assert bill.tables["charge"]["owed"].to_list() == [owed, nothing, nothing]
+    assert bill.tables["adjustment"]["order_no"].to_list() == ["D-0"]  # what is not signed is not corrected
+    (county,) = county_totals(bill, places.with_columns(county_code=pl.lit("654301"))).to_dicts()
+    assert (county["amount"], county["balance"], county["draft_amount"]) == (owed, owed, offer * 2)
+    path = write_accounts(home.published / "计费" / "计费对账.xlsx", bill, known)
+    (summary,) = openpyxl.load_workbook(path, data_only=True)["汇总"].iter_rows(min_row=4, max_row=4, values_only=True)
+    assert summary[2:7] == (660, 0, 660, 33, 1320)
+
+
 def test_one_order_of_many_institutions_is_paid_as_a_whole() -> None:
     _, bill = county(10)
     orders = bill.tables["order"]

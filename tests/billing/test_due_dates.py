@@ -112,6 +112,31 @@ def test_a_refund_settles_a_credit_and_a_whole_one_ends_the_order() -> None:
     assert night is None  # what was judged before stays judged
 
 
+def test_without_a_calendar_the_debt_is_shown_and_nothing_is_guessed() -> None:
+    table = calendar(date(2033, 1, 1), signed_on=date(2032, 1, 1), service_to=date(2034, 6, 1))
+    (event,) = table.filter(pl.col("kind").is_in(["payment_due", "payment_overdue"])).to_dicts()
+    assert (event["kind"], event["due_on"], event["status"]) == ("payment_due", None, "not_evaluable")
+    assert "没有 2032 年的节假日安排" in event["reason"]
+    correction = calendar(
+        date(2033, 1, 1), PAID, cells=(*FIRST, reported(10200, date(2032, 5, 1))), service_to=date(2034, 6, 1)
+    )
+    assert stands(correction, "adjustment_due") == [("buyer", None, "not_evaluable")]
+
+
+def test_without_a_sum_nobody_is_late() -> None:
+    table = calendar(date(2024, 11, 5), cells=())
+    events = table.filter(pl.col("kind").str.starts_with("payment"))
+    assert events["status"].to_list() == ["not_evaluable"] * 2
+    assert events["reason"].str.contains("未收到报表").all()
+    assert stands(calendar(date(2024, 10, 31), cells=()), "payment_due")[0][2] == "upcoming"
+
+
+def test_a_draft_calls_for_nothing() -> None:
+    table = calendar(date(2025, 12, 1), signed_on=None)
+    assert set(table["status"]) == {"void"}
+    assert stands(calendar(date(2024, 10, 24)), "payment_due")[0][2] == "upcoming"  # to be signed tomorrow
+
+
 def test_without_a_calendar_there_is_no_moment() -> None:
     table = calendar(date(2032, 1, 1), PAID, service_to=date(2033, 6, 1))
     ends = table.filter(pl.col("kind") == "service_end")

@@ -158,6 +158,15 @@ def test_the_state_follows_from_dates_and_payments(day: date, paid_on: date | No
     assert order.state(order.lines[0], day, BillingTerms()) == state
 
 
+def test_without_a_sum_there_is_no_default() -> None:
+    known = registry(pl.DataFrame([FOUNDING]))
+    told = {}
+    for day in (date(2024, 11, 2), date(2025, 11, 2)):
+        (order,) = read_orders(known.orders, None, {}, BillingTerms(), day, payment_working_days=5)
+        told[day] = order.state(order.lines[0], day, BillingTerms())
+    assert told == {date(2024, 11, 2): "awaiting_payment", date(2025, 11, 2): "expired"}
+
+
 def test_days_of_grace_before_a_default() -> None:
     known = registry(pl.DataFrame([FOUNDING]))
     (order,) = read_orders(known.orders, None, REPORT, BillingTerms(), date(2024, 11, 5), payment_working_days=5)

@@ -11,8 +11,8 @@ with used as (
 
 select
   o.order_no, o.institution_code, i.institution_name, o.state, o.state_title, o.is_entitled, o.pricing_title,
-  o.basis_report, o.basis_year, o.basis_period, o.basis_item, c.quantity, c.unit_price, c.amount, c.amount_words,
-  c.version, c.adjustments, o.paid_share, o.balance, o.due_on, o.settled_on, o.penalty_due, o.service_from,
+  o.basis_report, o.basis_year, o.basis_period, o.basis_item, c.quantity, c.unit_price, o.amount,
+  case when o.amount = c.amount then c.amount_words end as amount_words, o.draft_amount, c.version, c.adjustments, o.paid_share, o.balance, o.due_on, o.settled_on, o.penalty_due, o.service_from,
   o.service_to, o.days_left, c.quantity_from_records, c.quantity_difference, u.nights, u.last_night, u.records_judged,
   u.findings, o.reason
 from {{ ref('billing_order') }} as o
