@@ -125,7 +125,8 @@ class Order:
 
     def ended(self, day: date) -> bool:
         """Whether all that was ever paid has been paid back by ``day``: the parties ended the order."""
-        return any(amount < 0 and on <= day for on, amount in self.payments) and self.paid(day) <= 0
+        known = [amount for on, amount in self.payments if on <= day]
+        return min(known, default=Decimal(0)) < 0 < max(known, default=Decimal(0)) and sum(known) <= 0
 
     def owed(self, day: date) -> Decimal | None:
         """What all lines owe on ``day``; None when no line can be priced yet."""

@@ -583,6 +583,8 @@ def _readme(summary: SampleSummary, institutions: int, residents: int | None, se
 `{command}`
 
 - `landing/`、`registry/`：各机构交付的文件和登记资料，格式、编码、表头、日期写法各不相同。
+- `registry/service_request.csv`：编造的服务请求，有按时答复的、超过时限的、还没办完的；`registry/refund.csv`（不止一家
+  机构时）：末一家多付款项的退款。
 - `sample/answer_key.csv`：数据里应被判出的全部问题。`cause` 为 `injected` 的是有意埋入的差错，`collateral` 是随之
   而来的其他问题。`record_id` 为空而 `subject_kind` 为 `record` 的，是没有记录编号的行，`subject_id` 是其内容哈希。
 

@@ -58,3 +58,14 @@ def test_what_is_due(small: duckdb.DuckDBPyConnection) -> None:
     better = small.execute("SELECT count(*) FROM mart.indicator_outlook WHERE value_all > value_none").fetchone()
     assert better is not None
     assert better[0] > 0
+
+
+def test_requests_and_refunds_of_the_sample_are_shown(small: duckdb.DuckDBPyConnection) -> None:
+    """In time, late and still open; what was paid too much came back, so that nobody owes anything."""
+    told = small.execute("SELECT response_status, repair_status FROM billing.service_request").fetchall()
+    assert {("done", "done"), ("late", "late"), ("done", "overdue"), ("void", "void")} == {*told}
+    assert small.execute("SELECT amount FROM billing.payment WHERE kind = '退款'").fetchall() == [(-20,)]
+    assert small.execute("SELECT DISTINCT balance, amount = owed FROM billing.order JOIN billing.charge "
+                         "USING (order_no, institution_code, amount)").fetchall() == [(0, True)]  # fmt: skip
+    open_events = small.execute("SELECT status_title FROM mart.billing_calendar WHERE what LIKE '%QQ-0005%'").fetchall()
+    assert open_events == [("逾期",)]
