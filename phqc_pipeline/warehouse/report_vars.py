@@ -79,11 +79,10 @@ def _item(report_id: str, item: ReportItem, local: Mapping[str, Any]) -> dict[st
 def _code_attrs(cat: Catalogue, items: list[dict[str, Any]]) -> dict[str, Any]:
     found: dict[str, dict[str, Any]] = {}
     for item in items:
-        list_id, attr = item["params"].get("hours_list"), item["params"].get("hours_attr")
-        if list_id in cat.codes:
-            codes = cat.codes[list_id].codes
+        list_id, asked = item["params"].get("hours_list"), item["params"].get("hours_attr")
+        for attr in (asked, *item["params"].get("urgent_attrs", ())) if list_id in cat.codes else ():
             found.setdefault(list_id, {})[attr] = {
-                one.code: _plain(one.attrs[attr]) for one in codes if attr in one.attrs
+                one.code: _plain(one.attrs[attr]) for one in cat.codes[list_id].codes if attr in one.attrs
             }
     return found
 

@@ -1,6 +1,7 @@
 -- 应种剂次缺失 (VAC-T-001 at 12 months, 002 at 24, 003 at six years): children with a card, old enough today, who lack a
--- dose. A dose is there when one of its number or a later one is on record, or as many of its series were given on
--- different days; a combined vaccine counts for those it stands for. Children are known by card or archive number.
+-- dose. A dose is there when one of its number is on record (a later one does not stand for it), or as many of its series
+-- were given on different days while the numbers began anew (another vaccine of the series, a combined one); a combined
+-- vaccine counts for those it stands for. Children are known by card or archive number.
 {% set rules = rules_on('doses_overdue') %}
 
 {{ no_findings() }}
@@ -32,8 +33,9 @@ from (
       {%- for wanted in rule.params.required %}
       {% for way in wanted.split('|') %}
       {%- set vaccines = sql_list(way.split('-')[0].split('+')) %}{% set number = way.split('-')[1] %}
-      coalesce(max(dose_no) filter (vaccine in {{ vaccines }}) >= {{ number }}, false)
-        or count(distinct dose_date) filter (vaccine in {{ vaccines }}) >= {{ number }}
+      coalesce(bool_or(dose_no = {{ number }}) filter (vaccine in {{ vaccines }}), false)
+        or count(distinct dose_date) filter (vaccine in {{ vaccines }})
+          >= greatest({{ number }}, 1 + count(distinct dose_no) filter (vaccine in {{ vaccines }}))
       {{- " or" if not loop.last }}{% endfor %} as has_{{ loop.index }}{{ "," if not loop.last }}
       {%- endfor %}
     from given group by archive_no

@@ -13,14 +13,8 @@ select
   day, entered_on, visits >= due as counted, visits < due as is_open,
   case when visits < due then '按月龄应检次数不足' end as cause
 from (
-  select
-    v.from_day, v.to_day, v.archive_no, any_value(v.person) as person,
-    arg_max(v.institution_code, (v.day, v.institution_code)) as institution_code, max(v.day) as day,
-    min(v.entered_on) as entered_on, count(distinct v.day) as visits,
-    count(distinct m.month) filter (
-      max_birth + to_months(m.month) between v.from_day and v.to_day - {{ p.grace_days }}
-    ) as due
-  from (
+  -- visits at all institutions count together; each that saw the child is named, whose it is recount_person decides
+  with v as (
     select *, max(birth_date) over (partition by from_day, to_day, archive_no) as max_birth
     from (
       {% for form in item.reads %}
@@ -33,9 +27,21 @@ from (
       {% if not loop.last %}union all{% endif %}
       {% endfor %}
     )
-  ) as v
-  cross join (select unnest({{ p.months }}) as month) as m
-  where max_birth + to_months({{ p.below_months }}) > v.to_day
-  group by v.from_day, v.to_day, v.archive_no
+  ),
+  child as (
+    select
+      v.from_day, v.to_day, v.archive_no, min(v.person) as person, count(distinct v.day) as visits,
+      count(distinct m.month) filter (
+        max_birth + to_months(m.month) between v.from_day and v.to_day - {{ p.grace_days }}
+      ) as due
+    from v cross join (select unnest({{ p.months }}) as month) as m
+    where max_birth + to_months({{ p.below_months }}) > v.to_day
+    group by v.from_day, v.to_day, v.archive_no
+  )
+  select c.*, s.institution_code, s.day, s.entered_on
+  from child as c
+  join (
+    select from_day, to_day, archive_no, institution_code, max(day) as day, min(entered_on) as entered_on from v group by all
+  ) as s using (from_day, to_day, archive_no)
 )
 {% endfor %}

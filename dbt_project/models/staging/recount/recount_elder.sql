@@ -21,7 +21,7 @@ from (
   ),
   examined as (
     select
-      e.from_day, e.to_day, coalesce(s.archive_no, s._record_key) as archive_no, any_value({{ person_key(exam) }}) as person,
+      e.from_day, e.to_day, coalesce(s.archive_no, s._record_key) as archive_no, min({{ person_key(exam) }}) as person,
       s._institution_code as institution_code,
       max(s._service_date) as day, min(s.created_at)::date as entered_on,
       bool_or(coalesce(c.complete, false)) as complete,

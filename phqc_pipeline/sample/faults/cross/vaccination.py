@@ -134,7 +134,8 @@ def _unread(truth: Truth, row: Mapping[str, Any]) -> bool:
 def _has(way: str, doses: list[tuple[str, int, date]]) -> bool:
     names, _, number = way.rpartition("-")
     mine = [(n, day) for vaccine, n, day in doses if vaccine in names.split("+")]
-    return any(n >= int(number) for n, _ in mine) or len({day for _, day in mine}) >= int(number)
+    days, numbers = {day for _, day in mine}, {n for n, _ in mine}
+    return int(number) in numbers or (len(days) >= int(number) and len(days) > len(numbers))
 
 
 def _entered_twice(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
