@@ -326,12 +326,13 @@ def _days(first: pl.Expr, last: pl.Expr) -> pl.Expr:
 
 
 def _month_number(day: pl.Expr) -> pl.Expr:
-    return day.dt.year().cast(pl.Int64) * 12 + day.dt.month().cast(pl.Int64)
+    number = _day_number(day)
+    return number // 10_000 * 12 + number // 100 % 100
 
 
 def _day_number(day: pl.Expr) -> pl.Expr:
     """20240131: differences of these, divided by 10,000 and cut, are whole years."""
-    return day.dt.year().cast(pl.Int64) * 10_000 + day.dt.month().cast(pl.Int64) * 100 + day.dt.day().cast(pl.Int64)
+    return pl.lit(tables.day_numbers()).gather(day.to_physical() - tables.FIRST_DAY, null_on_oob=True)
 
 
 def _age(birth: pl.Expr, day: pl.Expr) -> pl.Expr:
@@ -339,7 +340,7 @@ def _age(birth: pl.Expr, day: pl.Expr) -> pl.Expr:
 
 
 def _age_months(birth: pl.Expr, day: pl.Expr) -> pl.Expr:
-    begun = (day.dt.day() < birth.dt.day()).cast(pl.Int64)
+    begun = (_day_number(day) % 100 < _day_number(birth) % 100).cast(pl.Int32)
     return _as_float(pl.when(day >= birth).then(_month_number(day) - _month_number(birth) - begun))
 
 
@@ -398,14 +399,14 @@ def _decimal_places(text: pl.Expr) -> pl.Expr:
 
 
 def _id_checksum_ok(number: pl.Expr) -> pl.Expr:
-    """MOD 11-2 over the first 17 digits (GB 11643), by whole-number arithmetic instead of 17 substrings."""
+    """MOD 11-2 over the first 17 digits (GB 11643)."""
     well_formed = number.str.contains(tables.ID_18)
-    # Of any text, not only of well-formed ones: Polars would compute a ``when`` anew for each of the 17 digits.
     body = number.str.slice(0, 17).cast(pl.UInt64, strict=False)
-    weighted = reduce(add, (body // 10 ** (16 - place) % 10 * weight for place, weight in enumerate(tables.ID_WEIGHTS)))
+    parts = (body // 10**12, body // 10**8 % 10**4, body // 10**4 % 10**4, body % 10**4)
+    weighed = (pl.lit(sums).gather(part) for sums, part in zip(tables.id_weighed(), parts, strict=True))
     check = number.str.slice(17, 1)
-    given = pl.when(check.is_in(["X", "x"])).then(10).otherwise(check.cast(pl.Int64, strict=False))
-    right = (weighted.cast(pl.Int64) + given) % 11 == 1
+    given = pl.when(check.is_in(["X", "x"])).then(10).otherwise(check.cast(pl.UInt8, strict=False))
+    right = (reduce(add, weighed) + given) % 11 == 1
     return pl.when(number.str.len_chars() == 18).then((well_formed & right).fill_null(False))
 
 
@@ -501,7 +502,7 @@ _PLAIN: dict[str, Callable[..., pl.Expr]] = {
     "month": lambda day: _as_float(day.dt.month()),
     "day": lambda day: _as_float(day.dt.day()),
     "weekday": lambda day: _as_float(day.dt.weekday()),
-    "yyyymmdd": lambda day: day.dt.strftime("%Y%m%d"),
+    "yyyymmdd": lambda day: _day_number(day).cast(pl.String).str.zfill(8),
     "date_diff_day": _days,
     "date_diff_month": lambda first, last: _as_float(_month_number(last) - _month_number(first)),
     "date_diff_year": lambda first, last: _as_float(last.dt.year() - first.dt.year()),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import lru_cache, reduce
+from operator import add
 
+import numpy as np
 import polars as pl
 
 from phqc_pipeline.catalogue.expressions.patterns import alternation
@@ -16,9 +18,42 @@ ID_15 = "^[0-9]{15}$"
 PLAUSIBLE_YEAR = "^(18|19|20|21)"  # other years in an identity number are not a date
 WHOLE_NUMBER = "^[+-]?[0-9]{1,15}$"  # fifteen digits: what a DOUBLE holds exactly
 MOST_EXACT = 10**15
+FIRST_DAY = -719_162  # 0001-01-01, in days from 1970-01-01
 DECIMAL_NUMBER = r"^[+-]?[0-9]{1,15}(\.[0-9]{1,15})?$"
 DECIMALS = r"^[ \t]*[+-]?[0-9]+(?:\.([0-9]*?)0*)?[ \t]*$"
 BLANKS = " \t\r\n\u3000\u00a0"
+
+
+@lru_cache(maxsize=1)
+def day_numbers() -> pl.Series:
+    """20240131 for every day from ``FIRST_DAY`` to 9999-12-31, Int32: a look costs a tenth of computing it."""
+    months = np.arange("0001-01", "10000-01", dtype="datetime64[M]")
+    days = np.diff(np.append(months, months[-1:] + 1).astype("datetime64[D]")).astype(np.int32)
+    begins = np.cumsum(days, dtype=np.int32) - days
+    place = np.arange(len(months), dtype=np.int32)
+    month = (place // 12 + 1) * 10_000 + (place % 12 + 1) * 100 + 1
+    return pl.Series(np.repeat(month - begins, days) + np.arange(days.sum(), dtype=np.int32))
+
+
+@lru_cache(maxsize=1)
+def id_weighed() -> tuple[pl.Series, ...]:
+    """The weighted sum of an identity number's first 17 digits is looked up in four parts: 5, 4, 4 and 4 digits of
+    which every value has its sum here, modulo 11."""
+    parts = (ID_WEIGHTS[:5], ID_WEIGHTS[5:9], ID_WEIGHTS[9:13], ID_WEIGHTS[13:])
+    return tuple(
+        pl.Series(
+            reduce(
+                add,
+                (
+                    np.arange(10 ** len(weights)) // 10 ** (len(weights) - 1 - place) % 10 * weight
+                    for place, weight in enumerate(weights)
+                ),
+            )
+            % 11,
+            dtype=pl.UInt8,
+        )
+        for weights in parts
+    )
 
 
 @lru_cache(maxsize=256)
