@@ -4,7 +4,8 @@ Belongs here: a night's inputs put together again, aside of the home, and the co
 (``stages``), what is kept of a night (``warehouse.kept``, ``warehouse.night``).
 
 Nothing of the home is changed. A lake file that was converted anew since, by another dictionary, is made again from
-landing by the kept catalogue. The program itself is today's: a night that another version of it judged otherwise shows.
+landing by the kept catalogue. The program itself is today's: a night that another version of it judged otherwise shows,
+and one whose dbt project it cannot run is refused.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from phqc_pipeline.extracts import Books, Delivery, HeldBack, LakeFile, read_reg
 from phqc_pipeline.home import Home
 from phqc_pipeline.orchestration import stages
 from phqc_pipeline.orchestration.session import Session
-from phqc_pipeline.warehouse import list_nights, read_night
+from phqc_pipeline.warehouse import DbtError, list_nights, read_night
 
 
 class ReplayError(RuntimeError):
@@ -83,7 +84,8 @@ class PastSession(Session):
 def replay(home: Home, day: date, plan_id: str | None = None, keep: Path | None = None) -> list[Replayed]:
     """Judge every night of ``day`` (of one plan, if named) again. ``keep``: a folder for what came of it.
 
-    ReplayError when there is no such night, or it was laid down before versions were kept.
+    ReplayError when there is no such night, it was laid down before versions were kept, or by a program whose dbt
+    project today's cannot run.
     """
     nights = [night for night in list_nights(home) if read_night(night)["snapshot_date"] == day.isoformat()]
     nights = [night for night in nights if plan_id is None or read_night(night)["plan_id"] == plan_id]
@@ -99,7 +101,13 @@ def _replayed(home: Home, night: Path, keep: Path | None) -> Replayed:
     told = read_night(night)
     with scratch_home(home, "replay", **_kept(home, told)) as scratch:
         session = _session(home, scratch, night, told)
-        again = judge_apart(session, date.fromisoformat(told["snapshot_date"]))
+        try:
+            again = judge_apart(session, date.fromisoformat(told["snapshot_date"]))
+        except DbtError as unreadable:
+            raise ReplayError(f"{_UNREADABLE}：{unreadable}") from unreadable
+        broken = broken_rules(again / "results.parquet") - broken_rules(night / "results.parquet")
+        if broken:
+            raise ReplayError(f"{_UNREADABLE}，判不了：{'、'.join(sorted(broken))}")
         found = read_night(again)
         differences = _differences(night, again)
         if keep is not None:
@@ -120,6 +128,13 @@ def judge_apart(session: Session, day: date) -> Path:
     stages.judge_cross(session, day)
     stages.lay_down(session, day)
     return session.night(day)
+
+
+def broken_rules(*results: Path) -> set[str]:
+    """Rules that could not be judged at all, by files of results (Parquet)."""
+    query = "SELECT DISTINCT rule_id FROM read_parquet(?, union_by_name := true) WHERE status = 'error'"
+    with duckdb.connect() as connection:
+        return {rule_id for (rule_id,) in connection.execute(query, [[str(path) for path in results]]).fetchall()}
 
 
 @contextmanager
@@ -145,6 +160,7 @@ def _kept(home: Home, told: Mapping[str, Any]) -> dict[str, Path]:
     return {"registry": folders["registry"], "dbt_project": folders["project"]}
 
 
+_UNREADABLE = "那一夜留存的 dbt 项目，今天的程序运行不了；请用当时那一版程序重放，或按现在的规则重新运行那一夜"
 _TITLES = {"catalogue": "规则目录", "registry": "登记资料", "project": "dbt 项目"}
 
 

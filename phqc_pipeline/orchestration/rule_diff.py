@@ -3,6 +3,9 @@
 Belongs here: judging by both, what appears, vanishes and stays, what it does to scores. Does not belong here: judging
 itself (``stages``), the words of the command line (``rule_diff_text``).
 
+A revision of this repository brings the dbt project that it had, since that is where cross rules are asked. One that
+today's program cannot run any more is judged with today's project; what neither can judge is not compared.
+
 Rules that need more than one record cost a run of dbt for each catalogue; where neither they, the forms, what plan and
 scheme ask of them nor the dbt project differ, what the home's newest night found by them stands for both.
 """
@@ -15,7 +18,7 @@ import tarfile
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -29,9 +32,9 @@ from phqc_pipeline.extracts import Books
 from phqc_pipeline.home import DBT_PROJECT_DIR, PROJECT_DIR, Home
 from phqc_pipeline.orchestration import stages
 from phqc_pipeline.orchestration.plans import main_plan
-from phqc_pipeline.orchestration.replay import scratch_home
+from phqc_pipeline.orchestration.replay import broken_rules, scratch_home
 from phqc_pipeline.orchestration.session import Session
-from phqc_pipeline.warehouse import leading_night, list_nights, named_findings_sql
+from phqc_pipeline.warehouse import DbtError, leading_night, list_nights, named_findings_sql
 from phqc_pipeline.warehouse.db import literal, open_duckdb
 from phqc_pipeline.warehouse.files import content_fingerprint
 from phqc_pipeline.warehouse.kept import project_files
@@ -49,13 +52,16 @@ class RuleDiff:
     """``rules``: rule_id, change (新增, 停用, 改动) of rules not alike. ``findings``: rule_id, institution_code,
     appears, vanishes, stays, reworded, appearing, vanishing (up to SAMPLES of form/subject ids). ``scores``:
     institution_code, records, passed_before, passed_after, score_before, score_after, mean_before, mean_after (of the
-    records' scores)."""
+    records' scores). ``own_project``: whether cross rules of the old version were asked by the dbt project that it had.
+    ``uncompared``: rules that one of the two could not judge, left out of ``findings``."""
 
     day: date
     rules: pl.DataFrame
     findings: pl.DataFrame
     scores: pl.DataFrame
     cross_judged: bool
+    own_project: bool = True
+    uncompared: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -95,15 +101,44 @@ def compare_rules(home: Home, before: Version, after: Version) -> RuleDiff:
         scratch_home(home, "rules-after", registry=home.registry, dbt_project=after.project) as new,
         open_duckdb(scratch=home.warehouse / "tmp") as connection,
     ):
+        own_project, broken = True, set()
         for name, scratch, version in (("before", old, before), ("after", new, after)):
-            _judge(connection, name, _session(scratch, version), day, ask_cross, home)
+            session = _session(scratch, version)
+            stages.judge_records(session, day, lambda said: None)
+            if ask_cross:
+                is_own = _judge_cross(session, day)
+                own_project &= is_own
+            _read_judged(connection, name, session, day, None if ask_cross else home)
+            work = session.work(day)
+            broken |= broken_rules(work / "records" / "results.parquet", *work.glob("cross/results.parquet"))
+        findings = connection.execute(_FINDINGS).pl()
         return RuleDiff(
             day,
             _changed_rules(_planned(before.cat), _planned(after.cat)),
-            connection.execute(_FINDINGS).pl(),
+            findings.filter(~pl.col("rule_id").is_in(sorted(broken))),
             connection.execute(_SCORES).pl(),
             ask_cross,
+            own_project,
+            tuple(sorted(broken)),
         )
+
+
+def _judge_cross(session: Session, day: date) -> bool:
+    """Ask the cross rules by the project of the session's home; where that cannot be run, or not all of it, by today's.
+    Whether it was its own."""
+    if session.home.dbt_project != DBT_PROJECT_DIR:
+        try:
+            judged, _ = stages.judge_cross(session, day)
+        except DbtError:
+            pass  # written for another version of the program
+        else:
+            if not judged.errors:
+                return True
+        session.home = replace(session.home, dbt_project=DBT_PROJECT_DIR)
+        stages.judge_cross(session, day)
+        return False
+    stages.judge_cross(session, day)
+    return True
 
 
 def _plan(cat: Catalogue) -> Plan:
@@ -123,19 +158,17 @@ def _session(home: Home, version: Version) -> Session:
     return Session(home, _planned(version.cat), plan.plan_id, "diff", base=version.cat)
 
 
-def _judge(
-    connection: duckdb.DuckDBPyConnection, name: str, session: Session, day: date, ask_cross: bool, home: Home
+def _read_judged(
+    connection: duckdb.DuckDBPyConnection, name: str, session: Session, day: date, carried_from: Home | None
 ) -> None:
-    """Tables ``<name>``, its findings, and ``<name>_score``, its institutions' scores."""
+    """Tables ``<name>``, its findings, and ``<name>_score``, its institutions' scores. ``carried_from``: the home whose
+    newest night stands for the cross rules, that were not asked."""
     work = session.work(day)
-    stages.judge_records(session, day, lambda said: None)
-    if ask_cross:
-        stages.judge_cross(session, day)
     parts = [*sorted((work / "records" / "findings").glob("*.parquet")), *work.glob("cross/findings.parquet")]
     query = named_findings_sql(parts)
-    if not ask_cross:
+    if carried_from is not None:
         carried = literal(sorted({rule.rule_id for rule in session.cat.rules if rule.carrier == "dbt"}))
-        night = literal(leading_night(list_nights(home)) / "findings.parquet")
+        night = literal(leading_night(list_nights(carried_from)) / "findings.parquet")
         query = f"({query}) UNION ALL BY NAME SELECT * FROM read_parquet({night}) WHERE rule_id IN {_members(carried)}"
     connection.execute(f"CREATE TEMP TABLE {name} AS {query}")
     schemes = [session.scheme]

@@ -205,6 +205,28 @@ def test_a_past_night_is_judged_again_and_is_the_same(home: Home, tmp_path: Path
         replay(home, date(2024, 12, 1))
 
 
+def test_a_dbt_project_that_is_not_understood_is_refused_or_replaced(home: Home, rules: Path, tmp_path: Path) -> None:
+    """Written for an earlier program: it asks for a var that nobody sets any more."""
+    (kept,) = home.kept.glob("project-*")
+    shutil.copytree(kept, tmp_path / "project")
+    macro = Path("macros", "quality.sql")
+    whole = (kept / macro).read_text(encoding="utf-8")
+    earlier = whole.replace("catalogue_forms()", "var('forms')")
+    assert earlier != whole
+    (tmp_path / "project" / macro).write_text(earlier, encoding="utf-8")
+    try:
+        (kept / macro).write_text(earlier, encoding="utf-8")
+        with pytest.raises(ReplayError, match="今天的程序运行不了；请用当时那一版程序重放"):
+            replay(home, date.fromisoformat(FIRST))
+    finally:
+        (kept / macro).write_text(whole, encoding="utf-8")
+    cat = load_catalogue(rules)
+    told = compare_rules(home, Version(cat, tmp_path / "project"), Version(cat))
+    assert (told.cross_judged, told.own_project, told.uncompared) == (True, False, ())
+    assert (int(told.findings["appears"].sum()), int(told.findings["stays"].sum())) == (0, 3)
+    assert "旧版的 dbt 项目今天的程序运行不了" in describe_diff(told, cat)
+
+
 def test_what_a_changed_threshold_does(home: Home, rules: Path, tmp_path: Path) -> None:
     shutil.copytree(rules, tmp_path / "rules")
     changed = tmp_path / "rules" / "checks" / "vision_screening.yaml"
