@@ -129,7 +129,7 @@ def _contract(order: Order, line: OrderLine, state: Mapping[str, Any], about: Pa
         "服务止": _day(line.service_to),
         "服务期": f"{_day(line.service_from)}至{_day(line.service_to)}",
         "续约通知日": _day(state["notice_on"]),
-        "付款截止日": _day(line.due_on) or "（无该年节假日安排，另行商定）",
+        "付款截止日": _day(line.due_on) or _until_known(line, about),
         "订单状态": state["state_title"],
         "服务时间": f"工作日 {terms.support_from:%H:%M}—{terms.support_to:%H:%M}",
         "计费方式": line.pricing.title if line.pricing else line.pricing_id,
@@ -137,6 +137,14 @@ def _contract(order: Order, line: OrderLine, state: Mapping[str, Any], about: Pa
         "满意度选项": "　　".join(f"□ {grade}" for grade in SATISFACTION),
         "出具日期": _day(about.bill.snapshot),
     }
+
+
+def _until_known(line: OrderLine, about: Particulars) -> str:
+    """What stands in the place of a day of payment that nobody knows yet."""
+    if line.due_problem:
+        return "（无该年节假日安排，另行商定）"
+    days = line.payment_days or about.cat.settings.payment_working_days
+    return f"（{'服务期满' if line.by_use else '签订'}之日起 {days} 个工作日内）"
 
 
 def _amounts(charge: Mapping[str, Any], state: Mapping[str, Any], balance: Decimal) -> dict[str, Any]:

@@ -28,9 +28,7 @@ def describe_diff(told: RuleDiff, cat: Catalogue) -> str:
     if not told.cross_judged:
         said.append("跨记录的规则、表单和代码都没有变，沿用最近一夜的结果")
     if not told.own_project:
-        said.append(
-            "旧版的 dbt 项目今天的程序运行不了：旧版跨记录的规则也用现在的 dbt 项目判，比不出项目本身的改动"
-        )
+        said.append("旧版的 dbt 项目今天的程序运行不了：旧版跨记录的规则也用现在的 dbt 项目判，比不出项目本身的改动")
     if told.uncompared:
         said.append(f"有一版判不了、未作比较的规则：{'、'.join(told.uncompared)}")
     titles = {rule.rule_id: rule.title for rule in cat.rules}

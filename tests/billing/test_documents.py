@@ -220,6 +220,15 @@ def county(institutions: int) -> tuple[Registry, Bill]:
     return known, make_bill(known, CATALOGUE, history, recomputed(1), NO_USE, DAY)
 
 
+def test_before_signing_the_statement_says_how_long_there_is_to_pay(home: Home) -> None:
+    known = registry(pl.DataFrame([{**FOUNDING, "signed_on": None, "payment_working_days": 10}]))
+    bill = make_bill(known, CATALOGUE, {CELL: (reported(10129),)}, recomputed(10129), NO_USE, DAY)
+    (statement,) = write_documents(home, CATALOGUE, known, bill).fresh
+    told = text_of(statement)
+    assert "签订之日起 10 个工作日内" in told
+    assert "节假日" not in told
+
+
 def test_nine_hundred_institutions_in_one_run(home: Home) -> None:
     known, bill = county(900)
     charges, orders = bill.tables["charge"], bill.tables["order"]
