@@ -65,7 +65,7 @@ class InstitutionFacts:
     ages: pl.DataFrame  # age_class, severe, ordinary, hint
     fixed_days: float | None  # median days from first seen to fixed
     peers: pl.DataFrame  # institution_code, institution_name, level, records, pass_rate, score, findings, severe …
-    not_judged: pl.DataFrame  # form_id, form_title, reason, rules
+    not_judged: pl.DataFrame  # reason, form_titles (list), rules (a rule counts once a form), institutions
     files: pl.DataFrame  # form_title, snapshot_date, path, status, reason, rows_read, rows_rejected
     reconciliation: pl.DataFrame  # item_title, year, period, reported, recomputed (not NULL), difference, status
     not_recomputed: int  # reported figures beside these, which the records cannot tell
@@ -169,7 +169,7 @@ def read_facts(
         ages=ask.frame(_ages_sql()),
         fixed_days=None if fixed[0][0] is None else float(fixed[0][0]),
         peers=_peers(ask, place, places),
-        not_judged=_with_form_title(ask.frame(_NOT_JUDGED), cat),
+        not_judged=_with_form_titles(ask.frame(_NOT_JUDGED), cat),
         files=_with_form_title(ask.frame(_FILES), cat),
         reconciliation=_with_item_title(ask.frame(_RECONCILIATION), cat),
         not_recomputed=ask.rows(
@@ -239,10 +239,11 @@ _TREND = f"""
         ORDER BY snapshot_date DESC LIMIT {NIGHTS_SHOWN}
     ) ORDER BY snapshot_date"""
 _NOT_JUDGED = """
-    SELECT form_id, reason, count(DISTINCT rule_id) AS rules, count(DISTINCT institution_code) AS institutions
+    SELECT reason, list(DISTINCT form_id ORDER BY form_id) AS form_ids, count(DISTINCT (form_id, rule_id)) AS rules,
+        count(DISTINCT institution_code) AS institutions
     FROM qc.rule_result
     WHERE {mine} AND snapshot_date = {night} AND status IN ('not_evaluable', 'error')
-    GROUP BY form_id, reason ORDER BY form_id, rules DESC, reason"""
+    GROUP BY reason ORDER BY rules DESC, reason"""
 _FILES = f"""
     SELECT institution_code, form_id, snapshot_date, path, status, reason, rows_read, rows_loaded, rows_rejected
     FROM ingest.file WHERE {{mine}} AND snapshot_date <= {{night}}
@@ -357,6 +358,12 @@ def _with_form_title(frame: pl.DataFrame, cat: Catalogue) -> pl.DataFrame:
     return frame.with_columns(
         form_title=form.replace_strict(form_titles(cat), default=form, return_dtype=pl.String).fill_null("")
     )
+
+
+def _with_form_titles(frame: pl.DataFrame, cat: Catalogue) -> pl.DataFrame:
+    """``form_titles`` of the lists in ``form_ids``."""
+    title = pl.element().replace_strict(form_titles(cat), default=pl.element(), return_dtype=pl.String)
+    return frame.with_columns(form_titles=pl.col("form_ids").cast(pl.List(pl.String)).list.eval(title))
 
 
 def _with_item_title(frame: pl.DataFrame, cat: Catalogue, prefix: str = "") -> pl.DataFrame:

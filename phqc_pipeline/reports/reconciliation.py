@@ -56,9 +56,9 @@ def _differing(facts: InstitutionFacts, differing: pl.DataFrame) -> Table:
 
 def _causes(facts: InstitutionFacts, causes: pl.DataFrame) -> Table:
     """Why a figure differs; an institution is told which archives it is about."""
-    shape = _figure(facts).text("direction", "方向").text("cause", "原因").whole("entries", "条数")
+    shape = _figure(facts).text("direction", "方向", "short").text("cause", "原因", "cause").whole("entries", "条数")
     if not facts.is_all:
-        shape.text("details", "说明")
+        shape.text("details", "说明", "said")
         shape.cell("涉及的档案或记录", lambda row: classed(_listed(row["listed"]), "example"))
     notes = [f"只列条数最多的 {_CAUSES_SHOWN} 行。"] if causes.height > _CAUSES_SHOWN else []
     if not facts.is_all:
@@ -77,7 +77,9 @@ def _figure(facts: InstitutionFacts) -> Shape:
     shape, names = Shape(), _names(facts)
     if facts.is_all:
         shape.cell("机构", lambda row: names.get(row["institution_code"], row["institution_code"]))
-    shape.text("item_title", "报表项", "lead").cell("期间", lambda row: period_text(row["year"], row["period"]))
+    shape.text("item_title", "报表项", "lead").cell(
+        "期间", lambda row: period_text(row["year"], row["period"]), "short"
+    )
     return shape
 
 
@@ -93,7 +95,7 @@ def _indicators(facts: InstitutionFacts) -> Table:
     shape = (
         Shape()
         .text("indicator_title", "指标", "lead")
-        .cell("期间", lambda row: period_text(row["year"], row["period"]))
+        .cell("期间", lambda row: period_text(row["year"], row["period"]), "short")
     )
     shape.whole("numerator", "分子").whole("denominator", "分母").decimal("value", "按档案计算", 2)
     shape.decimal("reported", "上报", 2).decimal("target", "目标", 2)

@@ -195,10 +195,10 @@ def _rules(facts: InstitutionFacts) -> Section | None:
     if facts.worst_rules.is_empty():
         return None
     shape = Shape().cell("规则", lambda row: f"{row['title']}（{row['rule_id']}）", "lead").severity()
-    shape.text("form_title", "表单").whole("findings", "问题数")
+    shape.text("form_title", "表单", "said").whole("findings", "问题数")
     if facts.is_all:
         shape.whole("institutions", "涉及机构")
-    shape.cell("例", lambda row: classed(row["example"], "example")).text("basis", "依据")
+    shape.cell("例", lambda row: classed(row["example"], "example")).text("basis", "依据", "said")
     return Section(
         "rules",
         "问题最多的规则",
@@ -327,16 +327,22 @@ def _charges(facts: InstitutionFacts) -> Section | None:
     shape = Shape().text("order_no", "订单", "lead")
     if facts.is_all:
         shape.text("institution_code", "机构")
-    shape.cell("计费依据", lambda row: f"{row['item_title']}（{period_text(row['basis_year'], row['basis_period'])}）")
+    shape.cell("计费依据", _basis_text, "said")
     shape.whole("quantity", "计费数量").cell("单价（元）", lambda row: price_text(row["unit_price"]), "n")
     shape.cell("应付（元）", lambda row: "—" if row["amount"] is None else f"{row['amount']:,.2f}", "n")
-    shape.cell("大写", lambda row: row["amount_words"] or row.get("reason") or "")
-    shape.cell("付款期限", lambda row: row["due_on"] or "—").whole("quantity_from_records", "按档案重算")
+    shape.cell("大写", lambda row: row["amount_words"] or row.get("reason") or "", "said")
+    shape.cell("付款期限", lambda row: row["due_on"] or "—", "short").whole("quantity_from_records", "按档案重算")
     return Section("charges", "应付服务费", tables=[Table(rows(facts.charges), shape.columns, kind="stack")])
 
 
+def _basis_text(row: Row) -> str:
+    return f"{row['item_title']}（{period_text(row['basis_year'], row['basis_period'])}）"
+
+
 def _not_judged(facts: InstitutionFacts) -> Section:
-    shape = Shape().text("form_title", "表单", "lead").text("reason", "原因").whole("rules", "规则数")
+    shape = Shape().text("reason", "原因", "lead")
+    shape.cell("表单", lambda row: classed("、".join(filter(None, row["form_titles"])), "example"))
+    shape.whole("rules", "规则数")
     if facts.is_all:
         shape.whole("institutions", "涉及机构")
     return Section(
@@ -354,10 +360,10 @@ def _files(facts: InstitutionFacts) -> Section:
         files = files.filter((pl.col("status") != "accepted") | (pl.col("rows_rejected").fill_null(0) > 0))
         notes = ["这里只列被隔离、被替换或有拒收行的文件。"]
     shape = Shape().cell("文件", lambda row: row["path"].rsplit("/", 1)[-1], "lead")
-    shape.text("snapshot_date", "日期").text("form_title", "表单")
+    shape.text("snapshot_date", "日期", "short").text("form_title", "表单", "said")
     if facts.is_all:
         shape.text("institution_code", "机构")
-    shape.cell("状态", lambda row: FILE_STATUS_TITLES.get(row["status"], row["status"]))
+    shape.cell("状态", lambda row: FILE_STATUS_TITLES.get(row["status"], row["status"]), "short")
     shape.whole("rows_read", "行数").whole("rows_rejected", "拒收")
     shape.cell("说明", lambda row: shortened(row["reason"]))
     return Section("files", "收到的文件", notes, tables=[Table(rows(files), shape.columns, kind="stack")])
