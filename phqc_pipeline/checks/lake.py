@@ -10,7 +10,8 @@ says which delivery it is of, and is the same whatever the size of the batches.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -34,6 +35,7 @@ __all__ = [
     "Piece",
     "lake_schema",
     "pack",
+    "read_ahead",
     "read_batch",
     "read_held",
     "scan_files",
@@ -123,6 +125,22 @@ def read_held(batch: Batch, columns: Sequence[str], schema: dict[str, pl.DataTyp
     except (Exception, pl.exceptions.PanicException) as error:
         raise LakeError(batch[0].path, f"无法读取（{type(error).__name__}）") from error
     return read_batch(batch, [name for name in columns if name in held] or columns[:1], schema)
+
+
+def read_ahead(
+    batches: Iterable[Batch], columns: Sequence[str], schema: dict[str, pl.DataType]
+) -> Iterator[tuple[Batch, Callable[[], pl.DataFrame]]]:
+    """Every batch and what gives its rows (``read_held``, with its errors): one is read while another is judged, so
+    two are held at a time. Reading keeps one core busy, and so does much of judging."""
+    with ThreadPoolExecutor(1, thread_name_prefix="lake") as pool:
+        before: tuple[Batch, Future[pl.DataFrame]] | None = None
+        for batch in batches:
+            coming = batch, pool.submit(read_held, batch, columns, schema)
+            if before is not None:
+                yield before[0], before[1].result
+            before = coming
+        if before is not None:
+            yield before[0], before[1].result
 
 
 def with_empty_columns(frame: pl.DataFrame, names: Iterable[str], schema: dict[str, pl.DataType]) -> pl.DataFrame:

@@ -25,7 +25,16 @@ import polars as pl
 from phqc_pipeline.catalogue import Catalogue, Context, Form
 from phqc_pipeline.checks.evaluation import CompileError, Evaluation, FusedError
 from phqc_pipeline.checks.findings import FINDING_SCHEMA, FindingBuilder, FindingWriter
-from phqc_pipeline.checks.lake import INSTITUTION, Batch, LakeError, Piece, pack, read_held, with_empty_columns
+from phqc_pipeline.checks.lake import (
+    INSTITUTION,
+    Batch,
+    LakeError,
+    Piece,
+    pack,
+    read_ahead,
+    read_held,
+    with_empty_columns,
+)
 from phqc_pipeline.checks.population import (
     columns_compared,
     in_sample,
@@ -297,8 +306,8 @@ def _pass(run: _FormRun, evaluation: Evaluation, positions: Sequence[int], tally
     trouble = _Trouble()
     batch_rows = max(1, min(night.batch_rows, _CELLS_PER_BATCH // len(columns)))
     batches, replaced = _readable(run, positions, evaluation.schema, batch_rows, trouble)
-    for batch in batches:
-        for rows in _rows(batch, columns, evaluation.schema, trouble):
+    for batch, read in read_ahead(batches, columns, evaluation.schema):
+        for rows in _rows(batch, read, columns, evaluation.schema, trouble):
             here = replaced_here(form, rows, replaced, evaluation.schema)
             part = taking_part(
                 with_empty_columns(rows, takes_part.meta.root_names(), evaluation.schema), here, takes_part
@@ -370,11 +379,15 @@ def _readable(
 
 
 def _rows(
-    batch: Batch, columns: Sequence[str], schema: dict[str, pl.DataType], trouble: _Trouble
+    batch: Batch,
+    read: Callable[[], pl.DataFrame],
+    columns: Sequence[str],
+    schema: dict[str, pl.DataType],
+    trouble: _Trouble,
 ) -> Iterator[pl.DataFrame]:
     """The batch's rows; when it cannot be read, delivery by delivery, without the unreadable ones."""
     try:
-        yield read_held(batch, columns, schema)
+        yield read()
     except LakeError:
         for position in dict.fromkeys(piece.institution for piece in batch):
             try:
