@@ -260,12 +260,14 @@ class PolarsRenderer:
         text, code_list = self.render(node.args[0]), _list(node).code_list
         whole, mentioned = tables.attribute_tables(code_list, str(_value(node.args[2])))
         dtype = _DTYPES[node.type]
-        named = text.str.extract(tables.names_pattern(code_list), 1)
+        is_whole = text.is_in(list(whole))
+        # Asked only of the others: nothing costs as much as looking for a name inside a text.
+        named = pl.when(is_whole).then(None).otherwise(text).str.extract(tables.names_pattern(code_list), 1)
         exact = text.replace_strict(list(whole), _cast_all(whole.values(), node.type), default=None, return_dtype=dtype)
         found = named.replace_strict(
             list(mentioned), _cast_all(mentioned.values(), node.type), default=None, return_dtype=dtype
         )
-        return pl.when(text.is_in(list(whole))).then(exact).otherwise(found)
+        return pl.when(is_whole).then(exact).otherwise(found)
 
 
 def _cell(node: Call) -> Column:
@@ -400,14 +402,14 @@ def _decimal_places(text: pl.Expr) -> pl.Expr:
 
 def _id_checksum_ok(number: pl.Expr) -> pl.Expr:
     """MOD 11-2 over the first 17 digits (GB 11643)."""
-    well_formed = number.str.contains(tables.ID_18)
     body = number.str.slice(0, 17).cast(pl.UInt64, strict=False)
     parts = (body // 10**12, body // 10**8 % 10**4, body // 10**4 % 10**4, body % 10**4)
     weighed = (pl.lit(sums).gather(part) for sums, part in zip(tables.id_weighed(), parts, strict=True))
-    check = number.str.slice(17, 1)
-    given = pl.when(check.is_in(["X", "x"])).then(10).otherwise(check.cast(pl.UInt8, strict=False))
-    right = (reduce(add, weighed) + given) % 11 == 1
-    return pl.when(number.str.len_chars() == 18).then((well_formed & right).fill_null(False))
+    is_ten = number.str.ends_with("X") | number.str.ends_with("x")
+    given = pl.when(is_ten).then(10).otherwise(number.str.slice(17, 1).cast(pl.UInt8, strict=False))
+    # A sign would be read as part of a number; it sorts before the digits.
+    right = (number >= "0") & ((reduce(add, weighed) + given) % 11 == 1)
+    return pl.when(number.str.len_chars() == 18).then(right.fill_null(False))
 
 
 def _id_birth_date(number: pl.Expr) -> pl.Expr:
