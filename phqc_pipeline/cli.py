@@ -55,15 +55,18 @@ def sample(
     seed: Annotated[int, typer.Option(help="随机种子：同一种子得到同样的文件")] = 1,
 ) -> None:
     """写出演示数据：各机构的导出文件、登记资料和差错答案。"""
-    from phqc_pipeline.sample import DEFAULT_SNAPSHOT, write_sample
+    from phqc_pipeline.sample import DEFAULT_SNAPSHOT, SampleRefusedError, write_sample
 
     where = resolve_home(home)
     cat = _catalogue(rules)
     day = DEFAULT_SNAPSHOT if snapshot is None else _snapshot_date(snapshot)
     with _failures():
-        written = write_sample(
-            where, cat, institutions=institutions, residents=residents, snapshot=day, seed=seed, log=typer.echo
-        )
+        try:
+            written = write_sample(
+                where, cat, institutions=institutions, residents=residents, snapshot=day, seed=seed, log=typer.echo
+            )
+        except SampleRefusedError as refused:
+            _refuse(str(refused))
     typer.echo(written.describe())
 
 
@@ -82,7 +85,7 @@ def nightly(
     started = time.monotonic()
     where = resolve_home(home)
     wanted = None if snapshot is None else _snapshot_date(snapshot)
-    cat = _catalogue(rules)
+    cat = _catalogue(rules, where)
     if plan not in cat.plans:
         _refuse(f"没有质控计划 {plan!r}，现有：{'、'.join(sorted(cat.plans)) or '（无）'}")
     if not cat.plans[plan].active:
@@ -355,8 +358,8 @@ def rules_docs(
     typer.echo(f"规则手册已生成：规则 {built.rules} 条，共 {built.pages} 页。用浏览器打开 {built.first_page}")
 
 
-def _catalogue(rules: Path | None) -> Catalogue:
-    """The catalogue, or every fault of it on stderr and exit status 2."""
+def _catalogue(rules: Path | None, home: Home | None = None) -> Catalogue:
+    """The catalogue, or every fault of it (and of the registry of ``home``) on stderr and exit status 2."""
     from phqc_pipeline.catalogue import CatalogueError, load_catalogue
     from phqc_pipeline.catalogue.faults import describe
 
@@ -366,6 +369,11 @@ def _catalogue(rules: Path | None) -> Catalogue:
         return load_catalogue(where)
     except CatalogueError as invalid:
         typer.echo(describe(invalid.faults), err=True)
+        if home is not None:
+            with _failures():
+                from phqc_pipeline.extracts import read_registry
+
+                read_registry(home)
         raise typer.Exit(WRONG_USAGE) from None
 
 

@@ -29,6 +29,8 @@ from phqc_pipeline.catalogue.model import (
 from phqc_pipeline.catalogue.reading import Reader
 from phqc_pipeline.catalogue.ruleset import Written, is_generic, scope_of
 
+RAW_SUFFIX = "__raw"  # an example may say the text of a cell beside its value
+
 # What a message may name beside columns, parameters and derived names.
 FIELD_PLACEHOLDERS = ("value", "title", "field", "unit", "codes")
 DBT_PLACEHOLDERS = ("observed", "expected", "period", "field", "service_date", "archive_no", "record_id", "doctor_name")
@@ -96,6 +98,7 @@ class _Bench:
                 remedy = "放宽 per_field 的条件，或给字段写上相应的范围、代码表等；不需要的规则删去"
                 self._fault(one, "per_field", "没有一个字段符合展开条件", remedy)
         rule = replace(rule, form_ids=tuple(form.form_id for form in forms))
+        self._check_examples(one, rule, forms)
         for form in forms:
             made = self._checks_on(one, rule, form)
             if made is None:
@@ -104,6 +107,21 @@ class _Bench:
             for check in made:
                 self.tested[form.form_id] |= check.empties
         return rule
+
+    def _check_examples(self, one: Written, rule: Rule, forms: Iterable[Form]) -> None:
+        """Whether there is a form that has what the examples name."""
+        known = {name for form in forms for name in form.by_name}
+        if not known or (is_generic(rule) and not self.reader.forms_are_sound()):
+            return
+        known |= {*self.catalogue.derived, *CONTEXT_NAMES, "form"} | ({"field", "value"} if rule.per_field else set())
+        for kind, examples in (("pass", rule.pass_examples), ("fail", rule.fail_examples)):
+            for index, example in enumerate(examples):
+                for name in example.values:
+                    if name.removesuffix(RAW_SUFFIX) not in known and name not in self.reader.broken:
+                        known.add(name)  # told once
+                        remedy = did_you_mean(name, known - {name}, "写该表单的字段名、派生名或 today 之类")
+                        path = (*one.path, "examples", kind, index)
+                        self.reader.fault(one.document, path, one.where, f"样例里的 {name} 不是已知的字段", remedy)
 
     def _place_dbt(self, one: Written, rule: Rule) -> Rule:
         """A rule of dbt's goes to the forms of its scope, or to the report it is at home on."""

@@ -25,6 +25,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from phqc_pipeline.catalogue.faults import Fault, closest
+from phqc_pipeline.catalogue.stand_in import stand_in
 from phqc_pipeline.catalogue.yaml_lines import Document, Path_
 
 
@@ -609,7 +610,11 @@ Model = TypeVar("Model", bound=Closed)
 def check(
     kind: type[Model], value: Any, document: Document, path: Path_, where: str, faults: list[Fault]
 ) -> Model | None:
-    """``value`` as ``kind``, or None with every complaint added to ``faults`` (file, line, remedy)."""
+    """``value`` as ``kind``; every complaint is added to ``faults`` (file, line, remedy).
+
+    With complaints, a stand-in in which what is wrong is put right, so that the rest of the entry is checked as well;
+    None when there is none.
+    """
     if not isinstance(value, dict):
         problem = f"应是“键: 值”的一组内容，写的是 {_show(value)}"
         remedy = f"按 rules/README.md 写出 {_keys(kind)}"
@@ -625,7 +630,10 @@ def check(
             for complaint in complaints
             if not (complaint["type"] == "missing" and tuple(complaint["loc"]) in meant)
         )
-        return None
+        try:
+            return kind.model_validate(stand_in(kind, value, complaints, lambda complaint: _meant(kind, complaint)))
+        except ValidationError:
+            return None
 
 
 def _as_written(location: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -174,11 +174,11 @@ def _strange_files(home: Home) -> list[RowProblem]:
 
 def _read(path: Path, file: RegistryFile, problems: list[RowProblem]) -> tuple[pl.DataFrame, str]:
     """The file's valid rows, with the row's number as ``_row``; and a fingerprint of its bytes."""
-    texts = _texts(path, file, problems)
+    header, texts = _texts(path, file, problems)
     missing = [column.name for column in file.columns if not column.extra and column.name not in texts.columns]
     if missing:
         whole = "、".join(column.name for column in file.columns if not column.extra)
-        said = f"{path.name}：缺少列 {'、'.join(missing)}；表头应有 {whole}"
+        said = f"{path.name} 第 {header} 行：缺少列 {'、'.join(missing)}；请补上，表头应有 {whole}"
         raise RegistryError([said])
     extra = [column.name for column in file.columns if column.name not in texts.columns]
     texts = texts.with_columns(pl.lit(None, pl.String).alias(name) for name in extra)
@@ -192,8 +192,8 @@ def _read(path: Path, file: RegistryFile, problems: list[RowProblem]) -> tuple[p
     return _without_repeats(table, texts, file, report), hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _texts(path: Path, file: RegistryFile, problems: list[RowProblem]) -> pl.DataFrame:
-    """The rows as text, empty as null, columns by their header; ``_row`` as a spreadsheet counts."""
+def _texts(path: Path, file: RegistryFile, problems: list[RowProblem]) -> tuple[int, pl.DataFrame]:
+    """The header's row, and the rows as text, empty as null, by their header; ``_row`` as a spreadsheet counts."""
     known = known_headers((column.name, filter(None, (column.name, column.title)), ()) for column in file.columns)
     try:
         table = open_csv(path, known)
@@ -214,7 +214,7 @@ def _texts(path: Path, file: RegistryFile, problems: list[RowProblem]) -> pl.Dat
     named = cells.select(
         pl.col(ROW_NUMBER).alias("_row"), *(pl.col(str(place)).alias(name) for name, place in by_name.items() if name)
     )
-    return named.with_columns(_bare(named[name]) for name in named.columns[1:])
+    return table.first_row, named.with_columns(_bare(named[name]) for name in named.columns[1:])
 
 
 def _bare(text: pl.Series) -> pl.Series:
@@ -232,14 +232,18 @@ class _Reporter:
         self.texts = table
         self.problems = problems
         self.left_out = pl.repeat(False, table.height, dtype=pl.Boolean, eager=True)
+        self._told: dict[str, pl.Series] = {}
 
     def faulty(self, wrong: pl.Series, column: str, what: str, remedy: str) -> None:
-        fresh = wrong & ~self.left_out
+        """Note the rows; each cell is told once, every faulty cell of a row."""
+        told = self._told.get(column, pl.repeat(False, len(wrong), dtype=pl.Boolean, eager=True))
+        fresh = wrong & ~told
         if fresh.any():
             shown = self.texts[column].filter(fresh)
             for row, value in zip(self.rows.filter(fresh), shown, strict=True):
                 self.problems.append(RowProblem(self.name, row, column, shown_value(value, column), what, remedy))
             self.left_out |= fresh
+            self._told[column] = told | fresh
 
 
 def _column(text: pl.Series, column: Column, report: _Reporter) -> pl.Series:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phqc_pipeline.sample.chance import Ints
+from phqc_pipeline.sample.refused import SampleRefusedError
 
 _EPOCH = date(1970, 1, 1).toordinal()
 EARLIEST_SNAPSHOT = date(2012, 1, 1)  # archives began in 2009; before 2012 there is no history to show
@@ -66,7 +67,7 @@ def times_for(snapshot: date) -> Times:
     Raises ValueError before 2012: there is no history to make then.
     """
     if snapshot < EARLIEST_SNAPSHOT:
-        raise ValueError(f"示范数据的快照日期不能早于 {EARLIEST_SNAPSHOT}，给出的是 {snapshot}；请换一个日期")
+        raise SampleRefusedError(f"示范数据的快照日期不能早于 {EARLIEST_SNAPSHOT}，给出的是 {snapshot}；请换一个日期")
     started = date(snapshot.year, 11, 1)
     year = snapshot.year if snapshot >= started else snapshot.year - 1
     return Times(

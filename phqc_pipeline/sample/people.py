@@ -28,6 +28,7 @@ from phqc_pipeline.sample.calendar import (
 from phqc_pipeline.sample.chance import Bools, Chance, Ints
 from phqc_pipeline.sample.names import Texts
 from phqc_pipeline.sample.places import AREA_CODE, COUNTIES, ELSEWHERE, FORMER, Institution
+from phqc_pipeline.sample.refused import SampleRefusedError
 
 _DAYS_A_YEAR = 365.2425
 _ID_WEIGHTS = np.array([7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2], dtype=np.int64)  # GB 11643
@@ -318,7 +319,7 @@ def _identity_numbers(members: _Members, institution: Institution, chance: Chanc
             break
         region[full] = institution.county if attempt == 0 else neighbours[attempt]
     if (rank >= width).any():
-        raise ValueError("示范居民太多，同一天出生者的身份证顺序号不够用；请减少 --residents 或 --institutions")
+        raise SampleRefusedError("示范居民太多，同一天出生者的身份证顺序号不够用；请减少 --residents 或 --institutions")
     slot = institution.index * width + (rank + members.birth * 7919) % width
     return identity_numbers(codes_at_birth(region, members.birth), members.birth, slot, members.female), region
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from phqc_pipeline.sample import names
 from phqc_pipeline.sample.chance import Chance
+from phqc_pipeline.sample.refused import SampleRefusedError
 
 FOUNDING_NAME = "阿勒泰市阿拉哈克镇中心卫生院"
 FOUNDING_CODE = "654301104901"
@@ -211,7 +212,7 @@ def found_institutions(count: int, residents: list[int], seed: int) -> list[Inst
     Raises ValueError when there are more than the prefecture has towns.
     """
     if not 1 <= count <= MOST_INSTITUTIONS:
-        raise ValueError(f"示范机构数须在 1～{MOST_INSTITUTIONS} 之间，给出的是 {count}；请减少 --institutions")
+        raise SampleRefusedError(f"示范机构数须在 1～{MOST_INSTITUTIONS} 之间，给出的是 {count}；请减少 --institutions")
     found = [_institution(index, count, residents[index], seed) for index in range(count)]
     staff = frozenset(doctor.name for one in found for doctor in one.doctors) | frozenset(HOSPITAL_DOCTORS)
     return [replace(one, staff=staff) for one in found]

@@ -55,6 +55,7 @@ from phqc_pipeline.sample.mothers import maternal_services, mothers_archives
 from phqc_pipeline.sample.people import settle
 from phqc_pipeline.sample.places import FOUNDING_ELECTRONIC, LARGE, Institution, found_institutions
 from phqc_pipeline.sample.profile import profiles, registry
+from phqc_pipeline.sample.refused import SampleRefusedError
 from phqc_pipeline.sample.registry import write_registry
 from phqc_pipeline.sample.report import report_rows
 from phqc_pipeline.sample.report_counts import archives_at, with_person
@@ -143,7 +144,7 @@ def write_sample(
     """
     lacking = [form_id for form_id in PREFIX if form_id not in cat.forms]
     if lacking:
-        raise ValueError(f"规则库里没有表单 {'、'.join(lacking)}，写不出示范数据；请换一个规则目录（--rules）")
+        raise SampleRefusedError(f"规则库里没有表单 {'、'.join(lacking)}，写不出示范数据；请换一个规则目录（--rules）")
     times = times_for(snapshot)
     sizes = _sizes(institutions, residents, seed)
     places = found_institutions(institutions, sizes, seed)
@@ -174,7 +175,9 @@ def _make_room(home: Home, places: Sequence[Institution], snapshot: date) -> Non
     earlier = set(manifest.read_text(encoding="utf-8").split("\n")) - {""} if manifest.is_file() else set()
     foreign = [path for path in _files(home, places, snapshot) if path not in earlier]
     if foreign:
-        raise ValueError(f"{home.root / foreign[0]} 已经存在，又不是示范数据写的；不覆盖，请换一个数据目录（--home）")
+        raise SampleRefusedError(
+            f"{home.root / foreign[0]} 已经存在，又不是示范数据写的；不覆盖，请换一个数据目录（--home）"
+        )
     for path in earlier:
         (home.root / path).unlink(missing_ok=True)
 
@@ -200,7 +203,9 @@ def _sizes(institutions: int, residents: int | None, seed: int) -> list[int]:
         return [FOUNDING_RESIDENTS, *(int(10_000 * weight) for weight in weights)]
     least = LEAST * institutions
     if residents < least:
-        raise ValueError(f"{institutions} 家机构至少要有 {least} 名居民，给出的是 {residents}；请加大 --residents")
+        raise SampleRefusedError(
+            f"{institutions} 家机构至少要有 {least} 名居民，给出的是 {residents}；请加大 --residents"
+        )
     if institutions > 1 and residents - FOUNDING_RESIDENTS >= 100 * (institutions - 1):
         shares, rest = list(weights), residents - FOUNDING_RESIDENTS
         first = [FOUNDING_RESIDENTS]

@@ -524,6 +524,23 @@ def test_a_broken_field_is_blamed_once(small: Small) -> None:
     assert "不认识的类型" in small.only_fault().problem
 
 
+def test_a_fault_of_shape_hides_no_other_of_the_entry(small: Small) -> None:
+    """A misspelt key, a severity there is none of, a missing text and a range upside down: the rest is checked too."""
+    small.change(RULES, "severity: 严重", "severty: 严仲").change(RULES, "    basis: 逻辑\n", "")
+    small.change(RULES, "field: sbp", "field: x")
+    small.change(VISIT, "title: 舒张压, type: int", "title: 舒张压, hard: [9, 1], type: integer")
+    problems = [fault.problem for fault in small.faults()]
+    for said in ("不认识的键“severty”", "缺少“basis”", "没有字段 x", "不认识的类型", "大于上限"):
+        assert any(said in problem for problem in problems), (said, problems)
+
+
+def test_an_example_names_what_is_there(small: Small) -> None:
+    small.change(RULES, "fail: [{sbp: ", "fail: [{spb: ")
+    fault = small.only_fault()
+    assert fault.where == "规则 VIS-L-001"
+    assert (fault.problem, "sbp" in fault.remedy) == ("样例里的 spb 不是已知的字段", True)
+
+
 def test_a_broken_form_is_blamed_once(small: Small) -> None:
     small.change(VISIT, "subject: person", "subject: [person")
     assert "YAML 语法错误" in small.only_fault().problem

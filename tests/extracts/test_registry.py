@@ -119,8 +119,8 @@ def test_missing_columns_are_told_all_at_once(tmp_path: Path) -> None:
             payment="",
         )
     said = failed.value.faults
-    assert said[0].startswith("institution.csv：缺少列 level、parent_code、region_code；")
-    assert said[1].startswith("order.csv：缺少列 institution_code、basis_report、")
+    assert said[0].startswith("institution.csv 第 1 行：缺少列 level、parent_code、region_code；")
+    assert said[1].startswith("order.csv 第 1 行：缺少列 institution_code、basis_report、")
     assert said[2] == "payment.csv：文件是空的，没有任何内容"
     assert len(said) == 3
 
@@ -154,6 +154,12 @@ def test_faulty_orders(tmp_path: Path, before: str, after: str, said: str) -> No
     assert len(found.problems) == 1
     assert found.orders is not None
     assert found.orders["order_no"].to_list() == ["O2"]
+
+
+def test_every_faulty_cell_of_a_row_is_told_at_once(tmp_path: Path) -> None:
+    faulty = GOOD.replace("2023,Y", "甲,Y").replace("0.6", "-1").replace("yuan_down,2024-01-05", "down,")
+    found = registry_of(tmp_path, order=ORDERS + faulty)
+    assert [one.column for one in found.problems] == ["basis_year", "unit_price", "rounding", "signed_on"]
 
 
 @pytest.mark.parametrize(
