@@ -157,7 +157,7 @@ def test_faulty_orders(tmp_path: Path, before: str, after: str, said: str) -> No
 
 
 def test_every_faulty_cell_of_a_row_is_told_at_once(tmp_path: Path) -> None:
-    faulty = GOOD.replace("2023,Y", "甲,Y").replace("0.6", "-1").replace("yuan_down,2024-01-05", "down,")
+    faulty = GOOD.replace("2023,Y", "甲,Y").replace("0.6", "-1").replace("yuan_down,2024-01-05", "down,某日")
     found = registry_of(tmp_path, order=ORDERS + faulty)
     assert [one.column for one in found.problems] == ["basis_year", "unit_price", "rounding", "signed_on"]
 
