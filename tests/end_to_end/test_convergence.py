@@ -7,7 +7,9 @@ import random
 import shutil
 import signal
 import subprocess
+import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import duckdb
@@ -15,10 +17,11 @@ import pytest
 
 from phqc_pipeline.home import Home
 from phqc_pipeline.orchestration import stages
-from tests.end_to_end.conftest import PHQC, SAME_FINDINGS, SAME_RESULTS, phqc, table
+from tests.end_to_end.conftest import ROOT, SAME_FINDINGS, SAME_RESULTS, phqc, table
 from tests.end_to_end.tiny import BAD, RULES, deliver, judge, register, visits
 
 FOREIGN_HOME = RULES.parent / "home"
+_NO_END = 3600.0  # seconds, longer than any night
 NIGHTS = {
     "2024-12-29": visits(6, v1=BAD, v2=BAD, v3=BAD),
     "2024-12-30": visits(6, v1=BAD, v4=BAD),  # 2 and 3 put right
@@ -40,7 +43,7 @@ def in_order(tmp_path_factory: pytest.TempPathFactory) -> Home:
     home = register(tmp_path_factory.mktemp("in_order"))
     for day, rows in NIGHTS.items():
         deliver(home, day, rows)
-        judge(home, day)
+        judge(home, day, published=day == max(NIGHTS))
     return home
 
 
@@ -63,7 +66,7 @@ def test_nights_that_arrive_late_converge(in_order: Home, tmp_path: Path, order:
     home = register(tmp_path)
     for day in order:
         deliver(home, day, NIGHTS[day])
-        judge(home, day)
+        judge(home, day, published=day == order[-1])
     assert table(home.root, SAME_FINDINGS) == table(in_order.root, SAME_FINDINGS)
     assert table(home.root, SAME_RESULTS) == table(in_order.root, SAME_RESULTS)
 
@@ -72,7 +75,7 @@ def test_the_same_night_twice_changes_nothing(in_order: Home, tmp_path: Path) ->
     shutil.copytree(in_order.root, tmp_path / "home")
     home = Home(tmp_path / "home")
     before = table(home.root, SAME_FINDINGS)
-    judge(home, "2024-12-31")
+    judge(home, "2024-12-31", published=False)
     judge(home, "2024-12-30")
     assert table(home.root, SAME_FINDINGS) == before
     assert table(home.root, "SELECT count(*) FROM qc.run") == [(3,)]
@@ -82,7 +85,7 @@ def test_a_late_correction_reaches_the_nights_behind_it(tmp_path: Path) -> None:
     """Two nights, the second without a file: what it judged was carried forward, and must follow the correction."""
     home = register(tmp_path)
     deliver(home, "2024-12-29", visits(4, v1=BAD))
-    judge(home, "2024-12-29")
+    judge(home, "2024-12-29", published=False)
     judge(home, "2024-12-31")
     assert states(home)["V1"][0] == "open"
     path = deliver(home, "2024-12-30", visits(4, v2=BAD))
@@ -97,7 +100,7 @@ def test_a_late_correction_reaches_the_nights_behind_it(tmp_path: Path) -> None:
 def test_a_shrunken_delivery_is_held_until_accepted(tmp_path: Path) -> None:
     home = register(tmp_path)
     deliver(home, "2024-12-30", visits(10, v1=BAD, v9=BAD))
-    judge(home, "2024-12-30")
+    judge(home, "2024-12-30", published=False)
     deliver(home, "2024-12-31", visits(4))
     judge(home, "2024-12-31")
     held = table(home.root, "SELECT file_id, status, reason FROM ingest.file WHERE snapshot_date = '2024-12-31'")
@@ -143,28 +146,69 @@ def test_a_reader_keeps_reading_what_it_opened(in_order: Home, tmp_path: Path) -
     assert table(home.root, SAME_FINDINGS) != before
 
 
-def test_killed_at_ten_random_moments_then_run_again(tmp_path: Path) -> None:
+#: ``phqc nightly`` again and again, each in a process of its own that need not read the modules first: a third of a
+#: small night goes into that, and a kill there proves nothing. A line in: home and seconds to live; out: exit status.
+NIGHTS_TO_KILL = """
+import os, signal, sys, time
+from dbt.cli.main import dbtRunner
+from phqc_pipeline import reports
+from phqc_pipeline.cli import main
+from phqc_pipeline.orchestration import jobs, run, session_resource
+
+for line in sys.stdin:
+    home, seconds = line.rstrip("\\n").split("\\t")
+    until = time.monotonic() + float(seconds)
+    pid = os.fork()
+    if pid == 0:
+        os.setpgid(0, 0)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.argv = ["phqc", "nightly", "--home", home, "--rules", sys.argv[1]]
+        try:
+            main()
+        except SystemExit as end:
+            os._exit(end.code or 0)  # what Polars does at the end waits for a thread that was not forked
+    ended = 0
+    while not ended and time.monotonic() < until:
+        time.sleep(0.01)
+        ended, status = os.waitpid(pid, os.WNOHANG)
+    if not ended:
+        os.killpg(pid, signal.SIGKILL)
+        status = os.waitpid(pid, 0)[1]
+    print(os.waitstatus_to_exitcode(status), flush=True)
+"""
+
+
+@pytest.fixture
+def night_for(tmp_path: Path) -> Iterator[Callable[[Path, float], int]]:
+    """``night_for(home, seconds)``: a night that is killed if it is not done by then; its exit status."""
+    starter = [sys.executable, "-c", NIGHTS_TO_KILL, str(RULES)]
+    with subprocess.Popen(starter, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT) as running:
+        assert running.stdin is not None
+        assert running.stdout is not None
+
+        def night(home: Path, seconds: float) -> int:
+            print(home, seconds, sep="\t", file=running.stdin, flush=True)
+            return int(running.stdout.readline())  # type: ignore[union-attr]
+
+        yield night
+
+
+def test_killed_at_ten_random_moments_then_run_again(tmp_path: Path, night_for: Callable[[Path, float], int]) -> None:
     """Nothing lost, nothing doubled, whatever the moment; the seed is printed so that a failure can be repeated."""
     home, reference = (Path(shutil.copytree(FOREIGN_HOME, tmp_path / name)) for name in ("home", "reference"))
     seed = int(os.environ.get("PHQC_KILL_SEED", time.time_ns() % 100_000))
     print(f"PHQC_KILL_SEED={seed}")
     chance = random.Random(seed)
-    command = [str(PHQC), "nightly", "--home", str(home), "--rules", str(RULES)]
     started = time.monotonic()
-    phqc("nightly", "--home", reference, "--rules", RULES)
+    assert night_for(reference, _NO_END) == 0
     whole = time.monotonic() - started
-    for _ in range(10):
-        process = subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-        )
-        try:
-            process.wait(timeout=chance.uniform(0.1, 1.0) * whole)  # it finished before: that, too, is a moment
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+    tenths = chance.sample(range(10), 10)  # one moment in every tenth of a night, so that no stage is left out
+    for tenth in tenths:
+        status = night_for(home, (tenth + chance.random()) / 10 * whole)
+        assert status in (0, -signal.SIGKILL)  # it finished before: that, too, is a moment
         if (home / "published" / "phqc.duckdb").exists():
             assert table(home, "SELECT count(*) > 0 FROM qc.finding") == [(True,)]  # never half a file
-    phqc("nightly", "--home", home, "--rules", RULES)
+    assert night_for(home, _NO_END) == 0
     assert table(home, SAME_FINDINGS) == table(reference, SAME_FINDINGS)
     assert table(home, SAME_RESULTS) == table(reference, SAME_RESULTS)
     assert table(home, "SELECT count(*), sum(rows_loaded) FROM ingest.file") == table(
