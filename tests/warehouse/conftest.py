@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from phqc_pipeline.catalogue import Catalogue, Context, load_catalogue
+from phqc_pipeline.catalogue import Catalogue, Context, Scheme, load_catalogue
 from phqc_pipeline.checks import judge_records
 from phqc_pipeline.home import DEFAULT_RULES, Home
 from phqc_pipeline.warehouse import assemble_night, build_marts, fold, publish, run_cross, stage
@@ -48,6 +48,12 @@ class Small:
     charges: pl.DataFrame | None = None
     waivers: pl.DataFrame | None = None
     files: pl.DataFrame | None = None
+    rules: tuple[str, ...] = ()  # those alone; none: the whole default scheme
+
+    @property
+    def scheme(self) -> Scheme:
+        default = self.cat.schemes["default"]
+        return replace(default, rules=self.rules) if self.rules else default
 
     @property
     def ctx(self) -> Context:
@@ -55,7 +61,7 @@ class Small:
 
     def judge(self, held_back: Sequence[Any] = ()) -> Path:
         """Everything up to the night's folder."""
-        scheme, work = self.cat.schemes["default"], self.home.warehouse / "judged"
+        scheme, work = self.scheme, self.home.warehouse / "judged"
         manifest = stage(
             self.home,
             self.cat,

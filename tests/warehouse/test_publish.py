@@ -176,3 +176,18 @@ def test_rows_that_do_not_add_up_stop_the_night(small: Small) -> None:
     finally:
         small.files = None
     assert small.home.published_db.read_bytes() == before
+
+
+def test_the_same_night_twice_tells_the_same(small: Small) -> None:
+    def content() -> dict[str, pl.DataFrame]:
+        night = small.home.night(NIGHT, "nightly")
+        names = ("findings", "results", "present", "rules")
+        frames = {name: pl.read_parquet(night / f"{name}.parquet") for name in names}
+        return {name: frame.sort(frame.columns) for name, frame in frames.items()}
+
+    told = small.home.night(NIGHT, "nightly") / "night.json"
+    first, before = content(), told.read_text(encoding="utf-8")
+    small.judge()
+    second = content()
+    assert [name for name in first if not first[name].equals(second[name])] == []
+    assert told.read_text(encoding="utf-8") == before
