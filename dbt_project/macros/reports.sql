@@ -61,3 +61,19 @@ where false
   null
   {%- endif -%}
 {%- endmacro %}
+
+{# Whether a record `s` was made in time, as an item's parameters have it: `until` no later than `hours` after `since` (of a
+   beginning without a time of day, from the end of that day), or by code `hours_by` as the list `hours_list` says;
+   `urgent_hours` for `urgent_is` of a class, and while a code was to be treated so (its attributes `urgent_attrs`, first
+   and last day). `only_where`/`only_is`: what else is in time whenever it came. Never NULL. #}
+{% macro in_time(p) -%}
+  {%- set attrs = catalogue_code_attrs().get(p.hours_list, {}) if p.hours_list else {} -%}
+  {%- set urgent = p.urgent_attrs or ['', ''] -%}
+  coalesce(s.{{ p.until }} <= s.{{ p.since }} + to_days((s.{{ p.since }} = s.{{ p.since }}::date)::integer) + to_hours((case
+    {%- if p.urgent_where %} when s.{{ p.urgent_where }} in {{ sql_list(p.urgent_is) }} then {{ p.urgent_hours }}{% endif %}
+    {%- for code, first in attrs.get(urgent[0], {}).items() %} when s.{{ p.hours_by }} = {{ sql_text(code) }}
+      and s.{{ p.since }}::date between date '{{ first }}' and date '{{ attrs.get(urgent[1], {}).get(code, "9999-12-31") }}' then {{ p.urgent_hours }}{% endfor %}
+    {%- for code, hours in attrs.get(p.hours_attr, {}).items() if hours != p.hours %} when s.{{ p.hours_by }} = {{ sql_text(code) }} then {{ hours }}{% endfor %}
+    when true then {{ p.hours }} end)::integer)
+    {%- if p.only_where %} or s.{{ p.only_where }} not in {{ sql_list(p.only_is) }}{% endif %}, false)
+{%- endmacro %}

@@ -34,7 +34,10 @@ from phqc_pipeline.warehouse.files import content_fingerprint, replace_file
 from phqc_pipeline.warehouse.staging import INTERNAL, generate_models, prepare_project
 
 #: Which stage a model folder belongs to; anything else stands behind the marts.
-GROUP_OF_FOLDER = {"staging": "warehouse", "cross": "warehouse", "published": "marts", "marts": "marts"}
+GROUP_OF_FOLDER = {
+    **dict.fromkeys(("staging", "cross"), "warehouse"),
+    **dict.fromkeys(("difference", "published", "marts"), "marts"),
+}
 
 
 @dataclass(frozen=True)

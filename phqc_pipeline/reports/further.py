@@ -147,7 +147,8 @@ def _difference_causes(ask: Asks) -> str:
     listed = f"({named})[:{ARCHIVES_NAMED}]" if ask.institution_code else "[]::VARCHAR[]"
     return f"""
         SELECT d.institution_code, report_id, item, year, period, direction, cause,
-               array_to_string(list_sort(list(DISTINCT detail))[:3], '；') AS details, count(*) AS entries,
+               array_to_string(list_sort(list(DISTINCT detail))[:3], '；') AS details,
+               coalesce(sum(amount) FILTER (cause = '未能说明')::BIGINT, count(*)) AS entries,
                {listed} AS listed
         FROM (
             SELECT *, coalesce(archive_no, '记录 ' || record_id) AS who FROM report.difference WHERE {{mine}}

@@ -236,8 +236,16 @@ def _infectious(c: Counts) -> Figures:
     """传染病及突发公共卫生事件: cases within the hours their disease allows, events within 2 hours."""
     form, n = "infectious_report", c.months
     reported = c.rows(form, otherwise=n * max(1, c.records.institution.residents // 6000))
-    allowed = {one.code: one.attrs.get("report_hours") for one in c.records.cat.codes["CL_NOTIFIABLE"].codes}
+    diseases = c.records.cat.codes["CL_NOTIFIABLE"].codes
+    allowed = {one.code: one.attrs.get("report_hours") for one in diseases}
     hours = pl.col("disease_code").replace_strict(allowed, default=None, return_dtype=pl.Int64).fill_null(24)
+    urgent = pl.col("disease_class_code").eq_missing("A")
+    for one in diseases:
+        if "urgent_from" in one.attrs:
+            first, last = (pl.lit(str(one.attrs[name])).str.to_date() for name in ("urgent_from", "urgent_to"))
+            then = (pl.col("disease_code") == one.code) & pl.col("diagnosis_time").dt.date().is_between(first, last)
+            urgent |= then.fill_null(False)
+    hours = pl.when(urgent).then(2).otherwise(hours)
     soon = pl.col("report_time") <= _since("diagnosis_time") + pl.duration(hours=hours)
     quick = (pl.col("report_time") <= _since("known_time") + pl.duration(hours=2)) | (pl.col("report_kind_code") != "1")
     return {

@@ -102,7 +102,8 @@ def build_marts(
     links.write_parquet(inputs / "duplicate_link.parquet")
     archives.write_parquet(inputs / "archive.parquet")
     sampling_plan(cat.verification).write_parquet(inputs / "sampling.parquet")
-    run = run_dbt(home, ["build", "--select", "path:models/published", "path:models/marts"], manifest)
+    parts = [f"path:models/{folder}" for folder in ("difference", "published", "marts")]
+    run = run_dbt(home, ["build", "--select", *parts], manifest)
     broken = run.failed()
     if broken:
         told = "\n".join(f"  {node.name}（{node.status}）：{node.problem}" for node in broken)

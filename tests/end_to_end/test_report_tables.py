@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import duckdb
 
-CAUSES = {"状态口径", "跨期", "重复", "在管无随访", "死亡未销", "暂存/作废/退回", "不合口径"}
+CAUSES = {"状态口径", "跨期", "重复", "在管无随访", "死亡未销", "暂存/作废/退回", "不合口径", "未能说明"}
 
 
 def test_differences_are_explained_by_archives(small: duckdb.DuckDBPyConnection) -> None:
@@ -17,6 +17,21 @@ def test_differences_are_explained_by_archives(small: duckdb.DuckDBPyConnection)
         "= (d.institution_code, d.report_id, d.year, d.period, d.item)"
     ).fetchone()
     assert stray == (0,)
+
+
+def test_what_archives_do_not_account_for_is_told(small: duckdb.DuckDBPyConnection) -> None:
+    key = "institution_code, report_id, year, period, item"
+    wrong = small.execute(
+        f"WITH each AS (SELECT {key}, coalesce(archive_no, record_id) AS who, max(amount) AS amount "
+        f"FROM report.difference GROUP BY ALL), "
+        f"told AS (SELECT {key}, coalesce(sum(amount) FILTER (who IS NOT NULL), 0) AS named, "
+        f"coalesce(sum(amount) FILTER (who IS NULL), 0) AS rest FROM each GROUP BY ALL) "
+        f"SELECT * FROM report.reconciliation LEFT JOIN told USING ({key}) WHERE status = '差异' "
+        "AND coalesce(rest, -1) <> greatest(abs(difference) - named, 0)"
+    ).fetchall()
+    assert wrong == []
+    sides = small.execute("SELECT DISTINCT direction FROM report.difference WHERE cause <> '未能说明'").fetchall()
+    assert {side for (side,) in sides} == {"多报", "少报"}
 
 
 def test_reconciliation_adds_up(small: duckdb.DuckDBPyConnection) -> None:
