@@ -76,7 +76,7 @@ def test_drawing_reads_the_keys_and_nothing_else(
     """Of a county's millions of records only what tells and stratifies them is held at once."""
     asked: list[set[str]] = []
 
-    def told_of(batch: list[Piece], columns: list[str], schema: dict[str, pl.DataType]) -> pl.DataFrame:
+    def told_of(batch: tuple[Piece, ...], columns: list[str], schema: dict[str, pl.DataType]) -> pl.DataFrame:
         asked.append({*columns})
         return read_batch(batch, columns, schema)
 
