@@ -23,6 +23,7 @@ from phqc_pipeline.extracts.rows import (
     foreign_rows,
     own_codes,
     rejected_rows,
+    turned_away,
 )
 from phqc_pipeline.extracts.shapes import ROW_NUMBER, Batch, UnreadableError
 
@@ -46,8 +47,6 @@ REPORT_SCHEMA: Mapping[str, pl.DataType] = {
     "row_number": pl.Int64(),
     "column_name": pl.String(),
     "column_number": pl.Int64(),
-    "year_raw": pl.String(),
-    "period_raw": pl.String(),
 }
 
 _YEAR = r"^((?:19|20)\d\d)年?度?$"
@@ -89,6 +88,11 @@ class ReportRows:
             foreign = foreign_rows(cells.filter(theirs), own.filter(theirs), self.owner.code)
             cells, own = cells.filter(~theirs), own.filter(~theirs)
         keys = self._keys(cells, own)
+        undated = (keys[YEAR].is_null() | keys[PERIOD].is_null()).rename("undated")
+        if undated.any():
+            rejected = turned_away(cells.filter(undated), pl.lit(_which_period(keys.filter(undated))))
+            foreign = pl.concat([foreign, rejected]).sort("row_number")
+            cells, keys = cells.filter(~undated), keys.filter(~undated)
         items = [item for item in self.report.by_item if item in self.mapped.fields]
         long = [self._values(cells, keys, item) for item in items]
         empty = pl.DataFrame(schema=REPORT_SCHEMA)
@@ -133,6 +137,20 @@ class ReportRows:
 def report_headers(report: Report) -> Known:
     fixed = [(name, (name, *headers), ()) for name, headers in REPORT_COLUMNS.items()]
     return known_headers([*fixed, *((entry.item, entry.headers, (entry.unit,)) for entry in report.items)])
+
+
+def _which_period(keys: pl.DataFrame) -> pl.Series:
+    """Why rows say no period: a figure of nobody knows when can neither be compared nor charged."""
+    faults = []
+    for name, remedy in ((YEAR, "请写四位年份，如 2023"), (PERIOD, "请写 Y、Q1 至 Q4 或 M01 至 M12")):
+        said, title = pl.col(f"{name}_raw"), REPORT_COLUMNS[name][0]
+        wrong = (
+            pl.when(said.is_null())
+            .then(pl.lit(f"{title}未填，{remedy}"))
+            .otherwise(pl.format(f"{title}“{{}}”无法识别，{remedy}", said))
+        )
+        faults.append(pl.when(pl.col(name).is_null()).then(wrong))
+    return keys.select(pl.concat_str(faults, separator="；", ignore_nulls=True)).to_series()
 
 
 def read_years(text: pl.Series) -> pl.Series:

@@ -222,10 +222,15 @@ def own_codes(text: pl.Series | None, rows: int) -> pl.Series:
 
 def foreign_rows(cells: pl.DataFrame, own: pl.Series, owner: str) -> pl.DataFrame:
     """Rejected rows of institutions that do not belong to the delivery's."""
+    return turned_away(cells, pl.format("机构编码“{}”不是 {} 或其下级机构", own, pl.lit(owner)))
+
+
+def turned_away(cells: pl.DataFrame, reason: pl.Expr) -> pl.DataFrame:
+    """All of ``cells`` as rejected rows, each for its ``reason`` (over the columns of ``cells``)."""
     texts = [_quoted(pl.col(name)) for name in cells.columns if name != ROW_NUMBER]
     return cells.select(
         pl.col(ROW_NUMBER).alias("row_number"),
-        pl.format("机构编码“{}”不是 {} 或其下级机构", own, pl.lit(owner)).alias("reason"),
+        reason.alias("reason"),
         pl.concat_str(texts, separator=",").alias("raw"),
     )
 

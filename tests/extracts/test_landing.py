@@ -655,15 +655,16 @@ def test_report(landing: Landing) -> None:
         ("654301101", 2023, "Y", "ehr_total", 10200, "10200"),
         ("654301101001", 2023, "Q1", "ehr_electronic", None, "-"),
         ("654301101001", 2023, "Q1", "ehr_total", None, "不详"),
-        ("654301101001", None, None, "ehr_electronic", 0, "0"),
-        ("654301101001", None, None, "ehr_total", 12, "12.0"),
     ]
     # the bill is traceable to its cell
     assert (rows[0]["row_number"], rows[0]["column_name"], rows[0]["column_number"]) == (3, "已建立电子健康档案人数", 5)
-    assert (rows[4]["year_raw"], rows[4]["period_raw"]) == ("二三年", "Q9")
-    assert [(row["row_number"], row["raw"]) for row in landing.rejected()] == [(6, "654301102,丙,2023,Y,1,1,")]
+    undated, foreign = landing.rejected()
+    assert (undated["row_number"], undated["raw"]) == (5, "654301101001,乙,二三年,Q9,0,12.0,")
+    assert "“二三年”无法识别，请写四位年份" in undated["reason"]
+    assert "“Q9”无法识别，请写 Y" in undated["reason"]
+    assert (foreign["row_number"], foreign["raw"]) == (6, "654301102,丙,2023,Y,1,1,")
     row = landing.only_file()
-    assert (row["form_id"], row["rows_read"], row["rows_loaded"]) == ("r_archive", 4, 3)
+    assert (row["form_id"], row["rows_read"], row["rows_loaded"], row["rows_rejected"]) == ("r_archive", 4, 2, 2)
     assert landing.in_force().form_id == "r_archive"
 
 
