@@ -53,6 +53,11 @@ class Scenario:
     def there(self) -> str:
         return f"65{2 * self.number + 1:07d}"
 
+    @property
+    def places(self) -> tuple[str, ...]:
+        """The institutions that deliver: the second one where the scenario speaks of it (each costs files)."""
+        return (self.here, self.there) if "there" in str(self.entry) else (self.here,)
+
     def institution(self, entry: Mapping[str, Any]) -> str:
         return self.there if entry.get("at") == "there" else self.here
 
@@ -112,7 +117,7 @@ def judge(home: Home, cat: Catalogue, scenarios: Sequence[Scenario]) -> None:
     named = {rule_id for one in scenarios for rule_id in one.rules}
     scheme = replace(cat.schemes["default"], rules=tuple(sorted(named)))
     ctx = Context.natural_year(today)
-    named_here = {code: dict[str, Any]() for one in scenarios for code in (one.here, one.there)}
+    named_here = {code: dict[str, Any]() for one in scenarios for code in one.places}
     for row in registry.pop("institution", ()):
         named_here.setdefault(row["institution_code"], {}).update(row)
     columns = ("institution_code", "institution_name", "level", "parent_code")
@@ -191,10 +196,10 @@ def _deliveries(home: Home, cat: Catalogue, one: Scenario) -> list[Delivery]:
         )
         for form_id in sorted(forms - withheld)
         if form_id in cat.forms
-        for code in (one.here, one.there)
+        for code in one.places
     ]
     for report_id in sorted(reports - withheld):
-        for code in (one.here, one.there):
+        for code in one.places:
             given = [row for row in (one.entry.get("reports") or {}).get(report_id, ()) if one.institution(row) == code]
             cells = [
                 (row["year"], row["period"], item, value)
