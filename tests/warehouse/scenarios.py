@@ -13,11 +13,11 @@ import polars as pl
 import yaml
 
 from phqc_pipeline.catalogue import Catalogue, Context
-from phqc_pipeline.extracts import Delivery
+from phqc_pipeline.extracts import Delivery, LakeFile
 from phqc_pipeline.home import Home
 from phqc_pipeline.warehouse import run_cross, stage
 
-from .small_lake import deliver, deliver_report
+from .small_lake import deliver_report, lake_frame
 
 FOLDER = Path(__file__).parents[1] / "scenarios"
 TODAY = date(2024, 12, 31)
@@ -109,11 +109,13 @@ def judge(home: Home, cat: Catalogue, scenarios: Sequence[Scenario]) -> None:
     """Deliver all scenarios of one day and judge them by the rules they name; see ``read_judged``."""
     ((today, records_from),) = {(one.today, one.records_from) for one in scenarios}
     deliveries: list[Delivery] = []
+    laid: dict[str, list[pl.DataFrame]] = defaultdict(list)
     registry: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for one in scenarios:
-        deliveries += _deliveries(home, cat, one)
+        deliveries += _deliveries(home, cat, one, laid)
         for name, rows in (one.entry.get("registry") or {}).items():
             registry[name] += [_registered(one, row) for row in rows]
+    deliveries = _with_files(home, deliveries, laid)
     named = {rule_id for one in scenarios for rule_id in one.rules}
     scheme = replace(cat.schemes["default"], rules=tuple(sorted(named)))
     ctx = Context.natural_year(today)
@@ -144,8 +146,8 @@ def read_judged(home: Home) -> Judged:
     findings, results = (pl.read_parquet(out / f"{name}.parquet") for name in ("findings", "results"))
     told = set(findings.drop_nulls("record_id")["form_id"])
     records = [
-        pl.read_parquet(path, columns=["record_id"]).select(
-            "record_id", form_id=pl.lit(form_id), institution_code=pl.lit(path.parent.name)
+        pl.read_parquet(path, columns=["record_id", "_institution_code"]).select(
+            "record_id", form_id=pl.lit(form_id), institution_code="_institution_code"
         )
         for form_id in sorted(told)
         for path in (home.lake / form_id).glob("*/*/*.parquet")
@@ -180,7 +182,8 @@ def _registered(one: Scenario, row: Mapping[str, Any]) -> dict[str, Any]:
     return {"institution_code": whose, **given}
 
 
-def _deliveries(home: Home, cat: Catalogue, one: Scenario) -> list[Delivery]:
+def _deliveries(home: Home, cat: Catalogue, one: Scenario, laid: dict[str, list[pl.DataFrame]]) -> list[Delivery]:
+    """What the scenario's institutions deliver, as yet without files of forms: their rows are added to ``laid``."""
     rows = _lake_rows(cat, one)
     withheld = set(one.entry.get("not_delivered") or ())
     missing = one.entry.get("missing_columns") or {}
@@ -190,14 +193,16 @@ def _deliveries(home: Home, cat: Catalogue, one: Scenario) -> list[Delivery]:
         for rule in cat.versions(rule_id):
             for read in (*rule.form_ids, *rule.reads):
                 (reports if read in cat.reports else forms).add(read)
-    found = [
-        deliver(
-            home, cat, form_id, code, rows.get((form_id, code), ()), day=one.today, missing=missing.get(form_id, ())
-        )
-        for form_id in sorted(forms - withheld)
-        if form_id in cat.forms
-        for code in one.places
-    ]
+    found = []
+    for form_id in sorted(forms - withheld):
+        if form_id not in cat.forms:
+            continue
+        for code in one.places:
+            given = rows.get((form_id, code), ())
+            if given or form_id not in laid:  # an empty file says nothing beside another
+                laid[form_id].append(lake_frame(cat.forms[form_id], code, given))
+            lacking = frozenset(missing.get(form_id, ()))
+            found.append(Delivery(code, form_id, one.today, (), lacking, f"{form_id}-{code}"))
     for report_id in sorted(reports - withheld):
         for code in one.places:
             given = [row for row in (one.entry.get("reports") or {}).get(report_id, ()) if one.institution(row) == code]
@@ -208,6 +213,28 @@ def _deliveries(home: Home, cat: Catalogue, one: Scenario) -> list[Delivery]:
                 if item not in ("year", "period", "at")
             ]
             found.append(deliver_report(home, code, cells, day=one.today, report_id=report_id))
+    return found
+
+
+def _with_files(
+    home: Home, deliveries: Sequence[Delivery], laid: Mapping[str, Sequence[pl.DataFrame]]
+) -> list[Delivery]:
+    """One lake file a form, of all institutions (a hundred small ones are opened by every model that reads the form):
+    the first delivery brings it. Rows are numbered on from one institution to the next."""
+    found = []
+    left = dict(laid)
+    for one in deliveries:
+        frames = left.pop(one.form_id, None)
+        if frames is None:
+            found.append(one)
+            continue
+        path = home.lake / one.form_id / one.snapshot_date.isoformat() / "all" / f"{one.form_id}.parquet"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        frame = pl.concat(frames)
+        frame.with_columns(
+            pl.Series("_row_number", range(2, frame.height + 2), dtype=frame["_row_number"].dtype)
+        ).write_parquet(path)
+        found.append(replace(one, files=(LakeFile(one.form_id, path, frame.height),)))
     return found
 
 
