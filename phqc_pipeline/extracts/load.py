@@ -29,7 +29,7 @@ from phqc_pipeline.extracts.lake_file import LakeWriter
 from phqc_pipeline.extracts.read_csv import open_csv
 from phqc_pipeline.extracts.read_parquet import open_parquet
 from phqc_pipeline.extracts.read_workbook import open_xls, open_xlsx
-from phqc_pipeline.extracts.reports import REPORT_COLUMNS, ReportRows, report_headers
+from phqc_pipeline.extracts.reports import REPORT_COLUMNS, REPORT_KEY, ReportRows, report_headers
 from phqc_pipeline.extracts.rows import REJECTED_SCHEMA, FormRows, Loaded, Owner
 from phqc_pipeline.extracts.shapes import ROW_NUMBER, Batch, Table, UnreadableError
 from phqc_pipeline.home import Home
@@ -58,6 +58,7 @@ class _Counts:
     rejected: int = 0
     blank: int = 0
     folded: int = 0
+    outdone: int = 0  # rows of a report that a later row of the same institution and period takes the place of
     repaired: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -133,10 +134,13 @@ def _write(table: Table, rows: Rows, lake: LakeWriter, rejected: LakeWriter, fil
     counts = _Counts()
     offset = table.first_row
     number = ROW_NUMBER if isinstance(rows, FormRows) else "row_number"
+    told: list[pl.DataFrame] = []
     batches = _batches(table.pieces, rows, pool)
     while (loaded := _next(batches, offset)) is not None:
         if loaded.rows.height:
             lake.write(loaded.rows.with_columns(pl.col(number) + offset))
+            if isinstance(rows, ReportRows):
+                told.append(loaded.rows.select(*REPORT_KEY, pl.col(number) + offset).unique())
         if loaded.rejected.height:
             numbered = loaded.rejected.with_columns(pl.col("row_number") + offset, file_id=pl.lit(file_id))
             rejected.write(numbered)
@@ -147,6 +151,9 @@ def _write(table: Table, rows: Rows, lake: LakeWriter, rejected: LakeWriter, fil
         for name, cells in loaded.repaired.items():
             counts.repaired[name] = counts.repaired.get(name, 0) + cells
         offset += loaded.span
+    if told:
+        reported = pl.concat(told)
+        counts.outdone = reported.height - reported.select(*REPORT_KEY).n_unique()
     return counts
 
 
@@ -215,6 +222,8 @@ def _note(cat: Catalogue, target: Target, mapped: Mapped, table: Table, counts: 
     if counts.repaired:
         cells = [f"{titles[name]} {count} 格" for name, count in sorted(counts.repaired.items())]
         said.append(f"写法不规范、已自动换算：{_listed(cells)}")
+    if counts.outdone:
+        said.append(f"同一机构同一期报了几行，以最后一行为准，另 {counts.outdone} 行未采用")
     if INSTITUTION_CODE not in mapped.fields:
         said.append("没有机构编码列，按投递文件夹的机构处理")
     if mapped.repeated:

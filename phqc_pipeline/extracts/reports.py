@@ -49,6 +49,9 @@ REPORT_SCHEMA: Mapping[str, pl.DataType] = {
     "column_number": pl.Int64(),
 }
 
+#: What one row of a report is about; of several in a file the last stands.
+REPORT_KEY = (INSTITUTION_CODE, YEAR, PERIOD)
+
 _YEAR = r"^((?:19|20)\d\d)年?度?$"
 _WHOLE_YEAR = ("Y", "年", "全年", "年度", "年报", "年累计")
 _QUARTER = r"^(?:Q|第)?([1-4])(?:季度?)?$"

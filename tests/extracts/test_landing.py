@@ -644,7 +644,8 @@ def test_report(landing: Landing) -> None:
         '654301101,甲,2023,Y,"10,129",10200,x\n'
         "654301101001,乙,2023年,第1季度,-,不详,\n"
         "654301101001,乙,二三年,Q9,0,12.0,\n"
-        "654301102,丙,2023,Y,1,1,\n",
+        "654301102,丙,2023,Y,1,1,\n"
+        "654301101,甲,2023年度,全年,10130,10200,\n",
     )
     landing.take()
     rows = landing.rows().to_dicts()
@@ -655,6 +656,8 @@ def test_report(landing: Landing) -> None:
         ("654301101", 2023, "Y", "ehr_total", 10200, "10200"),
         ("654301101001", 2023, "Q1", "ehr_electronic", None, "-"),
         ("654301101001", 2023, "Q1", "ehr_total", None, "不详"),
+        ("654301101", 2023, "Y", "ehr_electronic", 10130, "10130"),
+        ("654301101", 2023, "Y", "ehr_total", 10200, "10200"),
     ]
     # the bill is traceable to its cell
     assert (rows[0]["row_number"], rows[0]["column_name"], rows[0]["column_number"]) == (3, "已建立电子健康档案人数", 5)
@@ -664,7 +667,8 @@ def test_report(landing: Landing) -> None:
     assert "“Q9”无法识别，请写 Y" in undated["reason"]
     assert (foreign["row_number"], foreign["raw"]) == (6, "654301102,丙,2023,Y,1,1,")
     row = landing.only_file()
-    assert (row["form_id"], row["rows_read"], row["rows_loaded"], row["rows_rejected"]) == ("r_archive", 4, 2, 2)
+    assert (row["form_id"], row["rows_read"], row["rows_loaded"], row["rows_rejected"]) == ("r_archive", 5, 3, 2)
+    assert "以最后一行为准，另 1 行未采用" in str(row["reason"])
     assert landing.in_force().form_id == "r_archive"
 
 
