@@ -287,7 +287,7 @@ def test_the_rules_load_and_their_examples_hold(workshop: Workshop) -> None:
     own = {rule.rule_id for rule in cat.rules} - {rule.rule_id for rule in load_catalogue(DEFAULT_RULES).rules}
     assert own == {"HTN-L-901", "COM-F-901", "DM-T-901", "XFM-X-901", "FDC-L-001"}
     assert [rule.version for rule in cat.versions("HTN-L-901")] == [1, 2]
-    assert not [failure for failure in run_examples(cat) if any(rule_id in str(failure) for rule_id in own)]
+    assert run_examples(cat, own) == []  # of the others, the catalogue's tests ask
 
 
 def test_before_the_new_version_the_old_one_stands_alone(tmp_path: Path) -> None:
