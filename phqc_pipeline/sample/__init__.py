@@ -4,6 +4,7 @@
 """
 
 from phqc_pipeline.sample.refused import SampleRefusedError
-from phqc_pipeline.sample.write import DEFAULT_SNAPSHOT, SampleSummary, write_sample
+from phqc_pipeline.sample.summary import SampleSummary
+from phqc_pipeline.sample.write import DEFAULT_SNAPSHOT, write_sample
 
 __all__ = ["DEFAULT_SNAPSHOT", "SampleRefusedError", "SampleSummary", "write_sample"]

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from phqc_pipeline.catalogue import Catalogue, load_catalogue
 from phqc_pipeline.home import DEFAULT_RULES, PROJECT_DIR, Home
-from phqc_pipeline.sample.write import SampleSummary, write_sample
+from phqc_pipeline.sample.summary import SampleSummary
+from phqc_pipeline.sample.write import write_sample
 
 TRACKED_DIR = PROJECT_DIR / "data" / "sample"
 INSTITUTIONS = 2

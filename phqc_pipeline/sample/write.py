@@ -1,7 +1,7 @@
 """A whole sample: institution by institution, clean records first, then faults, then files and the answer key.
 
-Belongs here: the order of the work, how many residents and faults each institution gets, the summary.
-Does not belong here: any of the steps.
+Belongs here: the order of the work, how many residents and faults each institution gets.
+Does not belong here: any of the steps, what is said of the whole (``summary``).
 
 Memory is bounded by the largest institution. Rates at which faults are put in, by the size of an institution:
 
@@ -18,27 +18,24 @@ Reports are made wrong (``misreports``) in periods other than the one that is ch
 
 from __future__ import annotations
 
-import csv
-import io
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 
-import numpy as np
 import polars as pl
 
 from phqc_pipeline.catalogue import Catalogue, Context, Rule
 from phqc_pipeline.extracts.rows import record_keys
 from phqc_pipeline.home import Home
-from phqc_pipeline.sample.calendar import Times, day_number, times_for, to_date, working_day_at_or_before
+from phqc_pipeline.sample.calendar import Times, times_for
 from phqc_pipeline.sample.children import child_services
 from phqc_pipeline.sample.community import community_work
 from phqc_pipeline.sample.conditions import describe
 from phqc_pipeline.sample.copd import copd_visits
 from phqc_pipeline.sample.delivery import deliver, deliver_report, report_style, style_for
 from phqc_pipeline.sample.encounters import receptions_and_consultations, referrals
+from phqc_pipeline.sample.exact_count import settle_count
 from phqc_pipeline.sample.exams import examinations
 from phqc_pipeline.sample.faults.cross import cross_findings
 from phqc_pipeline.sample.faults.injection import Rates, inject
@@ -58,8 +55,8 @@ from phqc_pipeline.sample.profile import profiles, registry
 from phqc_pipeline.sample.refused import SampleRefusedError
 from phqc_pipeline.sample.registry import write_registry
 from phqc_pipeline.sample.report import report_rows
-from phqc_pipeline.sample.report_counts import archives_at, with_person
 from phqc_pipeline.sample.rows import PREFIX, enter
+from phqc_pipeline.sample.summary import RATE, SampleSummary, key_entry, readme, write_key
 from phqc_pipeline.sample.tcm import constitutions
 from phqc_pipeline.sample.tuberculosis import tuberculosis
 from phqc_pipeline.sample.vaccination import vaccinations
@@ -68,11 +65,7 @@ from phqc_pipeline.sample.visits import follow_ups
 DEFAULT_SNAPSHOT = date(2024, 12, 31)
 FOUNDING_RESIDENTS = 10_700  # archives it takes to have 10,129 of them counted at the end of the basis year
 MANIFEST = "files.txt"  # what a sample wrote, so that the next one can take its place
-KEY_COLUMNS = (
-    "rule_id", "form_id", "record_id", "field", "institution_code", "subject_kind", "subject_id", "cause",
-)  # fmt: skip
 LEAST = 20  # residents an institution must have
-_RATE = 2_000.0
 _FEW_RECORDS = 60
 
 Log = Callable[[str], object]
@@ -95,35 +88,6 @@ AFTERWARDS: tuple[
     Callable[[Mapping[str, pl.DataFrame], pl.DataFrame, Institution, Times, Catalogue, int], dict[str, pl.DataFrame]],
     ...,
 ] = (constitutions, mental_health, referrals, mothers_archives)
-
-
-@dataclass
-class SampleSummary:
-    """What was written. ``records`` and ``faults`` by form and rule; ``without_fault``: rules nobody stands for
-    though an extract could show them (``UNSHOWN``)."""
-
-    home: Home
-    snapshot: date
-    institutions: int
-    residents: int = 0
-    files: int = 0
-    records: dict[str, int] = field(default_factory=dict)
-    faults: dict[str, int] = field(default_factory=dict)
-    key_entries: int = 0
-    without_fault: list[str] = field(default_factory=list)
-    electronic: dict[str, int] = field(default_factory=dict)
-
-    def describe(self) -> str:
-        """A few lines in Chinese for the terminal."""
-        lines = [
-            f"示范数据已写入 {self.home.root}：{self.institutions} 家机构，{self.residents} 份档案，"
-            f"{self.files} 个文件，快照日期 {self.snapshot.isoformat()}。",
-            f"共 {sum(self.records.values())} 条记录，埋入差错 {sum(self.faults.values())} 处，"
-            f"答案 {self.key_entries} 条（{self.home.sample / 'answer_key.csv'}）。",
-        ]
-        if self.without_fault:
-            lines.append(f"没有埋入差错的规则：{'、'.join(self.without_fault)}。")
-        return "\n".join(lines)
 
 
 def write_sample(
@@ -157,14 +121,14 @@ def write_sample(
         key += entries
         charged[place.code] = count
     write_registry(home.registry, places, charged, times)
-    _write_key(home, key)
+    write_key(home, key)
     summary = maker.summary
     summary.institutions, summary.key_entries, summary.electronic = len(places), len(key), charged
     stood_for = {entry["rule_id"] for entry in key}
     delivered = {*summary.records, *cat.reports}
     concerned = {rule.rule_id for rule in cat.rules if delivered & set(rule.form_ids or rule.forms)}
     summary.without_fault = sorted(concerned - stood_for - UNSHOWN.keys())
-    (home.sample / "README.md").write_text(_readme(summary, institutions, residents, seed), encoding="utf-8")
+    (home.sample / "README.md").write_text(readme(summary, institutions, residents, seed), encoding="utf-8")
     _write_manifest(home, places, snapshot)
     return summary
 
@@ -240,7 +204,7 @@ class _Maker:
         clean = {form_id: rows.height for form_id, rows in work.frames.items()}
         missing = self._put_faults_in(work)
         if place.residents == FOUNDING_RESIDENTS and place.is_founding:
-            _settle_count(work, FOUNDING_ELECTRONIC)
+            settle_count(work, FOUNDING_ELECTRONIC)
         work.finish()
         judged = {form_id: self._judge_records(work, form_id, rows) for form_id, rows in work.frames.items()}
         honest, counted = report_rows(work, self._severe(judged))
@@ -281,10 +245,10 @@ class _Maker:
 
     def _rates(self, place: Institution) -> Rates:
         if place.is_founding and place.residents == FOUNDING_RESIDENTS:
-            return Rates(_RATE, at_least=1, every_field=True)
+            return Rates(RATE, at_least=1, every_field=True)
         if place.residents >= LARGE:
-            return Rates(_RATE, at_least=1 if place.is_founding else 0)
-        return Rates(_RATE, at_least=1, share=(place.index, place.count), dealt=True, fullest=0.75)
+            return Rates(RATE, at_least=1 if place.is_founding else 0)
+        return Rates(RATE, at_least=1, share=(place.index, place.count), dealt=True, fullest=0.75)
 
     def _put_faults_in(self, work: Work) -> list[str]:
         """Cross rules first (they need whole people), then record and field rules; rules nobody could stand for."""
@@ -365,12 +329,12 @@ class _Maker:
             injected = (finding.rule_id, finding.form_id, finding.field, row) in meant if row is not None else False
             injected |= (finding.rule_id, finding.form_id, finding.field, finding.subject_id) in meant_subjects
             injected |= finding.form_id in reports
-            entries.append(_entry(finding, work.institution, injected))
+            entries.append(key_entry(finding, work.institution, injected))
         # No judgement tells what a rule with a stated rate of false ones finds; but it finds whom a recipe makes plain.
         statistical = {rule.rule_id for rule in self.cat.rules if rule.statistical}
         for fault in (one for one in work.faults if one.rule_id in statistical and one.subject is not None):
             finding = Finding(fault.rule_id, fault.form_id, fault.field, "doctor", str(fault.subject))
-            entries.append(_entry(finding, work.institution, True))
+            entries.append(key_entry(finding, work.institution, True))
         return sorted(entries, key=lambda one: tuple(one.values()))
 
     def _judge_records(self, work: Work, form_id: str, rows: pl.DataFrame) -> list[_Violated]:
@@ -410,7 +374,7 @@ class _Maker:
                     check.rule.rule_id, form_id, check.field, "record", key, key if not key.startswith("#") else ""
                 )
                 entries.append(
-                    _entry(finding, work.institution, (check.rule.rule_id, form_id, check.field, number) in meant)
+                    key_entry(finding, work.institution, (check.rule.rule_id, form_id, check.field, number) in meant)
                 )
         return entries
 
@@ -484,141 +448,3 @@ def _with_raw(rows: pl.DataFrame, names: list[str]) -> pl.DataFrame:
     return rows.with_columns(
         pl.lit(None, pl.String).alias(name + RAW) for name in names if name + RAW not in rows.columns
     )
-
-
-def _entry(finding: Finding, place: Institution, injected: bool) -> dict[str, str]:
-    return {
-        "rule_id": finding.rule_id,
-        "form_id": finding.form_id,
-        "record_id": finding.record_id,
-        "field": finding.field,
-        "institution_code": place.code,
-        "subject_kind": finding.subject_kind,
-        "subject_id": finding.subject_id,
-        "cause": "injected" if injected else "collateral",
-    }
-
-
-def _settle_count(work: Work, target: int) -> None:
-    """Move archives of untouched residents over the end of the basis year until the count is right.
-
-    An archive may be older than supposed for anybody but the elderly (whom an examination would be due the sooner);
-    younger only for those without any service.
-    """
-    end = to_date(work.times.basis_end)
-    surplus = archives_at(with_person(judged_rows(work, "resident_profile")), end) - target
-    served = {
-        person
-        for form_id, rows in work.frames.items()
-        if form_id != "resident_profile"
-        for person in rows["_person"].to_list()
-    }
-    rows = work.frames["resident_profile"]
-    age = work.people["age"].to_list()
-    taken = work.touched["resident_profile"]
-    able = rows.filter(
-        (pl.col("archive_status") == "1")
-        & ~pl.col("_row").is_in(sorted(taken))
-        & ((pl.col("archive_date") <= end) if surplus > 0 else (pl.col("archive_date") > end))
-        & pl.col("updated_at").is_null()
-    )
-    movable = [
-        (number, person)
-        for number, person in zip(able["_row"].to_list(), able["_person"].to_list(), strict=True)
-        if person not in work.reserved
-        and age[person] >= 24
-        and (person not in served or (surplus < 0 and age[person] < 64))
-    ]
-    order = work.chance.order(len(movable))
-    if len(movable) < abs(surplus):
-        raise ValueError(f"示范数据凑不出 {target} 份电子档案：可调整的档案只有 {len(movable)} 份，相差 {surplus}")
-    moved = {}
-    for n in order[: abs(surplus)]:
-        day = (
-            end + timedelta(days=work.chance.whole(20, 250))
-            if surplus > 0
-            else end - timedelta(days=work.chance.whole(20, 250))
-        )
-        day = _working(min(day, work.times.snapshot - timedelta(days=15)))
-        moved[movable[int(n)][0]] = (day, work.entered(day))
-    if not moved:
-        return
-    numbers = sorted(moved)
-    changes = pl.DataFrame(
-        {"_row": numbers, "_day": [moved[n][0] for n in numbers], "_at": [moved[n][1] for n in numbers]},
-        schema_overrides={"_row": pl.Int64, "_at": pl.Datetime("us")},
-    )
-    work.frames["resident_profile"] = (
-        rows.join(changes, on="_row", how="left", maintain_order="left")
-        .with_columns(
-            archive_date=pl.coalesce("_day", "archive_date"),
-            created_at=pl.coalesce("_at", "created_at"),
-            sign_date=pl.when(pl.col("_day").is_not_null()).then(None).otherwise(pl.col("sign_date")),
-            sign_team=pl.when(pl.col("_day").is_not_null()).then(None).otherwise(pl.col("sign_team")),
-        )
-        .drop("_day", "_at")
-    )
-    work.touched["resident_profile"].update(numbers)
-
-
-def _working(day: date) -> date:
-    return to_date(int(working_day_at_or_before(np.array([day_number(day)]))[0]))
-
-
-def _write_key(home: Home, key: list[dict[str, str]]) -> None:
-    home.sample.mkdir(parents=True, exist_ok=True)
-    text = io.StringIO()
-    writer = csv.DictWriter(text, KEY_COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(key)
-    (home.sample / "answer_key.csv").write_text(text.getvalue(), encoding="utf-8")
-
-
-def _readme(summary: SampleSummary, institutions: int, residents: int | None, seed: int) -> str:
-    """What the folder holds and at which rates faults were put in."""
-    unshown = "\n".join(f"| {rule_id} | {why} |" for rule_id, why in sorted(UNSHOWN.items()))
-    faults = "\n".join(f"| {rule_id} | {count} |" for rule_id, count in sorted(summary.faults.items()))
-    charged = "\n".join(f"| {code} | {count} |" for code, count in summary.electronic.items())
-    size = f" --residents {residents}" if residents else ""
-    command = f"phqc sample --institutions {institutions}{size} --date {summary.snapshot} --seed {seed}"
-    return f"""# 示范数据
-
-全部人物、证号、电话都是编造的。同样的参数和规则库写出逐字节相同的文件：
-
-`{command}`
-
-- `landing/`、`registry/`：各机构交付的文件和登记资料，格式、编码、表头、日期写法各不相同。
-- `registry/service_request.csv`：编造的服务请求，有按时答复的、超过时限的、还没办完的；`registry/refund.csv`（不止一家
-  机构时）：末一家多付款项的退款。
-- `sample/answer_key.csv`：数据里应被判出的全部问题。`cause` 为 `injected` 的是有意埋入的差错，`collateral` 是随之
-  而来的其他问题。`record_id` 为空而 `subject_kind` 为 `record` 的，是没有记录编号的行，`subject_id` 是其内容哈希。
-
-## 差错率
-
-- 首家合同机构（{FOUNDING_ELECTRONIC} 份电子档案）：每条规则每 {int(_RATE)} 条记录一处，至少一处；按字段展开的规则，
-  每个字段至少一处。
-- 其他 {LARGE} 人以上的机构：每条规则每 {int(_RATE)} 条记录一处（排在首位的机构至少一处）。
-- 更小的机构：规则在各机构间分派，每条一处（按字段展开的取一个字段）。任何一张表至多四分之三的记录有差错。
-- 记录比差错少的表（如突发事件报告卡、肺结核首次入户），一条记录埋几处差错，每一处都在答案里。
-- 整家机构的差错（如随访集中在月末）每条规则埋在一张表里；编造记录的医生（AUT-A-001、002、004、005、010、016、019、
-  020、023、033）每条规则每张表一名，够 50 条记录的机构才有。按错误发现率判的规则（AUT-A-001 等）只把编造者写进答案。
-- 报表差错（RPT-R-*、VAC-R-001）只埋在非计费期间。
-
-## 计费年度电子档案数
-
-| 机构 | 份数 |
-|---|---|
-{charged}
-
-## 埋入的差错
-
-| 规则 | 处数 |
-|---|---|
-{faults}
-
-## 示范数据里不可能出现的规则
-
-| 规则 | 原因 |
-|---|---|
-{unshown}
-"""
