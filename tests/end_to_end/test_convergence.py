@@ -38,6 +38,15 @@ def states(home: Home) -> dict[str, tuple]:
     return {subject: tuple(rest) for subject, *rest in rows}
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _without_reports() -> Iterator[None]:
+    """Nobody reads here what is drawn from the published file, and drawing is a quarter of so small a night; the kill
+    test's nights, in processes of their own, write everything."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stages, "write_reports", lambda *_: [])
+        yield
+
+
 @pytest.fixture(scope="module")
 def in_order(tmp_path_factory: pytest.TempPathFactory) -> Home:
     home = register(tmp_path_factory.mktemp("in_order"))
