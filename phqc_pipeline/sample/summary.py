@@ -76,7 +76,8 @@ def write_key(home: Home, key: list[dict[str, str]]) -> None:
 
 def readme(summary: SampleSummary, institutions: int, residents: int | None, seed: int) -> str:
     """What the folder holds and at which rates faults were put in."""
-    unshown = "\n".join(f"| {rule_id} | {why} |" for rule_id, why in sorted(UNSHOWN.items()))
+    reasons = sorted((rule_id, why) for rule_id, why in UNSHOWN.items() if rule_id not in summary.faults)
+    unshown = "\n".join(f"| {rule_id} | {why} |" for rule_id, why in reasons)
     faults = "\n".join(f"| {rule_id} | {count} |" for rule_id, count in sorted(summary.faults.items()))
     charged = "\n".join(f"| {code} | {count} |" for code, count in summary.electronic.items())
     size = f" --residents {residents}" if residents else ""

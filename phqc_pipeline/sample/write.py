@@ -37,6 +37,7 @@ from phqc_pipeline.sample.delivery import deliver, deliver_report, report_style,
 from phqc_pipeline.sample.encounters import receptions_and_consultations, referrals
 from phqc_pipeline.sample.exact_count import settle_count
 from phqc_pipeline.sample.exams import examinations
+from phqc_pipeline.sample.faults import shared
 from phqc_pipeline.sample.faults.cross import cross_findings
 from phqc_pipeline.sample.faults.injection import Rates, inject
 from phqc_pipeline.sample.faults.judge import RAW, judge_of
@@ -120,6 +121,7 @@ def write_sample(
         entries, count = maker.make(place)
         key += entries
         charged[place.code] = count
+    key += maker.shared
     write_registry(home.registry, places, charged, times)
     write_key(home, key)
     summary = maker.summary
@@ -196,6 +198,8 @@ class _Maker:
         self.judge = judge_of(cat, self.ctx)
         self.serial: Iterator[int] = itertools.count(1_000_003 * (seed % 97 + 1), 7_919)
         self.summary = SampleSummary(home, times.snapshot, 0)
+        self.offered: Mapping[str, object] | None = None  # the profile of whom a later institution is to manage too
+        self.shared: list[dict[str, str]] = []  # what the institution that offered it is found with then
         self.pending: set[tuple[str, str]] = set()  # rules dealt to an earlier institution that could not hold them
 
     def make(self, place: Institution) -> tuple[list[dict[str, str]], int]:
@@ -203,6 +207,7 @@ class _Maker:
         work = self._clean(place)
         clean = {form_id: rows.height for form_id, rows in work.frames.items()}
         missing = self._put_faults_in(work)
+        self._share(work)
         if place.residents == FOUNDING_RESIDENTS and place.is_founding:
             settle_count(work, FOUNDING_ELECTRONIC)
         work.finish()
@@ -275,6 +280,18 @@ class _Maker:
         for fault in work.faults:
             self._count(fault.rule_id)
         return missing
+
+    def _share(self, work: Work) -> None:
+        """The first institution offers a resident, the second takes them on; both manage the archive then."""
+        rule = next((one for one in self.cat.rules if one.rule_id == shared.RULE), None)
+        if rule is None or work.institution.count < 2 or self.shared:
+            return
+        if self.offered is None:
+            self.offered, self.offering = shared.offer(work), work.institution
+        elif (fault := shared.take_on(work, rule, self.offered)) is not None:
+            self._count(fault.rule_id)
+            found = Finding(fault.rule_id, fault.form_id, fault.field, "person", str(fault.subject))
+            self.shared = [key_entry(found, self.offering, True)]
 
     def _cook(self, work: Work, rates: Rates) -> set[tuple[str, str]]:
         """Faults of cross rules: on every form at the rate; where rules are dealt out, each on one form that has room.

@@ -9,6 +9,7 @@ from math import asin, cos, radians, sin, sqrt
 import polars as pl
 
 from phqc_pipeline.catalogue import Rule
+from phqc_pipeline.sample.faults.cross.child import found_people
 from phqc_pipeline.sample.faults.truth import (
     Finding,
     Judgement,
@@ -118,7 +119,8 @@ def _heads_per_household(truth: Truth, rule: Rule, form_id: str) -> list[Finding
 
 
 def _managed_elsewhere(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
-    return []  # institutions of a sample share no archive
+    """Institutions of a sample share no archive, but for the one that was taken on from another on purpose."""
+    return found_people(rule, form_id, {str(one.subject) for one in truth.work.faults if one.rule_id == rule.rule_id})
 
 
 def _no_profile(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
