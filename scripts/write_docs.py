@@ -23,8 +23,9 @@ import yaml
 from phqc_pipeline.catalogue import Catalogue, Context, Form, Scheme, load_catalogue
 from phqc_pipeline.catalogue.handbook import dictionary_page, markdown_table
 from phqc_pipeline.home import DEFAULT_RULES, PROJECT_DIR
+from phqc_pipeline.warehouse.form_models import LAKE_TYPES
 from phqc_pipeline.warehouse.publishing import SCHEMAS
-from phqc_pipeline.warehouse.staging import LAKE_TYPES, generate_models, prepare_project
+from phqc_pipeline.warehouse.staging import generate_models, prepare_project
 
 DOCS = PROJECT_DIR / "docs"
 DICTIONARY, WAREHOUSE = "表单字典.md", "数据仓库.md"
