@@ -66,7 +66,7 @@ def main() -> None:
         )
     ]
     header = ("做什么", "规模", "记录", "规则×记录", "问题", "秒", "CPU 秒", "百万次判定/秒")
-    print(write_table("county_rules", header, rows, f"全部记录级规则；{versions()}", given.write))
+    print(write_table("county_rules", header, rows, f"全部记录级规则，目标每秒一亿次判定；{versions()}", given.write))
 
 
 def evaluate(cat: Catalogue, deliveries: Sequence[Delivery], ctx: Context, folder: Path) -> None:
