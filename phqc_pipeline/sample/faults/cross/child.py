@@ -33,7 +33,7 @@ def _active_children(truth: Truth, rule: Rule) -> Iterator[dict[str, Any]]:
 
 def _visited_late(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
     out: dict[str, date] = {}
-    for row in truth.records("delivery_record"):
+    for row in truth.told("delivery_record"):
         child, day = row["child_archive_no"], row["discharge_date"]
         if child and day:
             out[child] = max(day, out.get(child, day))
@@ -125,12 +125,12 @@ def _nothing_of_newborn(truth: Truth, rule: Rule, form_id: str) -> list[Finding]
 
 
 def _live_birth_unvisited(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
-    visits = truth.records("newborn_visit")
-    archives = {row["archive_no"] for row in visits}
+    visits = truth.told("newborn_visit")  # one without an archive number is found by the mother's name
+    archives = {row["archive_no"] for row in visits if row["archive_no"]}
     named = {(normal_name(row["mother_name"] or ""), row["birth_date"]) for row in visits if row["mother_name"]}
     days: dict[str, list[date]] = defaultdict(list)
     for row in visits:
-        if row["day"]:
+        if row["day"] and row["archive_no"]:
             days[row["archive_no"]].append(row["day"])
     lacking = set()
     for row in truth.records(form_id):
