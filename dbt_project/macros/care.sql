@@ -20,11 +20,12 @@
 
 {#
   Every dose a child got, once for each vaccine it stands for: a combined vaccine counts in the series of each of those
-  it covers. Columns: child, vaccine, dose_no, dose_date. `by`: what tells children apart.
+  it covers. Columns: child, vaccine, dose_no (as told: 2.75 is no dose of the series), dose_date. `by`: what tells
+  children apart.
 #}
 {% macro doses_in_series(form_id, list_id, by) %}
 select
-  {{ by }} as child, d.dose_no::integer as dose_no, d._service_date as dose_date,
+  {{ by }} as child, d.dose_no, d._service_date as dose_date,
   unnest(string_split(coalesce(c.value, d.vaccine_code), '|')) as vaccine
 from {{ ref('judged_' ~ form_id) }} as d
 left join {{ code_attribute(list_id, 'covers') }} as c on c.code = d.vaccine_code

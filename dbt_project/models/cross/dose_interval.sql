@@ -27,7 +27,8 @@ from (
     due::date as earliest, d._service_date < earliest as violated
   from {{ ref('judged_' ~ rule.form_id) }} as d
   left join programme as p
-    on p.code = d.vaccine_code || '-' || d.dose_no::integer and d._service_date between p.valid_from and p.valid_to
+    on d.dose_no = floor(d.dose_no) and p.code = d.vaccine_code || '-' || d.dose_no::integer
+    and d._service_date between p.valid_from and p.valid_to
   left join last_given as named
     on named.child = coalesce(d.child_code, d.archive_no) and named.vaccine = split_part(p.previous, '-', 1)
     and named.dose_no = split_part(p.previous, '-', 2)::integer

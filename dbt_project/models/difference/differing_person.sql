@@ -72,7 +72,7 @@ outside as (
     and (s._service_date > d.to_day and s._service_date <= d.to_day + {{ days }}
       or s._service_date < d.from_day and s._service_date >= d.from_day - {{ days }})
     {% if item.params.elder_age %}and year(d.to_day) - year(s.birth_date) >= {{ item.params.elder_age }}{% endif %}
-    {% if item.model == 'recount_dose' and not item.params.sum_of %}and d.item = concat('vac_done_', lower(s.vaccine_code), '_', s.dose_no::integer){% endif %}
+    {% if item.model == 'recount_dose' and not item.params.sum_of %}and s.dose_no = floor(s.dose_no) and d.item = concat('vac_done_', lower(s.vaccine_code), '_', s.dose_no::integer){% endif %}
   where d.is_over and d.report_id = '{{ item.report_id }}' and d.item = '{{ item.item }}'
   group by all
   {{ "union all by name" if not loop.last }}

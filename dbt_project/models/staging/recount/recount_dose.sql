@@ -20,7 +20,7 @@ from (
   from {{ ref('judged_' ~ form) }} as s
   join {{ ref('recount_span') }} as e on s._service_date between e.from_day and e.to_day
   left join {{ ref('archive_person') }} as p on p.archive_no = s.archive_no
-  where s.vaccine_code is not null and s.dose_no is not null
+  where s.vaccine_code is not null and s.dose_no = floor(s.dose_no)
 ) as d
 join wanted as w on w.item = d.item
 group by all

@@ -22,13 +22,18 @@ def _attribute(truth: Truth, rule: Rule, vaccine: str | None, name: str) -> str:
     return str(code.attrs.get(name, "")) if code else ""
 
 
-def _series(truth: Truth, rule: Rule) -> Iterator[tuple[Mapping[str, Any], str, int, date]]:
+def _place(dose_no: float) -> float:
+    """A dose's number; one that is no whole number (2.75) is no dose's."""
+    return int(dose_no) if dose_no == int(dose_no) else dose_no
+
+
+def _series(truth: Truth, rule: Rule) -> Iterator[tuple[Mapping[str, Any], str, float, date]]:
     """Every dose told in full, once for each vaccine it stands for."""
     for row in truth.told(_DOSES):
         if row["vaccine_code"] and row["dose_no"] is not None and row["dose_date"]:
             stands_for = _attribute(truth, rule, row["vaccine_code"], "covers") or row["vaccine_code"]
             for vaccine in stands_for.split("|"):
-                yield row, vaccine, int(row["dose_no"]), row["dose_date"]
+                yield row, vaccine, _place(row["dose_no"]), row["dose_date"]
 
 
 def _programme(truth: Truth, rule: Rule, dose: str, day: date) -> Code | None:
@@ -62,12 +67,12 @@ def _too_soon(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
         day, child = row["dose_date"], row["child_code"] or row["archive_no"]
         if not (row["vaccine_code"] and row["dose_no"] is not None and day):
             continue
-        entry = _programme(truth, rule, f"{row['vaccine_code']}-{int(row['dose_no'])}", day)
+        entry = _programme(truth, rule, f"{row['vaccine_code']}-{_place(row['dose_no'])}", day)
         if entry is None:
             continue
         days, months = (int(str(entry.attrs.get(f"min_interval_{unit}", 0))) for unit in ("days", "months"))
         named = last.get((child, str(entry.attrs.get("previous", ""))))
-        before = named or last.get((child, f"{row['vaccine_code']}-{int(row['dose_no']) - 1}"))
+        before = named or last.get((child, f"{row['vaccine_code']}-{_place(row['dose_no']) - 1}"))
         if before and days + months and day < _later(before, months) + timedelta(days=days):
             record = row["record_id"] or ""
             found.append(Finding(rule.rule_id, form_id, rule.field, "record", record, record))
@@ -106,7 +111,7 @@ def _despite_contraindication(truth: Truth, rule: Rule, form_id: str) -> list[Fi
 
 
 def _dose_missing(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
-    given: dict[tuple[str, str], list[tuple[str, int, date]]] = defaultdict(list)
+    given: dict[tuple[str, str], list[tuple[str, float, date]]] = defaultdict(list)
     for dose, vaccine, place, day in _series(truth, rule):
         for key in ("child_code", "archive_no"):
             if dose[key]:
@@ -131,7 +136,7 @@ def _unread(truth: Truth, row: Mapping[str, Any]) -> bool:
     return bool(truth.work.texts[_CARDS].get(row["_row"], {}).get("moveout_date"))
 
 
-def _has(way: str, doses: list[tuple[str, int, date]]) -> bool:
+def _has(way: str, doses: list[tuple[str, float, date]]) -> bool:
     names, _, number = way.rpartition("-")
     mine = [(n, day) for vaccine, n, day in doses if vaccine in names.split("+")]
     days, numbers = {day for _, day in mine}, {n for n, _ in mine}
@@ -147,7 +152,7 @@ def _entered_twice(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
 
 
 def _rate(truth: Truth, rule: Rule, form_id: str) -> list[Finding]:
-    done: dict[tuple[str, str], int] = {}
+    done: dict[tuple[str, str], float] = {}
     for row, vaccine, number, _ in _series(truth, rule):
         if row["child_code"]:
             done[row["child_code"], vaccine] = max(number, done.get((row["child_code"], vaccine), 0))
