@@ -22,6 +22,7 @@ import duckdb
 import polars as pl
 
 from phqc_pipeline.catalogue.expressions import DuckDBRenderer, ExpressionError, PolarsRenderer, parse_expression
+from phqc_pipeline.catalogue.expressions.cells import RAW_SUFFIX
 from phqc_pipeline.catalogue.expressions.nodes import CONTEXT_NAMES
 from phqc_pipeline.catalogue.expressions.types import COLUMN_TYPES, Vocabulary
 from phqc_pipeline.catalogue.faults import closest
@@ -29,7 +30,6 @@ from phqc_pipeline.catalogue.model import Catalogue, Context, Example, Field, Fo
 from phqc_pipeline.catalogue.repairing import mended_text
 
 EXAMPLE_CONTEXT = Context.natural_year(date(2024, 12, 31))  # unless an example gives today or the period itself
-RAW_SUFFIX = "__raw"
 
 _DTYPES: Mapping[str, Any] = {
     "bool": pl.Boolean(),

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from phqc_pipeline.catalogue.expressions.cells import RAW_SUFFIX
 from phqc_pipeline.catalogue.expressions.nodes import CONTEXT_NAMES
 from phqc_pipeline.catalogue.expressions.parse import Expression, names_used, negated, parse_expression
 from phqc_pipeline.catalogue.expressions.syntax import ExpressionError
@@ -28,8 +29,6 @@ from phqc_pipeline.catalogue.model import (
 )
 from phqc_pipeline.catalogue.reading import Reader
 from phqc_pipeline.catalogue.ruleset import Written, is_generic, scope_of
-
-RAW_SUFFIX = "__raw"  # an example may say the text of a cell beside its value
 
 # What a message may name beside columns, parameters and derived names.
 FIELD_PLACEHOLDERS = ("value", "title", "field", "unit", "codes")

@@ -18,8 +18,9 @@ from typing import Any
 
 import polars as pl
 
-from phqc_pipeline.catalogue.examples import EXAMPLE_CONTEXT, RAW_SUFFIX, Bench
+from phqc_pipeline.catalogue.examples import EXAMPLE_CONTEXT, Bench
 from phqc_pipeline.catalogue.expressions import PolarsRenderer, nodes
+from phqc_pipeline.catalogue.expressions.cells import RAW_SUFFIX
 from phqc_pipeline.catalogue.expressions.nodes import Node, columns_touched, not_
 from phqc_pipeline.catalogue.expressions.syntax import syntax_tree
 from phqc_pipeline.catalogue.model import Catalogue, Derived, Rule, RuleCheck

@@ -295,9 +295,5 @@ def _by_owner(rows: np.ndarray, starts: Sequence[int]) -> np.ndarray:
     return np.diff(np.searchsorted(rows, starts), append=len(rows))
 
 
-def _all_rows(height: int, takes_part: pl.Series | None) -> pl.Series:
-    return pl.int_range(height, dtype=pl.UInt32, eager=True) if takes_part is None else takes_part.arg_true()
-
-
 def _reason(error: BaseException) -> str:
     return f"规则计算出错（{type(error).__name__}），请用 phqc rules test 复核该规则的表达式"

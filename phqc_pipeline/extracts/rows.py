@@ -15,6 +15,7 @@ import duckdb
 import polars as pl
 
 from phqc_pipeline.catalogue.delivered import Repairs, SourceMap
+from phqc_pipeline.catalogue.expressions.cells import RAW_SUFFIX as RAW_SUFFIX
 from phqc_pipeline.catalogue.model import CodeList, Field, Form
 from phqc_pipeline.extracts.cells import (
     EMPTY,
@@ -41,7 +42,6 @@ INSTITUTION = "_institution_code"
 STATION = "station_code"
 NULL_REASON = "_null_reason"
 EXTRA = "_extra"
-RAW_SUFFIX = "__raw"
 
 # Columns of the envelope that the pipeline itself reads (forms.md, section 1).
 RECORD_ID = "record_id"

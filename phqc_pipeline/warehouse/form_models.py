@@ -23,6 +23,7 @@ from phqc_pipeline.checks.masking import mask_misplaced_id_duckdb
 from phqc_pipeline.checks.population import JUDGED_STATUSES
 from phqc_pipeline.checks.present import SUBJECTS
 from phqc_pipeline.warehouse.db import columns_sql, identifier, literal
+from phqc_pipeline.warehouse.shapes import REPORTED_FIGURE
 
 if TYPE_CHECKING:
     from phqc_pipeline.extracts import Delivery
@@ -45,13 +46,7 @@ _OWN_COLUMNS = {
     "station_code": "VARCHAR",
 }
 _REPORT_COLUMNS = {
-    "institution_code": "VARCHAR",
-    "year": "INTEGER",
-    "period": "VARCHAR",
-    "item": "VARCHAR",
-    "value": "DOUBLE",
-    "raw": "VARCHAR",
-    "row_number": "BIGINT",
+    **REPORTED_FIGURE,
     "column_name": "VARCHAR",
     "column_number": "BIGINT",
 }

@@ -12,6 +12,7 @@ import polars as pl
 from phqc_pipeline.catalogue import Catalogue
 from phqc_pipeline.home import Home
 from phqc_pipeline.warehouse.db import empty_select, literal, open_duckdb
+from phqc_pipeline.warehouse.shapes import REPORTED_FIGURE
 
 _SEVERE = {"form_id": "VARCHAR", "institution_code": "VARCHAR", "record_key": "VARCHAR"}
 _VERSION = {
@@ -19,13 +20,7 @@ _VERSION = {
     "delivered_by": "VARCHAR",
     "snapshot_date": "DATE",
     "file_id": "VARCHAR",
-    "institution_code": "VARCHAR",
-    "year": "INTEGER",
-    "period": "VARCHAR",
-    "item": "VARCHAR",
-    "value": "DOUBLE",
-    "raw": "VARCHAR",
-    "row_number": "BIGINT",
+    **REPORTED_FIGURE,
 }
 
 

@@ -29,6 +29,17 @@ JUDGED_FINDING: dict[str, str] = {
     "root_item": "VARCHAR",
 }
 
+#: A figure of a report, and the row it stands in.
+REPORTED_FIGURE: dict[str, str] = {
+    "institution_code": "VARCHAR",
+    "year": "INTEGER",
+    "period": "VARCHAR",
+    "item": "VARCHAR",
+    "value": "DOUBLE",
+    "raw": "VARCHAR",
+    "row_number": "BIGINT",
+}
+
 #: A night's ``findings.parquet``: each violation with its names.
 NIGHT_FINDING: dict[str, str] = {"finding_id": "VARCHAR", "root_id": "VARCHAR", **JUDGED_FINDING}
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache, reduce
-from operator import add
+from functools import lru_cache
 
 import numpy as np
 import polars as pl
@@ -42,12 +41,9 @@ def id_weighed() -> tuple[pl.Series, ...]:
     parts = (ID_WEIGHTS[:5], ID_WEIGHTS[5:9], ID_WEIGHTS[9:13], ID_WEIGHTS[13:])
     return tuple(
         pl.Series(
-            reduce(
-                add,
-                (
-                    np.arange(10 ** len(weights)) // 10 ** (len(weights) - 1 - place) % 10 * weight
-                    for place, weight in enumerate(weights)
-                ),
+            sum(
+                np.arange(10 ** len(weights)) // 10 ** (len(weights) - 1 - place) % 10 * weight
+                for place, weight in enumerate(weights)
             )
             % 11,
             dtype=pl.UInt8,
